@@ -1,0 +1,3 @@
+"""gradkata: neural-network katas, graded."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,65 @@
+"""How the code behaves beside its numbers: it leaves its arguments alone, and refuses what it should."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from grader.checks.failure import CheckFailure, cut
+from grader.checks.reading import describe
+
+
+def assert_unchanged(mutated: list[str]) -> None:
+    """No call so far has changed one of its arguments in place."""
+    __tracebackhide__ = True
+    if type(mutated) is not list:
+        raise ValueError(f"pass the fixture `mutated` itself, found {describe(mutated)}")
+    if mutated:
+        raise CheckFailure(
+            f"an argument was changed in place: {cut(', '.join(mutated))}",
+            expected="arguments as they were before the call",
+            help="operators such as += and methods that end in _ write into the caller's data; make a new one",
+        )
+
+
+def assert_raises(
+    exception: type[BaseException],
+    function: Callable[..., Any],
+    *args: Any,
+    match: str | None = None,
+    **kwargs: Any,
+) -> None:
+    """function(*args, **kwargs) raises `exception` or a subclass, and its text matches where `match` is given.
+
+    NotImplementedError is what an untouched stub raises, so it counts only where it is asked for by name. Any other
+    exception goes on unchanged.
+    """
+    __tracebackhide__ = True
+    if not (isinstance(exception, type) and issubclass(exception, BaseException)):
+        raise ValueError(f"exception must be an exception class, found {exception!r}")
+    if exception in (Exception, BaseException):
+        raise ValueError(f"{exception.__name__} is too wide: a typing slip would satisfy it; name the error")
+    try:
+        returned = function(*args, **kwargs)
+    except exception as raised:
+        if isinstance(raised, NotImplementedError) and exception is not NotImplementedError:
+            raise
+        text = str(raised)
+        if match is None or re.search(match, text):
+            return
+        raise CheckFailure(
+            f"{_called(function)} raised {exception.__name__}, but its text does not say what is wrong",
+            expected=f"a text that matches {match!r}",
+            actual=cut(text) or "no text",
+        ) from raised
+    raise CheckFailure(
+        f"{_called(function)} did not raise {exception.__name__}",
+        expected=exception.__name__,
+        actual=f"it returned {describe(returned)}",
+    )
+
+
+def _called(function: object) -> str:
+    name = getattr(function, "__name__", None)
+    return cut(name, 60) if type(name) is str else "the call"

@@ -1,0 +1,152 @@
+"""Claimed derivatives against central differences: one function, one upstream gradient, one tensor at a time.
+
+Every coordinate of a tensor of up to 60 elements is checked, else five random directions of length one. The error
+is relative per tensor: max|claimed - numeric| / max(max|numeric|, max|claimed|, 1e-3 * size of the result). The last
+term is for derivatives that are zero by symmetry: rounding in the differences is about 1e-11 of the result at
+eps 1e-5, so a right answer stays below 1e-7 there, and a wrong one is still seen down to 1e-9 of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from grader.checks.failure import CheckFailure, at, cut, pair, proportion
+from grader.checks.observations import observe
+
+FULL_SIZE = 60
+DIRECTIONS = 5
+FLOOR = 1e-3
+REPEATABLE = 1e-6
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A function of named arguments, any of which can be displaced; seen through a fixed upstream gradient."""
+
+    evaluate: Callable[[str, np.ndarray], list[np.ndarray]]  # values with the named argument displaced by the array
+    upstream: list[np.ndarray]
+    base: list[np.ndarray]
+    eps: float
+
+    @property
+    def size(self) -> float:
+        """How large the result is, each entry weighed by its upstream gradient."""
+        return float(np.sqrt(sum(np.sum((u * y) ** 2) for u, y in zip(self.upstream, self.base, strict=True))))
+
+    def repeats(self, key: str, shape: tuple[int, ...]) -> bool:
+        """Whether a second call with the same arguments gives the same values."""
+        return all(
+            np.max(np.abs(y - again), initial=0.0) <= REPEATABLE * max(np.max(np.abs(y), initial=0.0), FLOOR)
+            for y, again in zip(self.base, self.evaluate(key, np.zeros(shape)), strict=True)
+        )
+
+    def slope(self, key: str, direction: np.ndarray) -> float:
+        """The numeric derivative along a direction of one argument."""
+        ends = [self.evaluate(key, np.asarray(sign * self.eps * direction)) for sign in (1.0, -1.0)]
+        rises = [np.sum(u * (after - before)) for u, after, before in zip(self.upstream, *ends, strict=True)]
+        return float(sum(rises)) / (2 * self.eps)
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Claimed and numeric derivatives of one tensor: by coordinate, or along directions where it is large."""
+
+    key: str
+    shape: tuple[int, ...]
+    claimed: np.ndarray
+    numeric: np.ndarray
+    floor: float
+
+    @property
+    def error(self) -> float:
+        """The relative error; infinite where no scale is to be had."""
+        sizes = (np.max(np.abs(part), initial=0.0) for part in (self.claimed, self.numeric))
+        scale = max(*sizes, self.floor, np.finfo(np.float64).tiny)
+        return float(self._difference.max(initial=0.0) / scale) if np.isfinite(scale) else np.inf
+
+    @property
+    def worst(self) -> int:
+        """The position of the largest difference."""
+        return int(np.argmax(self._difference))
+
+    @property
+    def where(self) -> str:
+        """The place of the largest difference, in words."""
+        if np.prod(self.shape) > FULL_SIZE:
+            return f"along a random direction of {self.key}"
+        place = at(tuple(map(int, np.unravel_index(self.worst, self.shape))))
+        return f"{place} of {self.key}" if place else self.key
+
+    @property
+    def _difference(self) -> np.ndarray:
+        return np.asarray(np.abs(self.claimed - self.numeric))
+
+
+def compare_slopes(
+    check: str,
+    probe: Probe,
+    claimed: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+    *,
+    tol: float,
+    name: str,
+    help: str,
+    missing: Collection[str] = (),
+    note: str = "",
+) -> None:
+    """Fail, naming the tensor with the largest relative error, unless every error is within tol.
+
+    missing: tensors that no gradient reached, claimed as zero; note: what else the learner should know.
+    """
+    __tracebackhide__ = True
+    first, values = next(iter(claimed.items()))
+    if not probe.repeats(first, values.shape):
+        message = f"{name} cannot be checked: two calls with the same arguments give different results"
+        raise CheckFailure(message, help=help or "state kept between calls, or random numbers drawn inside")
+    slopes = [_measure(probe, key, values, rng) for key, values in claimed.items()]
+    for tensor in slopes:
+        observe(check, f"{name} of {tensor.key}", tensor.error, tol)
+    worst = max(slopes, key=lambda tensor: tensor.error)
+    if worst.error <= tol:
+        if not any(tensor.numeric.any() or tensor.claimed.any() for tensor in slopes):
+            message = f"{name} is zero everywhere: the result does not depend on {_listed(claimed)}"
+            raise CheckFailure(message, help=help)
+        return
+    if worst.key in missing:
+        fail_unreached([worst.key], help)
+    others = [tensor.key for tensor in slopes if not tensor.error <= tol and tensor is not worst]
+    also = f"; also wrong: {_listed(others)}" if others else ""
+    actual, expected = pair(float(worst.claimed[worst.worst]), float(worst.numeric[worst.worst]))
+    raise CheckFailure(
+        f"{name} of {worst.key} is wrong{proportion(worst.claimed, worst.numeric)} "
+        f"(relative error {worst.error:.2g}, allowed {tol:.2g}){note}",
+        expected=expected,
+        actual=actual,
+        where=worst.where + also,
+        help=help,
+    )
+
+
+def fail_unreached(keys: Collection[str], help: str, source: str = "the result") -> None:
+    """No gradient arrives at these tensors."""
+    __tracebackhide__ = True
+    message = f"no gradient reaches {_listed(keys)} from {source}: is something detached?"
+    hint = ".detach(), .data, .item(), torch.no_grad(), or a new tensor made from the values of another"
+    raise CheckFailure(message, expected="a gradient", actual="none", help=help or hint)
+
+
+def _measure(probe: Probe, key: str, claimed: np.ndarray, rng: np.random.Generator) -> Slopes:
+    if claimed.size <= FULL_SIZE:
+        directions = np.eye(claimed.size)
+    else:
+        directions = rng.standard_normal((DIRECTIONS, claimed.size))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    numeric = np.array([probe.slope(key, direction.reshape(claimed.shape)) for direction in directions])
+    return Slopes(key, claimed.shape, directions @ claimed.ravel(), numeric, FLOOR * probe.size)
+
+
+def _listed(keys: Collection[str]) -> str:
+    return cut(", ".join(keys))

@@ -1,0 +1,89 @@
+"""A course: the folder that has `katas/`, found from wherever the command was started."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePath
+
+from grader import kata as manifests
+from grader.errors import UsageFault, did_you_mean
+from grader.kata import Kata
+
+_SHORT_LIST = 12
+
+
+@dataclass(frozen=True)
+class Course:
+    """The katas of one folder, by number."""
+
+    root: Path
+    katas: tuple[Kata, ...]
+
+    def reference(self, kata: Kata) -> Path:
+        """The author's solution of a kata; a release has none."""
+        return self.root / "reference" / kata.id / f"{kata.slug}.py"
+
+    def select(self, names: Iterable[str] = ()) -> tuple[Kata, ...]:
+        """The katas meant by `04_lstm`, `lstm`, `4`, `04`, an alias or a path, in course order; all when none is named.
+
+        Raises UsageFault for all names together that mean no kata.
+        """
+        found = {name: self._named.get(_key(name)) for name in names}
+        if unknown := [name for name, kata in found.items() if kata is None]:
+            raise UsageFault("\n".join(map(self._unknown, unknown)), self._listing())
+        return tuple(kata for kata in self.katas if not found or kata in found.values())
+
+    @cached_property
+    def _named(self) -> dict[str, Kata]:
+        return {
+            name: kata for kata in self.katas for name in (*kata.aliases, kata.slug, kata.id, str(kata.number))
+        }
+
+    def _unknown(self, name: str) -> str:
+        words = [word for word in self._named if not word.isdigit()]
+        meant = did_you_mean(_key(name), words)
+        return f"there is no kata {name!r}" + (f": {meant}" if meant else "")
+
+    def _listing(self) -> str:
+        if len(self.katas) > _SHORT_LIST:
+            return f"{len(self.katas)} katas stand in {self.root / 'katas'}"
+        return "the katas are " + ", ".join(kata.id for kata in self.katas)
+
+
+def locate(start: Path, explicit: Path | None = None) -> Path:
+    """The root of the course around `start`, or `explicit` itself; raises UsageFault where there is none."""
+    if explicit is not None:
+        if not _is_course(explicit):
+            message = f"{explicit} is not a course: it has no katas/*/kata.toml"
+            raise UsageFault(message, "name the folder that holds katas/")
+        return explicit.resolve()
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if _is_course(folder):
+            return folder
+    raise UsageFault(
+        f"not in a course: neither {start} nor a folder above it has katas/*/kata.toml",
+        "change to the folder of your course, or name it with --course DIR",
+    )
+
+
+def find(
+    start: Path,
+    explicit: Path | None = None,
+    *,
+    known_good: Callable[[str], bool] = lambda digest: False,
+    on_good: Callable[[str], None] = lambda digest: None,
+) -> Course:
+    """The course around `start`, its manifests checked (see `kata.load` for `known_good` and `on_good`)."""
+    root = locate(start, explicit)
+    return Course(root, manifests.load(root, known_good=known_good, on_good=on_good))
+
+
+def _is_course(folder: Path) -> bool:
+    return next(folder.glob("katas/*/kata.toml"), None) is not None
+
+
+def _key(name: str) -> str:
+    """`4` for `04`, and `04_lstm` for `katas/04_lstm/`, as a shell completes it."""
+    word = PurePath(name).name.lower().removesuffix(".py")
+    return word.lstrip("0") if word.isdigit() else word

@@ -1,0 +1,62 @@
+"""What can go wrong besides a wrong answer, and whose fault it is: the command turns each into an exit code."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class GradeError(Exception):
+    """Base of all that is told in a sentence and not in a traceback; `next_step` says what to do about it."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+
+class UsageFault(GradeError):
+    """The command was asked for something that is not there."""
+
+    exit_code = 2
+
+
+class InternalFault(GradeError):
+    """The grader itself is at fault, and says so."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong in a course: `katas/04_lstm/kata.toml: points.gradient must be >= 0, found -2`."""
+
+    file: str
+    key: str = ""
+    wanted: str = ""
+    found: str = ""
+    help: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.file}: {self.key} {self.wanted}" if self.key else f"{self.file}: {self.wanted}"
+        text += f", found {self.found}" if self.found else ""
+        return text + (f"; {self.help}" if self.help else "")
+
+
+class CourseFault(GradeError):
+    """The course is at fault, never the learner: every fault that was found, one a line."""
+
+    exit_code = 2
+
+    def __init__(self, faults: Iterable[Fault], next_step: str = "") -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(map(str, self.faults)), next_step)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean lstm?`, or nothing when nothing is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else ""

@@ -1,0 +1,170 @@
+"""A fork server: one warm process that forks a child for each request, and holds each child on a leash.
+
+A request is one datagram on a control socket: a JSON document and file descriptors, the first of which is the child's *leash*,
+one end of a socket pair whose other end the asker holds. On the leash the server writes the child's pid, and at its end how
+it ended; the asker writes `STACK` to have the child dump its stack, and closes the leash to have it killed. An asker that dies
+closes its leash too, so that no child outlives whoever asked for it. The child never sees the leash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+STACK = b"s"
+STARTED = struct.Struct("<ci")
+ENDED = struct.Struct("<ciqdd")
+_MAX_REQUEST = 1 << 16
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a child ended, as the kernel told its parent."""
+
+    signal: int
+    code: int
+    max_rss_bytes: int
+    user_seconds: float
+    system_seconds: float
+
+
+Child = Callable[[dict[str, Any], list[int]], None]
+
+
+def harden() -> None:
+    """Make this process die with its parent and unreadable to others of the same user (Linux; elsewhere nothing)."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def request(control: socket.socket, document: dict[str, Any], descriptors: Sequence[int]) -> None:
+    """Ask the server at the other end of `control` for a child with these descriptors, the leash first."""
+    socket.send_fds(control, [json.dumps(document).encode()], list(descriptors))
+
+
+def read_exit(data: bytes) -> Exit | None:
+    """The exit record at the end of what a leash said, or None if there is none."""
+    if len(data) < ENDED.size or data[-ENDED.size : -ENDED.size + 1] != b"e":
+        return None
+    _, status, rss, user, system = ENDED.unpack(data[-ENDED.size :])
+    ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    return Exit(ended_by, os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1, rss, user, system)
+
+
+@dataclass
+class _Held:
+    pid: int
+    pidfd: int
+    leash: socket.socket
+
+
+def serve(control: socket.socket, child: Child, at_end: Callable[[], None] = lambda: None) -> NoReturn:
+    """Fork on request until the control socket closes; then kill every child, call `at_end`, and end."""
+    gc.collect()
+    gc.freeze()  # the collector must not write to pages that parent and children share
+    poller = select.poll()
+    poller.register(control, select.POLLIN)
+    by_fd: dict[int, _Held] = {}
+    while True:
+        events = sorted(poller.poll(), key=lambda event: event[0] == control.fileno())  # last: a fork may reuse a number
+        for fd, _ in events:
+            if fd == control.fileno():
+                held = _fork(control, child, by_fd)
+                if held is None:
+                    _kill_all(by_fd)
+                    at_end()
+                    os._exit(0)
+                by_fd[held.pidfd] = by_fd[held.leash.fileno()] = held
+                poller.register(held.pidfd, select.POLLIN)
+                poller.register(held.leash, select.POLLIN)
+            elif (held := by_fd.get(fd)) is None:
+                continue  # reaped earlier in this round
+            elif fd == held.pidfd:
+                poller.unregister(held.pidfd)
+                with contextlib.suppress(KeyError):
+                    poller.unregister(held.leash)
+                del by_fd[held.pidfd], by_fd[held.leash.fileno()]
+                _reap(held)
+            elif held.leash.recv(16) == STACK:
+                _signal(held, signal.SIGUSR1)
+            else:
+                poller.unregister(held.leash)
+                _signal(held, signal.SIGKILL)
+
+
+def _fork(control: socket.socket, child: Child, by_fd: dict[int, _Held]) -> _Held | None:
+    data, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, 16)
+    if not data:
+        return None
+    leash = socket.socket(fileno=descriptors[0])
+    pid = os.fork()
+    if pid == 0:
+        _run(child, json.loads(data), leash, descriptors[1:])
+    for descriptor in descriptors[1:]:
+        os.close(descriptor)
+    with contextlib.suppress(OSError):
+        leash.send(STARTED.pack(b"p", pid))
+    return _Held(pid, os.pidfd_open(pid), leash)
+
+
+def _run(child: Child, document: dict[str, Any], leash: socket.socket, descriptors: list[int]) -> NoReturn:
+    """The forked child: keep its own descriptors, drop all others, run, and never return into the server."""
+    code = 70
+    try:
+        harden()
+        leash.close()
+        child(document, descriptors)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _signal(held: _Held, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(held.pidfd, number)
+
+
+def _reap(held: _Held) -> None:
+    _, status, usage = os.wait4(held.pid, 0)
+    with contextlib.suppress(OSError):
+        held.leash.send(ENDED.pack(b"e", status, usage.ru_maxrss * 1024, usage.ru_utime, usage.ru_stime))
+    held.leash.close()
+    os.close(held.pidfd)
+
+
+def _kill_all(by_fd: dict[int, _Held]) -> None:
+    for held in {id(held): held for held in by_fd.values()}.values():
+        _signal(held, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(held.pid, 0)
+
+
+def close_all_but(keep: Sequence[int]) -> None:
+    """Close every descriptor above 2 that is not in `keep`."""
+    low = 3
+    for descriptor in sorted(set(keep)):
+        if descriptor >= low:
+            os.closerange(low, descriptor)
+            low = descriptor + 1
+    os.closerange(low, 1 << 20)

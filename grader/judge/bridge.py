@@ -1,0 +1,206 @@
+"""The bridge: a learner's module, living in a worker, as plain Python objects in the judge.
+
+Every call travels by value. Tensors that require grad, and the parameters of every module that the judge knows of, take part in
+autograd on both sides. What comes back is checked before it is used; whatever does not fit is the worker's crash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from typing import Any, NoReturn
+
+from grader.judge.gone import LearnerError, WorkerGone, learner_error
+from grader.judge.proxies import Remote, remote_object
+from grader.judge.workers import Worker
+from grader.modulestate import Twin
+from grader.scorecard import Verdict
+from grader.wire import BadFrame, Decoder, Encoder, Unsendable, decode, type_name
+from grader.wire.message import ROOT, Kind
+
+
+class Bridge:
+    """One test's conversation with one worker."""
+
+    def __init__(self, worker: Worker, filename: str, seconds: float) -> None:
+        self.filename = filename
+        self.mutated: list[str] = []
+        self.forbidden: list[str] = []
+        self.todo: tuple[str, int | None] | None = None
+        self.gone: WorkerGone | None = None
+        self.line: int | None = None  # where the learner's code last raised
+        self.freed: list[int] = []
+        self.transcript = hashlib.sha256()
+        self.deadline = 0.0
+        self._worker = worker
+        self._seconds = seconds
+        self._calls = 0
+        self._objects: dict[int, Any] = {}
+        self._twins: dict[int, Twin] = {}
+
+    def start_clock(self) -> None:
+        """From here on the test's seconds count."""
+        self.deadline = time.monotonic() + self._seconds
+
+    def load(self, spec: dict[str, Any]) -> dict[str, bool]:
+        """Import the learner's file; returns its names, and whether each can be called."""
+        self.start_clock()
+        names = self._ask(Kind.LOAD, (spec,))[0]
+        if type(names) is not dict:
+            self._broken("a module without names")
+        return names
+
+    def call(self, target: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call `name` of the object behind `target`, or the object itself, in the worker."""
+        torch = sys.modules.get("torch")
+        grad = torch is not None and torch.is_grad_enabled()
+        twins = list(self._twins.values())
+        freed, self.freed = self.freed, []
+        answer, decoder, sent = self._converse(Kind.CALL, (target, name, args, kwargs, self._changes(), freed, grad))
+        value, number = answer[0], answer[3]
+        outputs = decoder.differentiable
+        if grad and outputs and number:
+            inputs = sent.differentiable + [tensor for twin in twins for tensor in twin.differentiable()]
+            if not inputs:
+                self._broken("a graph without inputs")
+            from grader.judge.autograd import attach
+
+            attach(self, number, outputs, inputs)
+        self._advance(sent.generators, answer[4])
+        return value
+
+    def get(self, target: int, name: str) -> Any:
+        """The attribute `name` of the object behind `target`."""
+        return self._ask(Kind.GET, (target, name, self._changes()))[0]
+
+    def set(self, target: int, name: str, value: Any) -> None:
+        """Set an attribute of the object behind `target`."""
+        self._ask(Kind.SET, (target, name, value, self._changes()))
+
+    def backward(self, number: int, upstream: list[Any], inputs: list[tuple[Any, Any]]) -> list[Any]:
+        """The vector-Jacobian products of a graph: one per input, of its shape and dtype, or None."""
+        import torch
+
+        freed, self.freed = self.freed, []
+        products = self._ask(Kind.BACKWARD, (number, upstream, freed))[0]
+        if type(products) is not list or len(products) != len(inputs):
+            self._broken("not one gradient for each input")
+        for product, (shape, dtype) in zip(products, inputs, strict=True):
+            if product is None:
+                continue
+            if type(product) is not torch.Tensor or product.shape != shape or product.dtype != dtype:
+                self._broken("a gradient of another shape or dtype than its input")
+        return products
+
+    # One exchange
+
+    def _ask(self, kind: Kind, message: tuple[Any, ...]) -> tuple[Any, ...]:
+        return self._converse(kind, message)[0]
+
+    def _converse(self, kind: Kind, message: tuple[Any, ...]) -> tuple[tuple[Any, ...], Decoder, Encoder]:
+        if self.gone is not None:
+            raise self.gone
+        self._calls += 1
+        encoder = Encoder(self._export)
+        try:
+            encoder.value(message)
+            buffers = encoder.frame(kind, self._calls)
+        except Unsendable as error:
+            raise TypeError(f"the suite passes {error} to the learner's code") from None
+        try:
+            frame = self._worker.exchange(buffers, self.deadline, self.filename)
+        except WorkerGone as gone:
+            self.gone = gone
+            raise
+        self.transcript.update(frame.body)
+        try:
+            if frame.call != self._calls:
+                raise BadFrame("an answer to another call")
+            answer, decoder = decode(frame, self._resolve)
+            if frame.kind == Kind.RAISE:
+                self._raised(answer)
+            if frame.kind != Kind.RETURN or type(answer) is not tuple or len(answer) != 6:
+                raise BadFrame("an answer of an unknown kind")
+            self._take_over(answer)
+        except LearnerError:  # first, since it may be a ValueError too
+            raise
+        except (BadFrame, ValueError, MemoryError, OverflowError) as error:
+            self._broken(str(error))
+        return answer, decoder, encoder
+
+    def _take_over(self, answer: tuple[Any, ...]) -> None:
+        """Apply what the call changed: module state, arguments changed in place, forbidden things seen."""
+        _, state, mutated, _, _, forbidden = answer
+        if type(mutated) is not list or type(forbidden) is not list or type(state) is not list:
+            raise BadFrame("an answer of an unknown kind")
+        for change in state:
+            if type(change) is not tuple or len(change) != 2 or change[0] not in self._twins:
+                raise BadFrame("the state of a module that is not known")
+            self._twins[change[0]].apply(change[1])
+        self.mutated.extend(str(item)[:200] for item in mutated[:20])
+        self.forbidden = [str(item)[:200] for item in forbidden[:20]]
+
+    def _raised(self, answer: Any) -> NoReturn:
+        """Raise in the judge what was raised in the worker."""
+        try:
+            kind, bases, text, lines, _, forbidden = answer
+            if type(kind) is not str or type(text) is not str or not all(type(base) is str for base in bases):
+                raise TypeError
+            line = int(lines[-1][0]) if lines else None
+            self.forbidden = [str(item)[:200] for item in forbidden[:20]]
+        except (TypeError, ValueError, IndexError, KeyError):
+            raise BadFrame("an exception of an unknown form") from None
+        if line is not None:
+            self.line = line
+        if "NotImplementedError" in bases and line is not None and self.todo is None:
+            self.todo = (text, line)
+        raise learner_error(kind, bases, text, line)
+
+    def _broken(self, why: str) -> NoReturn:
+        """The worker said what no honest worker says."""
+        self._worker.end()
+        self.gone = WorkerGone(Verdict.CRASH, f"your process broke the protocol: {why}", self.line)
+        raise self.gone
+
+    def _advance(self, mine: list[Any], theirs: Any) -> None:
+        """Let the generators that were passed stand where the learner's code left them."""
+        if type(theirs) is not list or len(theirs) != len(mine):
+            self._broken("not every generator came back")
+        for generator, moved in zip(mine, theirs, strict=True):
+            if type(moved) is not type(generator):
+                self._broken("a generator of another kind")
+            if hasattr(generator, "set_state"):
+                generator.set_state(moved.get_state())
+            else:
+                generator.bit_generator.state = moved.bit_generator.state
+
+    # Objects
+
+    def _changes(self) -> list[tuple[int, Any]]:
+        return [(handle, changes) for handle, twin in self._twins.items() if (changes := twin.changes()) is not None]
+
+    def _export(self, value: Any) -> tuple[int, Any]:
+        handle = Remote.handle_in(self, value)
+        if handle is None:
+            raise Unsendable(f"a value of type {type_name(value)}")
+        return handle, None
+
+    def _resolve(self, handle: int, description: Any) -> Any:
+        known = self._objects.get(handle)
+        if known is not None:
+            return known
+        if handle == ROOT or type(description) is not tuple or not description:
+            raise BadFrame("an object that was never described")
+        made: Any
+        if description[0] == "module":
+            from grader.judge.modules import remote_module
+
+            made, nodes = remote_module(self, description)
+            self._objects.update({node: one for node, one in nodes.items() if node not in self._objects})
+            self._twins[handle] = Twin(made)
+        else:
+            made = remote_object(self, handle, description)
+        self._objects[handle] = made
+        return made
+

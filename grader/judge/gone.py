@@ -1,0 +1,47 @@
+"""How a call into the learner's code can end without a value."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+from grader.scorecard import Verdict
+
+
+class LearnerError(Exception):
+    """The learner's code raised. Where it raised a builtin exception, this is an instance of that too."""
+
+    type_name: str
+    text: str
+    line: int | None
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.text}" if self.text else self.type_name
+
+
+class WorkerGone(Exception):
+    """The learner's process ended, or was ended, before it answered."""
+
+    def __init__(self, verdict: Verdict, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+        self.message = message
+        self.line = line
+
+
+def learner_error(type_name: str, bases: list[str], text: str, line: int | None) -> LearnerError:
+    """The exception to raise in the judge for one that was raised in the worker; `bases` are its builtin ancestors."""
+    kind = next((found for name in bases if (found := _builtin(name)) is not None), None)
+    cls: type[LearnerError] = LearnerError
+    if kind is not None:
+        cls = type("LearnerError", (LearnerError, kind), {})
+    error = cls()
+    error.type_name, error.text, error.line = type_name, text, line
+    return error
+
+
+def _builtin(name: str) -> type[Exception] | None:
+    """An exception class that suites may wait for; those that need special arguments count as their parents."""
+    kind: Any = getattr(builtins, name, None)
+    plain = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError)
+    return kind if plain and kind is not Exception else None

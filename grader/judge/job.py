@@ -1,0 +1,114 @@
+"""What a judge is given and what it says: the two ends of the line between a run and its judges."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from grader.scorecard import TestResult
+
+_LENGTH = struct.Struct("<I")
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One kata to be judged on one learner's file."""
+
+    kata: str
+    slug: str
+    root: str  # of the course
+    suites: tuple[str, ...]  # paths of pytest files
+    reference: str  # path of the reference, which need not exist
+    worker: Literal["numpy", "torch"]
+    source: bytes
+    seconds: float
+    memory_bytes: int
+    forbidden_operators: tuple[str, ...]
+    forbidden_imports: tuple[str, ...]
+    seed: int
+    threads: int = 1
+    only: tuple[str, ...] = ()  # names of tests; none means all
+
+    @property
+    def filename(self) -> str:
+        """How the learner's file is called in messages."""
+        return f"{self.slug}.py"
+
+
+class Began(msgspec.Struct, frozen=True, tag="began"):
+    """A test has begun."""
+
+    name: str
+
+
+class Judged(msgspec.Struct, frozen=True, tag="judged"):
+    """A test has ended. `transcript` is a digest of all that the worker said in it."""
+
+    result: TestResult
+    transcript: str
+
+
+class Fault(msgspec.Struct, frozen=True, tag="fault"):
+    """The suite or the grader is at fault, never the learner."""
+
+    message: str
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """The judge came to its end; without this nothing that it said counts as complete."""
+
+    tests: int
+
+
+Event = Began | Judged | Fault | Done
+
+
+def test_seed(seed: int, kata: str, test: str) -> int:
+    """The seed of one test, for every generator on both sides of the bridge."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{kata}/{test}".encode()).digest()[:8], "big") >> 1
+
+
+def send(line: socket.socket, message: msgspec.Struct) -> None:
+    """Write one message."""
+    data = msgspec.msgpack.encode(message)
+    line.sendall(_LENGTH.pack(len(data)) + data)
+
+
+def receive_job(line: socket.socket) -> Job:
+    """Read the one job that a judge gets."""
+    (size,) = _LENGTH.unpack(_exactly(line, _LENGTH.size))
+    return msgspec.msgpack.decode(_exactly(line, size), type=Job)
+
+
+def _exactly(line: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = line.recv(size - len(data))
+        if not piece:
+            raise EOFError("the line closed")
+        data += piece
+    return data
+
+
+class Events:
+    """Splits what a judge writes into events, as it arrives."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._decoder = msgspec.msgpack.Decoder(Event)
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The events that are complete with `data`."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (size,) = _LENGTH.unpack_from(self._buffer)
+            end = _LENGTH.size + size
+            if len(self._buffer) < end:
+                return
+            event = self._decoder.decode(self._buffer[_LENGTH.size : end])
+            self._buffer = self._buffer[end:]
+            yield event

@@ -1,0 +1,205 @@
+"""A suite under judgement: one fresh worker for every test, one event for every verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.checks import observations
+from grader.judge import plugin, reference
+from grader.judge.bridge import Bridge
+from grader.judge.gone import LearnerError, WorkerGone
+from grader.judge.job import Began, Event, Fault, Job, Judged, test_seed
+from grader.judge.pictures import Recorder
+from grader.judge.proxies import RemoteFile
+from grader.judge.verdicts import Ending, StubProblem, ending, unimportable
+from grader.judge.workers import Worker, Workshop
+from grader.limits import SUITE_GRACE_SECONDS
+from grader.scorecard import Line, Observation, TestResult, Verdict
+
+_MIB = 1 << 20
+
+
+class Judging:
+    """The pytest plugin of one judge, and the source of its suites' fixtures."""
+
+    def __init__(self, job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> None:
+        self.tests = 0
+        self._job = job
+        self._workshop = workshop
+        self._emit = emit
+        self._lines = job.source.removeprefix(b"\xef\xbb\xbf").splitlines()
+        self._spare: Worker | None = None
+        self._worker: Worker | None = None
+        self._bridge: Bridge | None = None
+        self._stub_problem: Ending | None = None
+        self._error: BaseException | None = None
+        self._recorder = Recorder()
+
+    # Fixtures
+
+    def solution(self, item: pytest.Item) -> RemoteFile:
+        if self._stub_problem is not None:
+            raise StubProblem(self._stub_problem)
+        self._worker = self._spare or self._start()
+        self._spare = self._start()  # forked while this test runs, so that the next need not wait for it
+        job = self._job
+        self._bridge = bridge = Bridge(self._worker, job.filename, job.seconds)
+        spec = {
+            "source": job.source,
+            "filename": job.filename,
+            "module": job.slug,
+            "seed": self.seed(item),
+            "forbidden_imports": list(job.forbidden_imports),
+            "forbidden_operators": list(job.forbidden_operators),
+            "threads": job.threads,
+        }
+        try:
+            return RemoteFile(bridge, bridge.load(spec))
+        except (LearnerError, WorkerGone) as error:
+            problem = unimportable(error, bridge)
+            if problem.verdict is not Verdict.INTERNAL:
+                self._stub_problem = problem
+            raise StubProblem(problem) from None
+
+    def reference(self, item: pytest.Item) -> Any:
+        return reference.load(Path(self._job.reference))
+
+    def mutated(self, item: pytest.Item) -> list[str]:
+        return self._bridge.mutated if self._bridge is not None else []
+
+    def recorder(self, item: pytest.Item) -> Recorder:
+        return self._recorder
+
+    def seed(self, item: pytest.Item) -> int:
+        return test_seed(self._job.seed, self._job.kata, item.name)
+
+    def _start(self) -> Worker:
+        seconds = self._job.seconds * max(2, self._job.threads) + SUITE_GRACE_SECONDS
+        return self._workshop.start(self._job.memory_bytes, seconds)
+
+    # Hooks
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[plugin.SOURCE] = self
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            reason = getattr(crash, "message", None) or str(report.longrepr).strip().splitlines()[-1]
+            self._emit(Fault(f"the suite does not collect: {reason}"))
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._job.only:
+            items[:] = [item for item in items if item.name in self._job.only]
+        for item in items:
+            if len(_kinds(item)) != 1:
+                self._emit(Fault(f"{item.name} must have exactly one kind, found {', '.join(_kinds(item)) or 'none'}"))
+            if not _title(item):
+                self._emit(Fault(f"{item.name} has no docstring, which is its line on the scorecard"))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        self._emit(Began(item.name))
+        self._worker = self._bridge = self._error = None
+        self._recorder = Recorder()
+        observations.drain()
+        began = time.perf_counter()
+        result = yield
+        self._finish(item, time.perf_counter() - began)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        if self._bridge is not None:
+            self._bridge.start_clock()
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        if call.excinfo is not None and self._error is None:
+            self._error = call.excinfo.value
+        return (yield)
+
+    def finish(self) -> None:
+        """Let the worker go that waited for a test which did not come."""
+        if self._spare is not None:
+            self._spare.end()
+            self._spare.peak()
+
+    def _finish(self, item: pytest.Item, seconds: float) -> None:
+        end = ending(self._error, self._bridge)
+        output, dropped, peak = "", 0, None
+        if self._worker is not None:
+            self._worker.end()
+            output, dropped = self._worker.output(), self._worker.dropped
+            peak = self._worker.peak()
+        result = TestResult(
+            name=item.name,
+            kind=next(iter(_kinds(item)), ""),
+            title=_title(item),
+            verdict=end.verdict,
+            seconds=seconds,
+            message=end.message,
+            cause=end.cause,
+            line=self._line(end.line),
+            output=output,
+            output_dropped=dropped,
+            peak_memory_mb=None if peak is None else round(peak / _MIB, 1),
+            pictures=tuple(self._recorder.pictures),
+            observations=tuple(
+                Observation(seen.check, seen.name, seen.error, seen.tolerance, seen.margin)
+                for seen in observations.drain()
+            ),
+        )
+        self.tests += 1
+        transcript = self._bridge.transcript.hexdigest() if self._bridge is not None else ""
+        self._error = None
+        self._emit(Judged(result, transcript))
+
+    def _line(self, number: int | None) -> Line | None:
+        if number is None or not 0 < number <= len(self._lines):
+            return None
+        return Line(number, self._lines[number - 1].decode("utf-8", "replace").strip())
+
+
+def _kinds(item: pytest.Item) -> list[str]:
+    return [mark.name for mark in item.iter_markers() if mark.name in plugin.KINDS]
+
+
+def _title(item: pytest.Item) -> str:
+    """The first paragraph of the test's docstring, on one line."""
+    doc = getattr(getattr(item, "obj", None), "__doc__", None) or ""
+    return " ".join(doc.strip().partition("\n\n")[0].split())
+
+
+def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
+    """Run a kata's suites with a judging plugin; returns how many tests were judged."""
+    judging = Judging(job, workshop, emit)
+    arguments = [
+        *job.suites,
+        f"--rootdir={job.root}",
+        "--config-file=/dev/null",
+        "--noconftest",
+        "--import-mode=importlib",
+        "--assert=plain",
+        "--quiet",
+        "--capture=no",
+        "--strict-markers",
+        *("-p", "grader.judge.plugin"),
+        *("-p", "pytest_timeout", f"--timeout={job.seconds + SUITE_GRACE_SECONDS}", "--timeout-method=signal"),
+        *(part for name in _IDLE_PLUGINS for part in ("-p", f"no:{name}")),
+    ]
+    code = pytest.main(arguments, plugins=[judging])
+    judging.finish()
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
+        emit(Fault(f"pytest ended with {pytest.ExitCode(code).name.lower().replace('_', ' ')}"))
+    return judging.tests
+
+
+_IDLE_PLUGINS = ("cacheprovider", "junitxml", "pastebin", "doctest", "unittest", "stepwise", "setuponly", "setupplan",
+                 "tmpdir", "monkeypatch", "recwarn", "logging", "nose", "legacypath", "faulthandler", "debugging")  # fmt: skip

@@ -1,0 +1,106 @@
+"""A learner's `nn.Module` in the judge: the same tree of submodules, parameters and buffers, whose forward is a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from grader.judge.proxies import Remote, checked_methods, place
+from grader.wire import BadFrame
+
+if TYPE_CHECKING:
+    from grader.judge.bridge import Bridge
+
+_OWN = ("training", "_")  # attributes that stay in the judge
+_CONTAINERS = ("ModuleList", "Sequential")
+
+
+class RemoteModule(nn.Module):
+    """One module of the learner's. Its tensors are the judge's own and are kept in step by a `Twin`."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        here = self._place()
+        return here.bridge.call(here.handle, "", args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return self._place().attribute(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith(_OWN) or isinstance(value, nn.Module | nn.Parameter) or name in self._buffers:
+            super().__setattr__(name, value)
+        else:
+            here = self._place()
+            here.bridge.set(here.handle, name, value)
+
+    def _place(self) -> Remote:
+        here = Remote.of(self)
+        if here is None:
+            raise AttributeError("a module that is not described yet")
+        return here
+
+
+class RemoteContainer(RemoteModule):
+    """A `ModuleList` or `Sequential` of the learner's: its items are its children."""
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, index: int) -> Any:
+        return list(self._modules.values())[index]
+
+
+def remote_module(bridge: Bridge, description: tuple[Any, ...]) -> tuple[RemoteModule, dict[int, RemoteModule]]:
+    """The module that a worker described, and its submodules by handle."""
+    try:
+        _, _, nodes, slots = description
+        tensors = [_tensor(*slot) for slot in slots]
+        made = [_node(bridge, node) for node in nodes]
+        for module, (_, _, _, children, parameters, buffers, training) in zip(made, nodes, strict=True):
+            for name, child in children:
+                module._modules[_name(name)] = None if child < 0 else made[child]
+            for name, slot in parameters:
+                module._parameters[_name(name)] = None if slot < 0 else tensors[slot]
+            for name, slot, persistent in buffers:
+                module._buffers[_name(name)] = None if slot < 0 else tensors[slot]
+                if not persistent:
+                    module._non_persistent_buffers_set.add(name)
+            module.training = bool(training)
+        handles = {node[0]: module for node, module in zip(nodes, made, strict=True)}
+        if len(list(made[0].modules())) != len(made):
+            raise ValueError("modules outside the tree")
+    except (TypeError, ValueError, IndexError, AttributeError, KeyError, RecursionError) as error:
+        raise BadFrame(f"a module that cannot be: {error}") from None
+    return made[0], handles
+
+
+def _node(bridge: Bridge, node: tuple[Any, ...]) -> RemoteModule:
+    handle, name, methods = node[0], node[1], checked_methods(node[2])
+    if type(handle) is not int or type(name) is not str:
+        raise BadFrame("a module without a handle or a name")
+    base = RemoteContainer if name in _CONTAINERS else RemoteModule
+    module: RemoteModule = type(name[:100].replace("\0", ""), (base,), {})()
+    place(module, bridge, handle, methods)
+    return module
+
+
+def _tensor(tensor: Any, requires_grad: Any, is_parameter: Any) -> torch.Tensor:
+    if type(tensor) is not torch.Tensor:
+        raise BadFrame("a parameter that is no tensor")
+    if is_parameter:
+        return nn.Parameter(tensor, requires_grad=bool(requires_grad))
+    return tensor.requires_grad_(bool(requires_grad))
+
+
+def _name(name: Any) -> str:
+    if type(name) is not str:
+        raise BadFrame("a name that is no string")
+    return name

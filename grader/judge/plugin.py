@@ -1,0 +1,116 @@
+"""The pytest plugin of every suite: kinds, seeds and fixtures.
+
+Under `grade` the fixture `solution` is a bridge to a locked process (`grader.judge.judging`). Under plain `pytest katas/04_lstm`, for
+an IDE or a debugger, it is the learner's module itself, called by value as through the bridge (`grader.judge.local`).
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from grader.judge.job import test_seed
+
+if TYPE_CHECKING:
+    import numpy
+    import torch
+
+    from grader.judge.pictures import Recorder
+
+KINDS = {
+    "shape": "shapes, dtypes and the form of results",
+    "value": "results against an independent oracle",
+    "gradient": "gradients against central differences or an oracle",
+    "convergence": "a model that learns, measured on held-out data",
+    "behaviour": "what must hold whatever the values are",
+}
+
+
+class Source(Protocol):
+    """Where the fixtures of a test come from."""
+
+    def solution(self, item: pytest.Item) -> Any: ...
+    def reference(self, item: pytest.Item) -> Any: ...
+    def mutated(self, item: pytest.Item) -> list[str]: ...
+    def recorder(self, item: pytest.Item) -> Recorder: ...
+    def seed(self, item: pytest.Item) -> int: ...
+
+
+SOURCE = pytest.StashKey[Source]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("gradkata")
+    group.addoption("--from", dest="gradkata_from", metavar="DIR", help="take learners' files from DIR, as `grade` does")
+    group.addoption("--course-seed", type=int, default=0, metavar="N", help="the seed that all tests' seeds derive from")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for kind, meaning in KINDS.items():
+        config.addinivalue_line("markers", f"{kind}: {meaning}")
+
+
+def _source(request: pytest.FixtureRequest) -> Source:
+    found = request.config.stash.get(SOURCE, None)
+    if found is None:
+        from grader.judge.local import LocalSource
+
+        folder = request.config.getoption("gradkata_from")
+        found = LocalSource(Path(folder) if folder else None, request.config.getoption("course_seed"))
+        request.config.stash[SOURCE] = found
+    return found
+
+
+def seed_everything(number: int) -> None:
+    """Seed every global generator that this process has loaded."""
+    random.seed(number)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(number % (1 << 32))
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.manual_seed(number)
+
+
+@pytest.fixture
+def solution(request: pytest.FixtureRequest) -> Any:
+    """The learner's module."""
+    source = _source(request)
+    seed_everything(source.seed(request.node))
+    return source.solution(request.node)
+
+
+@pytest.fixture
+def reference(request: pytest.FixtureRequest) -> Any:
+    """The hidden reference, as an oracle."""
+    return _source(request).reference(request.node)
+
+
+@pytest.fixture
+def mutated(request: pytest.FixtureRequest, solution: Any) -> list[str]:
+    """The arguments that calls of this test have changed in place, as `x of forward`."""
+    return _source(request).mutated(request.node)
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Recorder:
+    """Pictures for the report."""
+    return _source(request).recorder(request.node)
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> numpy.random.Generator:
+    """A numpy generator with the test's own seed."""
+    import numpy
+
+    return numpy.random.default_rng(_source(request).seed(request.node))
+
+
+@pytest.fixture
+def generator(request: pytest.FixtureRequest) -> torch.Generator:
+    """A torch generator with the test's own seed."""
+    import torch
+
+    return torch.Generator().manual_seed(_source(request).seed(request.node))

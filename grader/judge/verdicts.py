@@ -1,0 +1,103 @@
+"""From how a test ended to its verdict, in the learner's words. Only here is a pass given."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from grader.checks.failure import CheckFailure
+from grader.errors import GradeError
+from grader.judge.bridge import Bridge
+from grader.judge.gone import LearnerError, WorkerGone
+from grader.scorecard import Cause, Verdict
+
+_NO_MEMORY = re.compile(r"can't allocate memory|cannot allocate memory|std::bad_alloc|Unable to allocate", re.IGNORECASE)
+
+
+class Ending(NamedTuple):
+    """How a test ended."""
+
+    verdict: Verdict
+    message: str = ""
+    cause: Cause | None = None
+    line: int | None = None
+
+
+class StubProblem(Exception):
+    """The learner's file could not be imported; every test of the kata ends so."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.message)
+        self.ending = ending
+
+
+def ending(error: BaseException | None, bridge: Bridge | None) -> Ending:
+    """The verdict of one test.
+
+    Nothing that the suite caught can hide what the bridge saw: a worker that went, a forbidden operator or a part that is still
+    to do is never a pass.
+    """
+    if isinstance(error, StubProblem):
+        return error.ending
+    if bridge is None:
+        return _without_worker(error)
+    if bridge.gone is not None:
+        return Ending(bridge.gone.verdict, bridge.gone.message, None, bridge.gone.line)
+    if bridge.forbidden:
+        what = ", ".join(bridge.forbidden)
+        return Ending(Verdict.FORBIDDEN, f"your code uses {what}, which this kata is written without", None, bridge.line)
+    if bridge.todo is not None:
+        return Ending(Verdict.TODO, bridge.todo[0], None, bridge.todo[1])
+    if error is None:
+        return Ending(Verdict.PASS)
+    if isinstance(error, LearnerError):
+        return raised(error)
+    if isinstance(error, CheckFailure):
+        cause = Cause(expected=error.expected, actual=error.actual, where=error.where, help=error.help)
+        return Ending(Verdict.FAIL, error.message, cause)
+    return _without_worker(error)
+
+
+def raised(error: LearnerError) -> Ending:
+    """The verdict for an exception of the learner's."""
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(error.text):
+        return Ending(Verdict.MEMORY, f"out of memory: {error}", None, error.line)
+    if error.type_name in ("SystemExit", "KeyboardInterrupt"):
+        return Ending(Verdict.CRASH, f"your code ends the process ({error})", None, error.line)
+    return Ending(Verdict.FAIL, f"your code raised {error}", None, error.line)
+
+
+def unimportable(error: LearnerError | WorkerGone, bridge: Bridge) -> Ending:
+    """The verdict for every test of a kata whose stub does not import."""
+    if isinstance(error, WorkerGone):
+        message = f"{bridge.filename} was being imported: {error.message}"
+        return Ending(error.verdict, message, None, error.line)
+    if bridge.forbidden:
+        return Ending(Verdict.FORBIDDEN, f"{error.text or error}", None, error.line)
+    if error.type_name == "SystemExit":
+        message = f"{bridge.filename} exited while it was being imported"
+    elif isinstance(error, SyntaxError):
+        message = f"{bridge.filename} is not Python yet: {error.text}"
+    else:
+        message = f"{bridge.filename} does not import: {error}"
+    verdict = raised(error).verdict
+    return Ending(Verdict.MEMORY if verdict is Verdict.MEMORY else Verdict.ERROR, message, None, error.line)
+
+
+def _without_worker(error: BaseException | None) -> Ending:
+    """An exception of the suite's own: a plain assertion, a value that it could not use, or a fault of ours."""
+    if isinstance(error, AssertionError):
+        return Ending(Verdict.FAIL, _first_line(error) or "this does not hold")
+    if error is None or isinstance(error, GradeError | ImportError | NameError) or not isinstance(error, Exception):
+        return Ending(Verdict.INTERNAL, f"the suite is at fault: {_described(error)}")
+    if isinstance(error, ValueError) and type(error).__module__ == "grader.checks.failure":
+        return Ending(Verdict.INTERNAL, f"the suite is at fault: {_described(error)}")
+    return Ending(Verdict.FAIL, f"the test cannot use what your code returned: {_described(error)}")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _described(error: Any) -> str:
+    return "it ended without a worker" if error is None else f"{type(error).__name__}: {_first_line(error)}"

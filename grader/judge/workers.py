@@ -1,0 +1,323 @@
+"""The judge's side of one worker process: its channel, what it prints, its deadline, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any, Protocol
+
+from grader import forkserver
+from grader.forkserver import Exit
+from grader.judge.gone import WorkerGone
+from grader.limits import MAX_OUTPUT_BYTES, MAX_TRACE_BYTES, START_SECONDS, STACK_SECONDS
+from grader.scorecard import Verdict
+from grader.wire import HEADER, BadFrame, Frame, read_header
+from grader.wire.message import Kind
+
+_CHUNK = 1 << 16
+
+
+class Leash(Protocol):
+    """The hold on a worker process, wherever it came from."""
+
+    def kill(self) -> None: ...
+    def ask_for_stack(self) -> None: ...
+    def exit(self, seconds: float) -> Exit | None:
+        """How the process ended, waiting for it at most this long."""
+
+
+class SocketLeash:
+    """The hold on a process that a fork server made."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._said = b""
+
+    def kill(self) -> None:
+        with contextlib.suppress(OSError):
+            self._end.shutdown(socket.SHUT_WR)
+
+    def ask_for_stack(self) -> None:
+        with contextlib.suppress(OSError):
+            self._end.send(forkserver.STACK)
+
+    def exit(self, seconds: float) -> Exit | None:
+        deadline = time.monotonic() + seconds
+        while self._end.fileno() >= 0:
+            self._end.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                said = self._end.recv(256)
+            except TimeoutError:
+                return None
+            except OSError:
+                said = b""
+            self._said += said
+            if not said:
+                self._end.close()
+        return forkserver.read_exit(self._said)
+
+
+class ProcessLeash:
+    """The hold on a process that was started by itself."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._exit: Exit | None = None
+
+    def kill(self) -> None:
+        if self._exit is None:
+            self._process.kill()
+
+    def ask_for_stack(self) -> None:
+        if self._exit is None and hasattr(signal, "SIGUSR1"):
+            self._process.send_signal(signal.SIGUSR1)
+
+    def exit(self, seconds: float) -> Exit | None:
+        if self._exit is None:
+            try:
+                status = self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return None
+            self._exit = Exit(max(0, -status), status, 0, 0.0, 0.0)
+        return self._exit
+
+
+class Worker:
+    """One worker process: locked down, serving one learner's file."""
+
+    def __init__(self, channel: socket.socket, output: int, trace: int, leash: Leash) -> None:
+        channel.setblocking(False)
+        for pipe in (output, trace):
+            os.set_blocking(pipe, False)
+        self.printed = bytearray()
+        self.dropped = 0
+        self._channel, self._output, self._trace, self._leash = channel, output, trace, leash
+        self._buffer = bytearray(_CHUNK)
+        self._poller = select.poll()
+        self._poller.register(channel, select.POLLIN)
+        self._poller.register(output, select.POLLIN)
+        self._ready = False
+
+    # Calls
+
+    def exchange(self, buffers: list[Any], deadline: float, filename: str) -> Frame:
+        """Send one frame and return the answer. Raises WorkerGone."""
+        if not self._ready:
+            self._hello()
+        began = time.monotonic()
+        try:
+            self._send(buffers, deadline)
+            return self._receive(deadline)
+        except BadFrame as error:
+            self._leash.kill()
+            raise WorkerGone(Verdict.CRASH, f"your process broke the protocol: {error}") from None
+        except TimeoutError:
+            raise self._timed_out(time.monotonic() - began, filename) from None
+        except (EOFError, OSError):
+            raise self._ended(filename) from None
+
+    def _hello(self) -> None:
+        """Wait until the worker is locked down. Nothing of the learner's runs before, so trouble here is ours."""
+        try:
+            frame = self._receive(time.monotonic() + START_SECONDS)
+        except (EOFError, OSError, BadFrame):
+            self._leash.kill()
+            self._leash.exit(1.0)
+            self._drain(self._output)
+            said = bytes(self.printed[-2000:]).decode("utf-8", "replace").strip()
+            raise WorkerGone(Verdict.INTERNAL, f"a worker did not start: {said or 'it said nothing'}") from None
+        if frame.kind != Kind.READY:
+            raise WorkerGone(Verdict.INTERNAL, "a worker did not start: it said something else than ready")
+        self._ready = True
+
+    def _send(self, buffers: list[Any], deadline: float) -> None:
+        pending = [memoryview(buffer).cast("B") for buffer in buffers]
+        while pending:
+            try:
+                sent = self._channel.sendmsg(pending[:512])
+            except BlockingIOError:
+                self._wait(deadline, select.POLLIN | select.POLLOUT)
+                continue
+            while pending and sent >= pending[0].nbytes:
+                sent -= pending.pop(0).nbytes
+            if sent:
+                pending[0] = pending[0][sent:]
+
+    def _receive(self, deadline: float) -> Frame:
+        got = 0
+        while got < HEADER.size:
+            self._wait(deadline, select.POLLIN)
+            got += self._read(memoryview(self._buffer)[got:])
+        header = read_header(self._buffer)
+        size = header.tree_bytes + header.raw_bytes
+        body = bytearray(size)
+        have = got - HEADER.size
+        if have > size:
+            raise BadFrame("an answer longer than it declares")
+        body[:have] = memoryview(self._buffer)[HEADER.size : got]
+        view = memoryview(body)
+        while have < size:
+            self._wait(deadline, select.POLLIN)
+            have += self._read(view[have:])
+        return Frame(header.kind, header.call, header.tree_bytes, body)
+
+    def _read(self, view: memoryview) -> int:
+        try:
+            received = self._channel.recv_into(view)
+        except BlockingIOError:
+            return 0
+        if received == 0:
+            raise EOFError
+        return received
+
+    def _wait(self, deadline: float, events: int) -> None:
+        """Until the channel is ready; what the learner prints is read meanwhile, so that a full pipe stops nobody."""
+        if events != select.POLLIN:
+            self._poller.modify(self._channel, events)
+        try:
+            while True:
+                left = deadline - time.monotonic()
+                ready = self._poller.poll(left * 1000) if left > 0 else []
+                if not ready:
+                    raise TimeoutError
+                for descriptor, _ in ready:
+                    if descriptor == self._output:
+                        self._drain(self._output)
+                if any(descriptor != self._output for descriptor, _ in ready):
+                    return
+        finally:
+            if events != select.POLLIN:
+                self._poller.modify(self._channel, select.POLLIN)
+
+    # What it prints
+
+    def _drain(self, pipe: int) -> None:
+        try:
+            data = os.read(pipe, _CHUNK)
+        except BlockingIOError:
+            return
+        if not data:
+            with contextlib.suppress(KeyError):
+                self._poller.unregister(pipe)
+        room = MAX_OUTPUT_BYTES - len(self.printed)
+        self.printed += data[:room]
+        self.dropped += max(0, len(data) - room)
+
+    def _stack(self, filename: str, seconds: float = 0.0) -> tuple[int, str] | None:
+        """The innermost line of the learner's file in what faulthandler wrote, waiting for it at most this long."""
+        wanted = re.compile(rb'File "' + re.escape(filename.encode()) + rb'", line (\d+) in (\S+)\n')
+        deadline = time.monotonic() + seconds
+        text = b""
+        while (found := wanted.search(text)) is None and len(text) < MAX_TRACE_BYTES:
+            select.select([self._trace], [], [], max(0.0, deadline - time.monotonic()))
+            try:
+                data = os.read(self._trace, _CHUNK)
+            except BlockingIOError:
+                data = b""
+            if not data:
+                return None
+            text += data
+        return (int(found[1]), found[2].decode("utf-8", "replace")) if found else None
+
+    # Its end
+
+    def _timed_out(self, seconds: float, filename: str) -> WorkerGone:
+        self._leash.ask_for_stack()
+        stack = self._stack(filename, STACK_SECONDS)
+        self._leash.kill()
+        where = f"in {filename}:{stack[0]} ({stack[1]})" if stack else "running"
+        return WorkerGone(Verdict.TIMEOUT, f"still {where} after {seconds:.1f} s", stack[0] if stack else None)
+
+    def _ended(self, filename: str) -> WorkerGone:
+        """The channel closed: if the process ends by itself its status says why, else it is killed for hanging up."""
+        status = self._leash.exit(1.0)
+        stack = self._stack(filename)
+        line = stack[0] if stack else None
+        if status is None:
+            self._leash.kill()
+            return WorkerGone(Verdict.CRASH, "your code closed the line to the judge and ran on", line)
+        if status.signal == signal.SIGXCPU:
+            return WorkerGone(Verdict.TIMEOUT, "your code used up its processor time", line)
+        if status.signal:
+            name = signal.Signals(status.signal).name if status.signal in set(signal.Signals) else str(status.signal)
+            return WorkerGone(Verdict.CRASH, f"your code crashed the process ({name})", line)
+        return WorkerGone(Verdict.CRASH, f"your code ended the process (exit {status.code})", line)
+
+    def output(self) -> str:
+        """What the learner printed, as far as it was kept."""
+        self._drain(self._output)
+        return bytes(self.printed).decode("utf-8", "replace")
+
+    def end(self) -> None:
+        """Kill the process; `peak` collects what became of it."""
+        self._leash.kill()
+
+    def peak(self) -> int | None:
+        """The most memory that the process held, in bytes; waits for its end and closes everything."""
+        status = self._leash.exit(5.0)
+        self._channel.close()
+        for pipe in (self._output, self._trace):
+            os.close(pipe)
+        return status.max_rss_bytes if status and status.max_rss_bytes else None
+
+
+class Workshop(Protocol):
+    """Where a judge gets its workers."""
+
+    def start(self, memory_bytes: int, cpu_seconds: float) -> Worker: ...
+
+
+class Ends:
+    """Both ends of everything between judge and worker, before the worker exists."""
+
+    def __init__(self) -> None:
+        self.channel, self.far_channel = socket.socketpair()
+        self.output, self.far_output = os.pipe()
+        self.trace, self.far_trace = os.pipe()
+
+    def far(self) -> list[int]:
+        return [self.far_channel.fileno(), self.far_output, self.far_trace]
+
+    def close_far(self) -> None:
+        self.far_channel.close()
+        os.close(self.far_output)
+        os.close(self.far_trace)
+
+
+class ForkedWorkshop:
+    """Workers forked from a warm zygote."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+
+    def start(self, memory_bytes: int, cpu_seconds: float) -> Worker:
+        ends = Ends()
+        leash, far_leash = socket.socketpair()
+        document = {"memory_bytes": memory_bytes, "cpu_seconds": cpu_seconds}
+        forkserver.request(self._control, document, [far_leash.fileno(), *ends.far()])
+        far_leash.close()
+        ends.close_far()
+        return Worker(ends.channel, ends.output, ends.trace, SocketLeash(leash))
+
+
+class FreshWorkshop:
+    """Workers started as processes of their own: slower, same wire, same verdicts."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def start(self, memory_bytes: int, cpu_seconds: float) -> Worker:
+        ends = Ends()
+        document = json.dumps({"memory_bytes": memory_bytes, "cpu_seconds": cpu_seconds})
+        command = [sys.executable, "-I", "-m", "grader.worker.fresh", self._kind, document, *map(str, ends.far())]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=ends.far_output, stderr=ends.far_output, pass_fds=ends.far())
+        ends.close_far()
+        return Worker(ends.channel, ends.output, ends.trace, ProcessLeash(process))

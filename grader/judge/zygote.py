@@ -1,0 +1,138 @@
+"""The ladder: one chain of processes in which each import is done once, and from whose rungs workers and judges are forked.
+
+    start -> numpy -> [zygote of numpy workers] -> torch -> [zygote of torch workers] -> pytest and oracles -> zygote of judges
+
+Run by name in an isolated interpreter with an environment of its own: `python -I -m grader.judge.zygote CONTROL`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import socket
+import sys
+import time
+from typing import Any, NoReturn
+
+from grader import forkserver
+
+_WORKER = "grader.worker.zygote"
+_NAMESPACES = "grader.worker.jail.namespaces"
+
+
+def main(control: socket.socket) -> NoReturn:
+    """Climb the ladder as far as the plan asks, report, and serve judges until the control socket closes."""
+    began = time.perf_counter()
+    plan = json.loads(control.recv(1 << 16))
+    namespaces = importlib.import_module(_NAMESPACES).enter_tree()
+    forkserver.harden()
+    rungs: dict[str, _Rung] = {}
+    worker = importlib.import_module(_WORKER)
+    worker.warm("numpy")
+    if "numpy" in plan["workers"]:
+        rungs["numpy"] = _Rung(worker, "numpy", namespaces, control)
+    if plan["torch"]:
+        worker.warm("torch")
+        if plan["training"]:
+            worker.warm_training()
+    if "torch" in plan["workers"]:
+        rungs["torch"] = _Rung(worker, "torch", namespaces, control)
+    warm_judge(plan["preload"])
+    sandbox = {kind: rung.describe() for kind, rung in rungs.items()}
+    control.send(json.dumps({"sandbox": sandbox, "seconds": time.perf_counter() - began}).encode())
+    controls = {kind: rung.control for kind, rung in rungs.items()}
+    forkserver.serve(
+        control,
+        lambda document, descriptors: _judge(descriptors[0], controls),
+        at_end=lambda: _end(rungs),
+    )
+
+
+def _end(rungs: dict[str, _Rung]) -> None:
+    for rung in rungs.values():
+        rung.end()
+
+
+class _Rung:
+    """A zygote of workers, forked from the ladder where it stands."""
+
+    def __init__(self, worker: Any, kind: str, namespaces: Any, ladder_control: socket.socket) -> None:
+        self.control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._pid = os.fork()
+        if self._pid == 0:
+            forkserver.harden()
+            ladder_control.close()
+            worker.main(far, kind, namespaces)
+        far.close()
+
+    def describe(self) -> dict[str, Any]:
+        """Which layers the zygote's workers will be in."""
+        said: dict[str, Any] = json.loads(self.control.recv(1 << 16) or b'{"text": "sandbox: the zygote died", "complete": false}')
+        return said
+
+    def end(self) -> None:
+        """Hang up, so that the zygote kills its workers and ends; wait for that."""
+        self.control.close()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+
+
+def warm_judge(preload: list[str]) -> None:
+    """Import what every judge needs, and what the suites will import; run one empty pytest session."""
+    import pytest
+    import pytest_timeout  # noqa: F401
+
+    import grader.judge.judging
+    import grader.judge.plugin  # noqa: F401
+
+    sys.dont_write_bytecode = True
+    for name in preload:
+        with contextlib.suppress(Exception):  # a suite that imports what is not there will say so itself
+            importlib.import_module(name)
+    if "torch" in sys.modules:
+        import grader.judge.autograd
+        import grader.judge.modules  # noqa: F401
+    with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
+        pytest.main(["--version", "-p", "grader.judge.plugin", "-p", "pytest_timeout", "--config-file=/dev/null"])
+
+
+def _judge(line: int, controls: dict[str, socket.socket]) -> None:
+    """One judge: a fork of this process that reads its job, judges, and ends."""
+    from grader.judge.workers import ForkedWorkshop
+
+    forkserver.close_all_but([line, *(control.fileno() for control in controls.values())])
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1):
+        os.dup2(null, descriptor)
+    serve_one(socket.socket(fileno=line), lambda kind: ForkedWorkshop(controls[kind]))
+
+
+def serve_one(line: socket.socket, workshop: Any) -> None:
+    """Read one job, judge it, and say so."""
+    from grader.judge import job as jobs
+    from grader.judge.judging import judge
+
+    job = jobs.receive_job(line)
+    tests = judge(job, workshop(job.worker), lambda event: jobs.send(line, event))
+    jobs.send(line, jobs.Done(tests))
+
+
+def alone(arguments: list[str]) -> NoReturn:
+    """A judge without a ladder, where fork is not to be had: `python -I -m grader.judge.zygote alone LINE PRELOAD`."""
+    from grader.judge.workers import FreshWorkshop
+
+    line = socket.socket(fileno=int(arguments[0]))
+    importlib.import_module(_WORKER).warm("torch" if "torch" in json.loads(arguments[1]) else "numpy")
+    warm_judge(json.loads(arguments[1]))
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    serve_one(line, FreshWorkshop)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "alone":
+        alone(sys.argv[2:])
+    main(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,23 @@
+"""Every bound that keeps a hostile peer from costing the grader time or memory, in one place."""
+
+from __future__ import annotations
+
+MIB = 1 << 20
+
+# The wire: checked by the reader before memory is taken.
+MAX_TREE_BYTES = 16 * MIB
+MAX_RAW_BYTES = 256 * MIB
+MAX_NODES = 1_000_000
+MAX_DEPTH = 64
+MAX_DIMENSIONS = 16
+MAX_INTEGER_BYTES = 1024
+
+# What the worker prints and says.
+MAX_OUTPUT_BYTES = 64 * 1024
+MAX_MESSAGE_CHARACTERS = 4000
+MAX_TRACE_BYTES = 64 * 1024
+
+# Seconds beside the per-test limit of a kata.
+START_SECONDS = 60.0  # for a forked worker to be locked and say hello; nothing of the learner's runs in it
+STACK_SECONDS = 0.5  # for a worker past its deadline to write its stack
+SUITE_GRACE_SECONDS = 30.0  # for a judge beyond the sum of its tests' limits

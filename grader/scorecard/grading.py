@@ -1,0 +1,111 @@
+"""From the tests of a kata to its verdict and points, and from the katas of a run to its score and exit code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from grader.kata import Kata
+from grader.scorecard.records import KataResult, KindScore, Score, Scorecard, TestResult, Verdict
+
+# What a kata is called whose tests ended in different ways: the first of these that occurs.
+SEVERITY = (
+    Verdict.FORBIDDEN,
+    Verdict.CRASH,
+    Verdict.MEMORY,
+    Verdict.TIMEOUT,
+    Verdict.ERROR,
+    Verdict.FAIL,
+)
+
+
+def grade_kata(
+    kata: Kata,
+    tests: Iterable[TestResult],
+    *,
+    seconds: float,
+    message: str = "",
+    stub: str = "",
+    readme: str = "",
+    sha256: str = "",
+) -> KataResult:
+    """The result of a kata whose suite ran to its end.
+
+    A kind's points are shared equally by its tests, and only a pass earns. A suite that departs from its manifest, in
+    the number of tests or in their kinds, is a fault of ours: the kata does not pass, whatever its tests say.
+    """
+    ran = tuple(tests)
+    by_kind = {kind: _kind_score(points, [t for t in ran if t.kind == kind]) for kind, points in kata.points.items()}
+    verdict, reason = _verdict(kata, ran)
+    return KataResult(
+        id=kata.id,
+        title=kata.title,
+        verdict=verdict,
+        points=math.fsum(score.points for score in by_kind.values()),
+        max=most(kata),
+        by_kind=by_kind,
+        seconds=seconds,
+        from_store=False,
+        tests=tuple(_priced(test, by_kind.get(test.kind)) for test in ran),
+        message=message or reason,
+        stub=stub,
+        readme=readme,
+        sha256=sha256,
+    )
+
+
+def reject_kata(
+    kata: Kata, verdict: Verdict, message: str, *, stub: str = "", readme: str = "", sha256: str = ""
+) -> KataResult:
+    """The result of a kata none of whose tests could run: a file that is no submission, a suite that does not load."""
+    if verdict is Verdict.PASS:
+        raise ValueError("a kata passes by its tests only")
+    result = grade_kata(kata, (), seconds=0.0, message=message, stub=stub, readme=readme, sha256=sha256)
+    return replace(result, verdict=verdict)
+
+
+def most(kata: Kata) -> float:
+    """The points that there are in a kata."""
+    return math.fsum(kata.points.values())
+
+
+def total(asked: Iterable[Kata], results: Iterable[KataResult]) -> Score:
+    """The points of the results out of all that was asked for: what was not judged counts, and has earned nothing."""
+    return Score(math.fsum(result.points for result in results), math.fsum(most(kata) for kata in asked))
+
+
+def exit_code(scorecard: Scorecard) -> int:
+    """0: all that was asked for passes; 1: something does not, or was not judged; 3: a fault of ours."""
+    verdicts = {kata.verdict for kata in scorecard.katas}
+    if Verdict.INTERNAL in verdicts:
+        return 3
+    return 0 if scorecard.complete and verdicts == {Verdict.PASS} else 1
+
+
+def _kind_score(points: float, tests: Sequence[TestResult]) -> KindScore:
+    passed = sum(test.verdict is Verdict.PASS for test in tests)
+    earned = points * passed / len(tests) if passed else 0.0
+    return KindScore(points=earned, max=points, passed=passed, total=len(tests))
+
+
+def _priced(test: TestResult, kind: KindScore | None) -> TestResult:
+    share = kind.max / kind.total if kind else 0.0
+    return replace(test, points=share if test.verdict is Verdict.PASS else 0.0, max=share)
+
+
+def _verdict(kata: Kata, tests: Sequence[TestResult]) -> tuple[Verdict, str]:
+    """The kata's verdict, and the reason where its tests do not give it."""
+    found = [test.verdict for test in tests]
+    if Verdict.INTERNAL in found:
+        return Verdict.INTERNAL, ""
+    if len(tests) != kata.tests:
+        return Verdict.INTERNAL, f"the suite ran {len(tests)} tests, its manifest says {kata.tests}"
+    if odd := {test.kind for test in tests} ^ set(kata.points):
+        return Verdict.INTERNAL, f"suite and manifest disagree about tests of kind {', '.join(sorted(odd))}"
+    to_do = found.count(Verdict.TODO)
+    if to_do == len(found):
+        return Verdict.TODO, ""
+    worst = next((verdict for verdict in SEVERITY if verdict in found), Verdict.FAIL if to_do else Verdict.PASS)
+    return worst, f"{to_do} of {len(found)} tests still to do" if to_do else ""

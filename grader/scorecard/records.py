@@ -1,0 +1,200 @@
+"""What a run found, as frozen values that travel; their JSON is a contract with other programs."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from grader.scorecard.visible import LINE, visible
+
+FORMAT_VERSION: Final = 1
+
+# Fields that may hold several lines, with the longest text kept, in characters. Every other string is one line.
+LINES = {"message": 4_000, "expected": 1_000, "actual": 1_000, "help": 2_000, "output": 20_000, "text": 20_000}
+
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Verdict(StrEnum):
+    """How one test, or one kata, ended. Only PASS earns points."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    TODO = "todo"  # the stub is untouched there: NotImplementedError
+    ERROR = "error"  # the learner's file does not import, or raises
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    MEMORY = "memory"
+    FORBIDDEN = "forbidden"
+    INTERNAL = "internal"  # our own fault, never the learner's
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A frozen value whose strings are visible and whose numbers are finite: NaN and infinity become None."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            before = getattr(self, name)
+            after = _clean(before, LINES.get(name, LINE), name in LINES)
+            if after is not before:
+                force_setattr(self, name, after)
+
+
+def _clean(value: Any, limit: int, lines: bool) -> Any:
+    if type(value) is str:
+        return visible(value, limit, lines=lines)
+    if type(value) is float:
+        return value if math.isfinite(value) else None
+    if type(value) is tuple or type(value) is list:
+        return tuple([_clean(each, limit, lines) for each in value])
+    if type(value) is dict:
+        return {visible(str(key)): _clean(each, limit, lines) for key, each in value.items()}
+    return value
+
+
+class Cause(Record, frozen=True):
+    """Why a test failed, in short strings for the learner: never an array."""
+
+    expected: str = ""
+    actual: str = ""
+    where: str = ""
+    help: str = ""
+
+
+class Line(Record, frozen=True):
+    """A line of the learner's own file."""
+
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    source: str = ""
+
+
+class Observation(Record, frozen=True):
+    """How close one comparison came, for authors; None stands for a number that was not finite."""
+
+    check: str
+    name: str
+    error: float | None
+    tolerance: float | None
+    margin: float | None = None
+
+
+Row = tuple[float | None, ...]
+
+
+class Curve(Record, frozen=True, tag="curve"):
+    """A value per step, such as a loss, beside the baseline that it has to beat."""
+
+    name: str
+    values: Row
+    baseline: float | None = None
+
+
+class Image(Record, frozen=True, tag="image"):
+    """Grey values (H, W)."""
+
+    name: str
+    pixels: tuple[Row, ...]
+
+
+class Images(Record, frozen=True, tag="images"):
+    """Grey values (N, H, W)."""
+
+    name: str
+    images: tuple[tuple[Row, ...], ...]
+
+
+class Matrix(Record, frozen=True, tag="matrix"):
+    """Labelled numbers (R, C), such as a confusion matrix or an attention map."""
+
+    name: str
+    values: tuple[Row, ...]
+    labels: tuple[str, ...] = ()
+
+
+class Text(Record, frozen=True, tag="text"):
+    """Text that the learner's model wrote."""
+
+    name: str
+    text: str
+
+
+Picture = Curve | Image | Images | Matrix | Text
+
+
+class TestResult(Record, frozen=True, kw_only=True):
+    """One test: how it ended, what it earned, and what the learner is told."""
+
+    __test__ = False  # pytest collects classes by the name
+
+    name: str
+    kind: str
+    title: str
+    verdict: Verdict
+    points: Amount = 0.0
+    max: Amount = 0.0
+    seconds: Amount = 0.0
+    message: str = ""
+    cause: Cause | None = None
+    line: Line | None = None
+    output: str = ""
+    output_dropped: Count = 0  # bytes printed beyond what was kept
+    peak_memory_mb: Amount | None = None
+    pictures: tuple[Picture, ...] = ()
+    observations: tuple[Observation, ...] = ()
+
+
+class KindScore(Record, frozen=True, kw_only=True):
+    """The tests of one kind, together."""
+
+    points: Amount
+    max: Amount
+    passed: Count
+    total: Count
+
+
+class KataResult(Record, frozen=True, kw_only=True):
+    """One kata: its tests in the suite's order, and what they add up to."""
+
+    id: str
+    title: str
+    verdict: Verdict
+    points: Amount
+    max: Amount
+    by_kind: dict[str, KindScore]
+    seconds: Amount
+    from_store: bool
+    tests: tuple[TestResult, ...]
+    message: str = ""
+    stub: str = ""  # the learner's file, as it is shown
+    readme: str = ""  # the statement, as it is shown
+    sha256: str = ""  # of the learner's file
+
+
+class Score(Record, frozen=True):
+    """Points earned of points that there are."""
+
+    points: Amount
+    max: Amount
+
+
+class Scorecard(Record, frozen=True, kw_only=True):
+    """One run over the katas that were asked for."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    course: str
+    grader: str
+    versions: dict[str, str]
+    seed: int
+    sandbox: str
+    jobs: Annotated[int, msgspec.Meta(ge=1)]
+    started: str  # ISO 8601, UTC
+    seconds: Amount
+    score: Score  # counts what was asked for and not judged, too
+    complete: bool
+    katas: tuple[KataResult, ...]
+    unfinished: tuple[str, ...] = ()  # ids that were asked for and not judged

@@ -1,0 +1,67 @@
+"""Frames: the header, the closed table of dtypes, and the two ways in which a frame can be wrong."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from grader.limits import MAX_RAW_BYTES, MAX_TREE_BYTES
+
+MAGIC = b"gk"
+VERSION = 1
+HEADER = struct.Struct("<2sBBIIQ")  # magic, version, kind, call id, tree bytes, raw bytes
+ALIGNMENT = 16
+
+U32 = struct.Struct("<I")
+I64 = struct.Struct("<q")
+F64 = struct.Struct("<d")
+C128 = struct.Struct("<dd")
+ARRAY = struct.Struct("<BBB")  # dtype code, flags, number of dimensions
+
+REQUIRES_GRAD = 1
+
+# The closed table of dtypes. A code is an index; the names exist in numpy, in torch, or in both.
+DTYPES = (
+    "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex64", "complex128",
+    "bfloat16", "uint16", "uint32", "uint64",
+)  # fmt: skip
+CODE = {name: code for code, name in enumerate(DTYPES)}
+ITEMSIZE = (1, 1, 1, 2, 4, 8, 2, 4, 8, 8, 16, 2, 2, 4, 8)
+
+
+class Unsendable(TypeError):
+    """A value that cannot cross the wire; the text names its type."""
+
+
+class BadFrame(ValueError):
+    """Bytes that no honest peer sends."""
+
+
+class Header(NamedTuple):
+    """The head of a frame, already checked against the limits."""
+
+    kind: int
+    call: int
+    tree_bytes: int
+    raw_bytes: int
+
+
+class Frame(NamedTuple):
+    """One received frame: its kind, the call that it belongs to, and its undecoded body."""
+
+    kind: int
+    call: int
+    tree_bytes: int
+    body: bytearray
+
+
+def read_header(data: bytes | bytearray | memoryview) -> Header:
+    """Check the first `HEADER.size` bytes of a frame."""
+    magic, version, kind, call, tree_bytes, raw_bytes = HEADER.unpack_from(data)
+    if magic != MAGIC or version != VERSION:
+        raise BadFrame(f"a frame begins with {bytes(data[:3])!r}, expected {MAGIC + bytes([VERSION])!r}")
+    if tree_bytes > MAX_TREE_BYTES or raw_bytes > MAX_RAW_BYTES or tree_bytes % ALIGNMENT:
+        raise BadFrame(
+            f"a frame declares {tree_bytes} + {raw_bytes} bytes; the limit is {MAX_TREE_BYTES} + {MAX_RAW_BYTES}"
+        )
+    return Header(kind, call, tree_bytes, raw_bytes)

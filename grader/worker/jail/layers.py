@@ -1,0 +1,40 @@
+"""What stands between a worker and the machine, and what does not: for the scorecard, in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: in force or not, and the detail of it or the reason."""
+
+    name: str
+    on: bool
+    detail: str = ""
+
+    def __str__(self) -> str:
+        if not self.on:
+            return f"{self.name} off ({self.detail})"
+        return f"{self.name}({self.detail})" if self.detail else self.name
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The state of every layer. A class run asks for `complete`; namespaces are a bonus."""
+
+    landlock: Layer
+    seccomp: Layer
+    rlimits: Layer
+    namespaces: Layer
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that Linux gives without privileges is in force."""
+        return self.landlock.on and self.seccomp.on and self.rlimits.on
+
+    def __str__(self) -> str:
+        """`sandbox: landlock(abi7 fs+net+scope) seccomp rlimits(64 threads); namespaces off (not entered)`"""
+        layers = (self.landlock, self.seccomp, self.rlimits, self.namespaces)
+        on = " ".join(str(layer) for layer in layers if layer.on) or "none"
+        return "; ".join((f"sandbox: {on}", *(str(layer) for layer in layers if not layer.on)))

@@ -1,0 +1,101 @@
+"""The learner's file becomes a module: compiled from bytes, with what the kata forbids kept out of reach."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.abc
+import linecache
+import sys
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+
+class ForbiddenImport(ImportError):
+    """The learner's file imports what the kata forbids."""
+
+
+class ForbiddenOperator(RuntimeError):
+    """The learner's code reached an operator that the kata forbids."""
+
+
+class Forbidden:
+    """What the kata forbids, and what was seen of it.
+
+    Imports are refused in the learner's own `__import__` and, for what is not loaded yet, by a finder; operators at torch's
+    dispatcher, where every road (function, module, `torch.ops`, TorchScript) ends.
+    """
+
+    def __init__(self, imports: Iterable[str], operators: Iterable[str]) -> None:
+        self.seen: list[str] = []
+        self._imports = frozenset(imports)
+        self._libraries: list[Any] = []
+        if self._imports:
+            sys.meta_path.insert(0, _Finder(self))
+        for operator in operators:
+            self._forbid_operator(operator)
+
+    def check(self, name: str) -> None:
+        """Raise if the module `name` may not be imported."""
+        top = name.partition(".")[0]
+        if top in self._imports or name in self._imports:
+            self._note(f"import {top}")
+            raise ForbiddenImport(f"this kata is written without {top}")
+
+    def guarded_builtins(self) -> dict[str, Any]:
+        """The builtins for the learner's module, whose `__import__` asks first."""
+        plain = builtins.__import__
+
+        def guarded(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+            if level == 0 and type(name) is str:
+                self.check(name)
+            return plain(name, globals, locals, fromlist, level)
+
+        return {**vars(builtins), "__import__": guarded}
+
+    def _note(self, what: str) -> None:
+        if what not in self.seen:
+            self.seen.append(what)
+
+    def _forbid_operator(self, operator: str) -> None:
+        """Replace the kernels of every overload of, say, `aten::lstm` by one that raises."""
+        import torch
+
+        namespace, _, name = operator.partition("::")
+        packet = getattr(getattr(torch.ops, namespace), name, None)
+        if packet is None:  # not in this version of torch: nothing can reach it
+            return
+        library = torch.library.Library(namespace, "IMPL")
+        self._libraries.append(library)  # the registration lives as long as this object
+
+        def refuse(*args: Any, **kwargs: Any) -> Any:
+            self._note(operator)
+            raise ForbiddenOperator(f"this kata is written without {operator}")
+
+        for overload in packet.overloads():
+            full = name if overload == "default" else f"{name}.{overload}"
+            for key in ("AutogradCPU", "CPU"):
+                library.impl(full, refuse, key)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Asks before anything is imported by other roads than the import statement."""
+
+    def __init__(self, forbidden: Forbidden) -> None:
+        self._forbidden = forbidden
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        self._forbidden.check(fullname)
+
+
+def load(source: bytes, filename: str, name: str, forbidden: Forbidden) -> ModuleType:
+    """Execute the learner's file as the module `name`."""
+    text = source.decode("utf-8-sig")
+    lines = text.splitlines(keepends=True)
+    linecache.cache[filename] = (len(text), None, lines, filename)
+    module = ModuleType(name)
+    module.__file__ = filename
+    module.__dict__["__builtins__"] = forbidden.guarded_builtins()
+    sys.modules[name] = module
+    exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
+    return module

@@ -1,0 +1,208 @@
+"""The worker's loop: receive a request of the judge, run the learner's code, answer by value."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import random
+import socket
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from grader.limits import MAX_MESSAGE_CHARACTERS
+from grader.wire import HEADER, Encoder, Frame, decode, read_header, type_name
+from grader.wire.encode import Unsendable
+from grader.wire.message import Kind
+from grader.worker.loader import Forbidden, load
+from grader.worker.objects import Objects
+from grader.worker.twin import Graphs
+
+_MAX_LINES = 50
+
+
+class Server:
+    """One worker: one learner's module, its objects, its graphs."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._objects = Objects(None)
+        self._graphs = Graphs()
+        self._forbidden = Forbidden((), ())
+        self._filename = ""
+        self._answers = {
+            Kind.LOAD: self._load,
+            Kind.CALL: self._call,
+            Kind.GET: self._get,
+            Kind.SET: self._set,
+            Kind.BACKWARD: self._backward,
+        }
+
+    def run(self) -> None:
+        """Serve until the judge hangs up."""
+        self._send(Kind.READY, 0, ())
+        while (frame := self._receive()) is not None:
+            try:
+                self._answers[Kind(frame.kind)](frame)
+            except BaseException as error:
+                self._raise(frame.call, error)
+
+    # Frames
+
+    def _receive(self) -> Frame | None:
+        head = self._exactly(HEADER.size)
+        if head is None:
+            return None
+        header = read_header(head)
+        body = self._exactly(header.tree_bytes + header.raw_bytes)
+        return None if body is None else Frame(header.kind, header.call, header.tree_bytes, body)
+
+    def _exactly(self, size: int) -> bytearray | None:
+        data = bytearray(size)
+        view = memoryview(data)
+        while view.nbytes:
+            received = self._channel.recv_into(view)
+            if received == 0:
+                return None
+            view = view[received:]
+        return data
+
+    def _send(self, kind: Kind, call: int, value: Any) -> Encoder:
+        encoder = Encoder(self._objects.export)
+        encoder.value(value)
+        self._write(encoder.frame(kind, call))
+        return encoder
+
+    def _write(self, buffers: list[Any]) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        if len(buffers) > 1:
+            buffers = [b"".join(buffers)]
+        self._channel.sendall(buffers[0])
+
+    # Requests
+
+    def _load(self, frame: Frame) -> None:
+        (spec,), _ = decode(frame)
+        self._filename = spec["filename"]
+        seed(spec["seed"])
+        self._forbidden = Forbidden(spec["forbidden_imports"], spec["forbidden_operators"])
+        module = load(spec["source"], self._filename, spec["module"], self._forbidden)
+        self._objects = Objects(module)
+        names = {name: callable(value) for name, value in vars(module).items() if not name.startswith("__")}
+        self._answer(frame.call, names)
+
+    def _call(self, frame: Frame) -> None:
+        sent = bytes(frame.body)
+        (target, name, args, kwargs, state, freed, grad), decoder = decode(frame, self._objects.resolve)
+        self._graphs.free(freed)
+        self._objects.apply(state)
+        inputs = decoder.differentiable
+        for tensor in inputs:
+            tensor.requires_grad_()
+        function = getattr(self._objects[target], name) if name else self._objects[target]
+        with _grad_mode(grad):
+            parameters = self._objects.differentiable() if grad else []
+            value = function(*args, **kwargs)
+        mutated: list[str] = []
+        if frame.body != sent:
+            copy = Frame(frame.kind, frame.call, frame.tree_bytes, bytearray(sent))
+            before, _ = decode(copy, self._objects.resolve)
+            mutated = _changed(function, (before[2], before[3]), (args, kwargs))
+        self._answer(frame.call, value, mutated, decoder.generators, inputs + parameters if grad else None)
+
+    def _get(self, frame: Frame) -> None:
+        (target, name, state), _ = decode(frame)
+        self._objects.apply(state)
+        self._answer(frame.call, getattr(self._objects[target], name))
+
+    def _set(self, frame: Frame) -> None:
+        (target, name, value, state), _ = decode(frame, self._objects.resolve)
+        self._objects.apply(state)
+        setattr(self._objects[target], name, value)
+        self._answer(frame.call, None)
+
+    def _backward(self, frame: Frame) -> None:
+        (number, upstream, freed), _ = decode(frame)
+        self._graphs.free(freed)
+        self._answer(frame.call, self._graphs.backward(number, upstream))
+
+    # Answers
+
+    def _answer(
+        self,
+        call: int,
+        value: Any,
+        mutated: list[str] | None = None,
+        advanced: list[Any] | None = None,
+        inputs: list[Any] | None = None,
+    ) -> None:
+        """RETURN: the value first, so that the tensors in it that require grad are the encoder's only ones."""
+        encoder = Encoder(self._objects.export)
+        encoder.tree += b"u\x06\x00\x00\x00"
+        encoder.value(value, 1)
+        outputs = encoder.differentiable
+        number = self._graphs.keep(list(outputs), inputs) if inputs and outputs else 0
+        for item in (self._objects.changes(), mutated or [], number, advanced or [], self._forbidden.seen):
+            encoder.value(item, 1)
+        self._write(encoder.frame(Kind.RETURN, call))
+
+    def _raise(self, call: int, error: BaseException) -> None:
+        """RAISE: what was raised, as names and text, with the lines of the learner's own file that led there."""
+        bases = [base.__name__ for base in type(error).__mro__ if base.__module__ == "builtins"]
+        try:
+            text = "nothing that can be sent: it returned " + str(error) if type(error) is Unsendable else str(error)
+        except BaseException:
+            text = "(its text cannot be read)"
+        if isinstance(error, SyntaxError) and error.filename == self._filename:
+            lines = [(error.lineno or 0, "")]
+            text = error.msg or "invalid syntax"
+        else:
+            lines = list(self._lines(error.__traceback__))[-_MAX_LINES:]
+        message = (type_name(error), bases, text[:MAX_MESSAGE_CHARACTERS], lines, [], self._forbidden.seen)
+        self._send(Kind.RAISE, call, message)
+
+    def _lines(self, traceback: TracebackType | None) -> Iterator[tuple[int, str]]:
+        while traceback is not None:
+            code = traceback.tb_frame.f_code
+            if code.co_filename == self._filename:
+                yield traceback.tb_lineno, code.co_name
+            traceback = traceback.tb_next
+
+
+def seed(number: int) -> None:
+    """Seed every global generator that this process has loaded."""
+    random.seed(number)
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if numpy is not None:
+        numpy.random.seed(number % (1 << 32))
+    if torch is not None:
+        torch.manual_seed(number)
+
+
+def _grad_mode(enabled: bool) -> contextlib.AbstractContextManager[Any]:
+    torch = sys.modules.get("torch")
+    return contextlib.nullcontext() if torch is None else torch.set_grad_enabled(enabled)
+
+
+def _changed(function: Any, before: tuple[Any, Any], after: tuple[Any, Any]) -> list[str]:
+    """The names of the arguments that a call changed in place."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        names = []
+    pairs: list[tuple[str, Any, Any]] = [
+        (names[index] if index < len(names) else f"argument {index + 1}", old, new)
+        for index, (old, new) in enumerate(zip(before[0], after[0], strict=True))
+    ]
+    pairs += [(name, before[1][name], after[1][name]) for name in before[1]]
+    owner = getattr(function, "__qualname__", type(function).__name__)
+    return [f"{name} of {owner}" for name, old, new in pairs if _bytes(old) != _bytes(new)]
+
+
+def _bytes(value: Any) -> bytes:
+    encoder = Encoder(lambda other: (0, None))
+    encoder.value(value)
+    return b"".join(bytes(part) for part in encoder.frame(0, 0))

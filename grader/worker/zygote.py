@@ -1,0 +1,100 @@
+"""Where workers come from: forked from a warm zygote, or, where fork is not to be had, started as a fresh process.
+
+Either way a worker is given three descriptors (the channel to its judge, the pipe for what it prints, the pipe for its stack),
+gives up everything else, enters the jail, and serves.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import json
+import os
+import signal
+import site
+import socket
+import sys
+import sysconfig
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from grader import forkserver
+from grader.worker.jail import Jail, Layer, Policy, prepare
+from grader.worker.jail.readable import Kind
+from grader.worker.serve import Server
+
+STACK_SIGNAL = getattr(signal, "SIGUSR1", None)
+
+
+def main(control: socket.socket, kind: Kind, namespaces: Layer | None = None) -> NoReturn:
+    """Say which layers hold, and serve workers of one kind until the control socket closes.
+
+    Called in a fork that has done its imports.
+    """
+    forkserver.close_all_but([control.fileno()])
+    _forget_the_course()
+    jail = prepare(Policy.of(kind), namespaces)
+    control.send(json.dumps({"text": str(jail.layers), "complete": jail.layers.complete}).encode())
+    forkserver.serve(control, lambda document, descriptors: _worker(jail, document, descriptors))
+
+
+def fresh(arguments: list[str]) -> NoReturn:
+    """Become a single worker: `python -I -m grader.worker.fresh KIND DOCUMENT CHANNEL OUTPUT TRACE`."""
+    kind: Kind = "torch" if arguments[0] == "torch" else "numpy"
+    warm(kind)
+    _forget_the_course()
+    jail = replace(prepare(Policy.of(kind)), parent=os.getppid())
+    _worker(jail, json.loads(arguments[1]), [int(number) for number in arguments[2:]])
+    os._exit(0)
+
+
+def warm(kind: Kind) -> None:
+    """Import what workers of a kind lean on, and run a first operation of each library, on one thread and without autograd."""
+    import numpy
+
+    numpy.linalg.norm(numpy.random.default_rng(0).normal(size=(2, 2)))
+    if kind == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+        with torch.no_grad():
+            torch.nn.LSTM(2, 2)(torch.nn.Conv1d(1, 2, 1)(torch.ones(1, 1, 2)))
+        import torch.fx.experimental.symbolic_shapes  # noqa: F401  # else the first backward of every worker imports it
+
+
+def warm_training() -> None:
+    """Import what the first step of an optimiser pulls in, so that no worker and no judge has to."""
+    import torch._dynamo
+    import torch.optim  # noqa: F401
+
+
+def _forget_the_course() -> None:
+    """Leave only the interpreter's own folders on the path: an editable install puts the course itself there."""
+    paths = {os.path.realpath(path) for path in (*sysconfig.get_paths().values(), *site.getsitepackages())}
+    sys.path[:] = [path for path in sys.path if _below(os.path.realpath(path), paths)]
+
+
+def _below(path: str, folders: set[str]) -> bool:
+    return any(path == folder or path.startswith(folder + os.sep) for folder in folders) or path.endswith(".zip")
+
+
+def _worker(jail: Jail, document: dict[str, Any], descriptors: list[int]) -> None:
+    channel, output, trace = descriptors
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    forkserver.close_all_but([channel, trace, *([jail.ruleset] if jail.ruleset >= 0 else [])])
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
+    sys.stdout = _text(1)
+    sys.stderr = _text(2)
+    faulthandler.enable(trace, all_threads=True)
+    if STACK_SIGNAL is not None:
+        faulthandler.register(STACK_SIGNAL, trace, all_threads=True)
+    jail.enter(document["memory_bytes"], document["cpu_seconds"])
+    Server(socket.socket(fileno=channel)).run()
+
+
+def _text(descriptor: int) -> io.TextIOWrapper:
+    raw = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)

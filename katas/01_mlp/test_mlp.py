@@ -1,0 +1,251 @@
+"""Six functions, graded one by one against PyTorch in float64; then two tasks that need a hidden layer."""
+
+import numpy as np
+import pytest
+import torch
+
+from grader.checks import assert_beats, assert_close, assert_shape, assert_trajectory, assert_unchanged
+
+NAMES = ("w1", "b1", "w2", "b2")
+SIZES = ((5, 3, 4, 2), (1, 2, 5, 3), (7, 4, 3, 1), (4, 5, 2, 3), (6, 1, 4, 2))  # N, D, H, K
+TOL = 1e-9
+
+# Bars midway between what a network without a hidden layer reaches and the worst right run of 50 seeds.
+XOR_BAR = 0.125  # mean squared error: 0.25 is the best without a hidden layer, 0.0004 the worst run with one
+MOONS_BAR = 0.94  # held-out accuracy: 0.899 is the best without a hidden layer, 0.984 the worst run with one
+
+
+def _weights(rng, d, h, k):
+    """Weights ~ 1 / sqrt(fan-in) and biases that are not zero."""
+    return {
+        "w1": rng.normal(size=(d, h)) / np.sqrt(d),
+        "b1": rng.normal(size=h) / 2,
+        "w2": rng.normal(size=(h, k)) / np.sqrt(h),
+        "b2": rng.normal(size=k) / 2,
+    }
+
+
+def _problem(rng, n, d, h, k):
+    """Weights, inputs and targets; the inputs are not contiguous in memory."""
+    return _weights(rng, d, h, k), rng.normal(size=(d, n)).T, rng.uniform(size=(n, k))
+
+
+def _oracle(params, x, y):
+    """Hidden, output, loss and gradients by PyTorch and its autograd."""
+    p = {name: torch.tensor(params[name], requires_grad=True) for name in NAMES}
+    hidden = torch.sigmoid(torch.tensor(x) @ p["w1"] + p["b1"])
+    output = torch.sigmoid(hidden @ p["w2"] + p["b2"])
+    loss = torch.nn.functional.mse_loss(output, torch.tensor(y))
+    loss.backward()
+    gradients = {name: p[name].grad.numpy() for name in NAMES}
+    return hidden.detach().numpy(), output.detach().numpy(), loss.item(), gradients
+
+
+def _answers(params, x):
+    """The outputs, (N,), of a network with one output."""
+    return _oracle(params, x, np.zeros((len(x), 1)))[1][:, 0]
+
+
+def _pair(result, what):
+    """The two values that a function returned."""
+    assert isinstance(result, tuple | list) and len(result) == 2, f"{what} as a tuple of two"
+    return result
+
+
+def _arrays(result, like, what):
+    """The dict that a function returned: finite float64 arrays with the shapes of the parameters."""
+    assert isinstance(result, dict), f"{what} must be a dict"
+    for name in NAMES:
+        assert name in result, f"{what} must hold {name!r}"
+        assert_shape(result[name], like[name].shape, dtype=np.float64, name=f"{name} of {what}")
+    return result
+
+
+def _step(solution, params, x, y, learning_rate):
+    result = solution.train_step(params, x, y, learning_rate)
+    new, loss = _pair(result, "train_step returns (new_params, loss)")
+    assert_shape(loss, (), name="the loss of train_step")
+    return _arrays(new, params, "the new parameters"), float(loss)
+
+
+def _fit(solution, params, x, y, learning_rate, steps):
+    result = solution.fit(params, x, y, learning_rate, steps)
+    new, losses = _pair(result, "fit returns (new_params, losses)")
+    vector = isinstance(losses, np.ndarray) and losses.ndim == 1
+    assert vector or isinstance(losses, list | tuple), "fit returns its losses as a list"
+    assert len(losses) == steps, f"fit must return one loss per step: {steps}, not {len(losses)}"
+    for step, loss in enumerate(losses, start=1):
+        assert_shape(loss, (), name=f"the loss after step {step}")
+    return _arrays(new, params, "the new parameters"), [float(loss) for loss in losses]
+
+
+@pytest.mark.value
+def test_sigmoid(solution, rng):
+    """The sigmoid is right for every number, even for 1000 and -1000"""
+    with np.errstate(all="ignore"):  # a warning about an overflow is no error: the result counts
+        for shape in ((6,), (3, 4), (2, 1, 5)):
+            z = 4 * rng.normal(size=shape)
+            expected = torch.sigmoid(torch.tensor(z)).numpy()
+            assert_close(solution.sigmoid(z), expected, tol=TOL, name="sigmoid(z)")
+        z = np.array([-1000.0, -40.0, 0.0, 40.0, 1000.0])
+        expected = torch.sigmoid(torch.tensor(z)).numpy()
+        help = "what exp gives for 1000, and what infinity divided by infinity is"
+        assert_close(solution.sigmoid(z), expected, tol=TOL, name="sigmoid of large numbers", help=help)
+
+
+@pytest.mark.shape
+def test_forward_shapes(solution, rng):
+    """forward gives one row per sample, and every number lies between 0 and 1"""
+    for n, d, h, k in SIZES:
+        params, x, _ = _problem(rng, n, d, h, k)
+        hidden, output = _pair(solution.forward(params, x), "forward returns (hidden, output)")
+        for name, value, shape in (("hidden", hidden, (n, h)), ("output", output, (n, k))):
+            assert_shape(value, shape, dtype=np.float64, name=name)
+            inside = value.min() > 0 and value.max() < 1
+            assert inside, f"{name} must lie between 0 and 1: it comes from a sigmoid"
+        assert np.ptp(hidden) > 0, "all the entries of hidden are equal"
+
+
+@pytest.mark.value
+def test_forward(solution, rng):
+    """Both layers give the right numbers"""
+    for size in SIZES:
+        params, x, y = _problem(rng, *size)
+        hidden, output, _, _ = _oracle(params, x, y)
+        got = _pair(solution.forward(params, x), "forward returns (hidden, output)")
+        assert_close(got[0], hidden, tol=TOL, name="hidden", help="x, w1, b1 and the sigmoid")
+        assert_close(got[1], output, tol=TOL, name="output", help="hidden, w2, b2 and the sigmoid")
+
+
+@pytest.mark.value
+def test_mse_loss(solution, rng):
+    """The loss is the mean of the squared errors"""
+    for n, _, _, k in SIZES:
+        output, y = rng.uniform(size=(2, n, k))
+        expected = torch.nn.functional.mse_loss(torch.tensor(output), torch.tensor(y)).item()
+        help = f"the mean runs over all {n} * {k} entries, and nothing is halved"
+        assert_close(solution.mse_loss(output, y), expected, tol=TOL, name="mse_loss", help=help)
+
+
+def _check_gradients(solution, rng, names, help):
+    for size in SIZES:
+        params, x, y = _problem(rng, *size)
+        hidden, output, _, expected = _oracle(params, x, y)
+        got = solution.backward(params, x, hidden, output, y)
+        assert isinstance(got, dict), "backward returns a dict of gradients"
+        for name in names:
+            assert name in got, f"the gradients must hold {name!r}"
+            assert_close(got[name], expected[name], tol=TOL, name=f"the gradient of {name}", help=help)
+
+
+@pytest.mark.gradient
+def test_output_layer_gradients(solution, rng):
+    """backward: the gradients of w2 and b2 are right"""
+    _check_gradients(solution, rng, ("w2", "b2"), "the loss, the output's sigmoid, then what w2 and b2 touch")
+
+
+@pytest.mark.gradient
+def test_hidden_layer_gradients(solution, rng):
+    """backward: the gradients of w1 and b1 are right"""
+    _check_gradients(solution, rng, ("w1", "b1"), "the way back through w2 and through the hidden sigmoid")
+
+
+@pytest.mark.value
+def test_train_step(solution, rng):
+    """A step moves every parameter by minus the learning rate times its gradient"""
+    for size, learning_rate in zip(SIZES, (0.1, 0.5, 2.0, 5.0, 0.02), strict=True):
+        params, x, y = _problem(rng, *size)
+        _, _, _, gradients = _oracle(params, x, y)
+        new, _ = _step(solution, params, x, y, learning_rate)
+        for name in NAMES:
+            moved = -learning_rate * gradients[name]
+            help = f"the step's direction, and its length at a learning rate of {learning_rate}"
+            assert_close(new[name] - params[name], moved, tol=1e-8, name=f"the change of {name}", help=help)
+
+
+@pytest.mark.value
+def test_reported_loss(solution, rng):
+    """The loss that train_step reports is the loss of the parameters that it returns"""
+    for size in SIZES:
+        params, x, y = _problem(rng, *size)
+        new, loss = _step(solution, params, x, y, 2.0)
+        _, _, expected, _ = _oracle(new, x, y)
+        help = "which parameters this loss belongs to"
+        assert_close(loss, expected, tol=TOL, name="the reported loss", help=help)
+
+
+@pytest.mark.value
+def test_trajectory(solution, rng):
+    """The first three steps of fit agree with PyTorch, loss by loss"""
+    for size, learning_rate in zip(SIZES, (0.3, 1.0, 3.0, 0.7, 2.0), strict=True):
+        params, x, y = _problem(rng, *size)
+        expected, losses = params, []
+        for _ in range(3):
+            _, _, _, gradients = _oracle(expected, x, y)
+            expected = {name: expected[name] - learning_rate * gradients[name] for name in NAMES}
+            losses.append(_oracle(expected, x, y)[2])
+        new, got = _fit(solution, params, x, y, learning_rate, 3)
+        help = "losses[0] is the loss after the first update; each step starts where the last one ended"
+        assert_trajectory(got, losses, tol=1e-8, name="the loss of fit", help=help)
+        for name in NAMES:
+            assert_close(new[name], expected[name], tol=1e-8, name=f"{name} after three steps")
+    _, perfect, _, _ = _oracle(params, x, y)
+    _fit(solution, params, x, perfect, 1.0, 3)  # with nothing left to learn it still takes its three steps
+
+
+@pytest.mark.behaviour
+def test_pure(solution, rng, mutated):
+    """Functions leave your arrays alone: the same call gives the same answer again"""
+    params, x, y = _problem(rng, 5, 3, 4, 2)
+    hidden, output, _, _ = _oracle(params, x, y)
+    first, _ = _step(solution, params, x, y, 0.01)
+    solution.sigmoid(x)
+    solution.forward(params, x)
+    solution.mse_loss(output, y)
+    solution.backward(params, x, hidden, output, y)
+    _fit(solution, _weights(rng, 2, 5, 1), x[:, :2], y[:, :1], 1.0, 2)
+    again, _ = _step(solution, params, x, y, 0.01)
+    assert_unchanged(mutated)
+    for name in NAMES:
+        assert_close(again[name], first[name], tol=TOL, name=f"{name} of a repeated call")
+    moved = max(np.abs(first[name] - params[name]).max() for name in NAMES)
+    assert 0 < moved < 0.1, "a step at a learning rate of 0.01 must move the parameters, and only a little"
+
+
+@pytest.mark.convergence
+def test_xor(solution, rng, record):
+    """Your network learns XOR, which no network without a hidden layer can"""
+    x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    y = np.array([[0.0], [1.0], [1.0], [0.0]])
+    params, losses = _fit(solution, _weights(rng, 2, 8, 1), x, y, 8.0, 1000)
+    record.curve("XOR: loss", losses, baseline=0.25)
+    answers = _answers(params, x)
+    record.matrix("XOR: answers", answers.reshape(2, 2), ["0", "1"])
+    error = float(np.mean((answers - y[:, 0]) ** 2))
+    assert_beats(error, XOR_BAR, name="the squared error on XOR", higher=False)
+
+
+def _two_moons(rng, n):
+    """Two half circles that reach into each other, with Gaussian noise of 0.1; the classes take turns."""
+    angle = rng.uniform(0, np.pi, size=n)
+    lower = np.arange(n) % 2 == 1
+    upper_moon = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    lower_moon = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], axis=1)
+    x = np.where(lower[:, None], lower_moon, upper_moon) + 0.1 * rng.normal(size=(n, 2))
+    return x, lower[:, None].astype(np.float64)
+
+
+@pytest.mark.convergence
+def test_two_moons(solution, rng, record):
+    """Your network tells two moons apart on points that it has never seen"""
+    x, y = _two_moons(rng, 200)
+    unseen, labels = _two_moons(rng, 1000)
+    start = _weights(rng, 2, 16, 1)
+    start["w1"] *= 3
+    params, losses = _fit(solution, start, x, y, 10.0, 350)
+    across, up = np.meshgrid(np.linspace(-1.5, 2.5, 80), np.linspace(1.5, -1.0, 50))
+    surface = _answers(params, np.stack([across.ravel(), up.ravel()], axis=1)).reshape(across.shape)
+    record.curve("Two moons: loss", losses, baseline=0.25)
+    record.image("Two moons: where your network answers 1", surface)
+    accuracy = float(np.mean((_answers(params, unseen) > 0.5) == (labels[:, 0] > 0.5)))
+    assert_beats(accuracy, MOONS_BAR, name="the accuracy on unseen moons")

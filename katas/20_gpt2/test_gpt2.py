@@ -1,0 +1,436 @@
+"""The suite of kata 20: GPT-2 against torch's own transformer layers, by brute force, and on a rhyme of 1755."""
+
+import itertools
+import math
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.distributions import Categorical
+
+from grader.checks import (
+    assert_beats,
+    assert_close,
+    assert_gradients,
+    assert_raises,
+    assert_shape,
+    assert_trajectory,
+    assert_unchanged,
+)
+
+TEXT = Path(__file__).with_name("house_that_jack_built.txt").read_text(encoding="utf-8")
+UNSEEN = "This is the farmer"  # the first words of the two verses that training never shows
+
+# B sequences of T tokens, V tokens in the vocabulary, context C, H heads of D numbers, L blocks.
+SIZES = [(2, 5, 11, 7, 3, 4, 2), (1, 6, 13, 9, 2, 5, 1), (3, 4, 10, 6, 5, 2, 2), (4, 1, 9, 5, 2, 3, 1), (2, 8, 7, 8, 1, 6, 3)]
+TOL = 1e-8
+STEPS, BATCH, CONTEXT, WIDTH, HEADS, LAYERS, LEARNING_RATE = 150, 16, 16, 32, 4, 2, 4e-3
+
+# Midway between models without attention (0.97 and more of the bigram's bits) and the worst right run of 50 seeds (0.56).
+SHARE_OF_BIGRAM = 0.8
+
+ORACLE_NAMES = {
+    "norm1": "norm1",
+    "attention.qkv.": "self_attn.in_proj_",
+    "attention.out": "self_attn.out_proj",
+    "norm2": "norm2",
+    "up": "linear1",
+    "down": "linear2",
+}
+
+
+def _normal(generator, *shape):
+    """Standard normal float64 numbers; their axes lie in memory the other way round, so they are not contiguous."""
+    numbers = torch.randn(*reversed(shape), generator=generator, dtype=torch.float64)
+    return numbers.permute(*reversed(range(len(shape))))
+
+
+def _tokens(generator, vocabulary, *shape):
+    return torch.randint(vocabulary, shape, generator=generator)
+
+
+def _block_shapes(width):
+    linears = {"attention.qkv": (3 * width, width), "attention.out": (width, width)}
+    linears |= {"up": (4 * width, width), "down": (width, 4 * width)}
+    shapes = {f"{name}.weight": shape for name, shape in linears.items()}
+    shapes |= {f"{name}.bias": shape[:1] for name, shape in linears.items()}
+    return shapes | {f"{norm}.{kind}": (width,) for norm in ("norm1", "norm2") for kind in ("weight", "bias")}
+
+
+def _model_shapes(vocabulary, context, width, layers):
+    shapes = {"token.weight": (vocabulary, width), "position.weight": (context, width)}
+    for layer in range(layers):
+        shapes |= {f"blocks.{layer}.{name}": shape for name, shape in _block_shapes(width).items()}
+    return shapes | {"norm.weight": (width,), "norm.bias": (width,), "head.weight": (vocabulary, width)}
+
+
+def _weights(shapes, generator):
+    """Matrices ~ 1 / sqrt(fan-in), biases that are not zero, norms that are not the identity; one tensor for the tied pair."""
+    weights = {}
+    for name, shape in shapes.items():
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
+        norm_weight = name.endswith("weight") and len(shape) == 1
+        weights[name] = 1 + 0.3 * drawn if norm_weight else 0.3 * drawn if len(shape) == 1 else drawn / shape[1] ** 0.5
+    if "head.weight" in weights:
+        weights["head.weight"] = weights["token.weight"]
+    return weights
+
+
+def _load(module, weights):
+    """The learner's module in float64 with the given weights; buffers beside them are the learner's own affair."""
+    module = module.double()
+    module.load_state_dict({**module.state_dict(), **weights})
+    return module
+
+
+def _model(solution, size, generator):
+    """The learner's GPT in float64, and torch's own, with the same weights."""
+    _, _, vocabulary, context, heads, head_width, layers = size
+    width = heads * head_width
+    weights = _weights(_model_shapes(vocabulary, context, width, layers), generator)
+    model = solution.GPT(vocabulary, context, width, heads, layers)
+    _check_names(model, _model_shapes(vocabulary, context, width, layers))
+    return _load(model, weights), _Oracle(weights, heads, layers)
+
+
+def _check_names(module, shapes):
+    assert isinstance(module, nn.Module), "a model must be an nn.Module"
+    found = {name: tuple(p.shape) for name, p in module.named_parameters(remove_duplicate=False)}
+    for name in sorted(shapes.keys() | found.keys()):
+        wanted, there = shapes.get(name, "no such parameter"), found.get(name, "none")
+        assert there == wanted, f"parameter {name}: the statement says {wanted}, found {there}"
+
+
+def _layer(weights, heads):
+    """torch's pre-norm layer with the weights of one block."""
+    width = weights["norm1.weight"].numel()
+    gelu = partial(F.gelu, approximate="tanh")
+    layer = nn.TransformerEncoderLayer(width, heads, 4 * width, 0.0, gelu, batch_first=True, norm_first=True)
+    renamed = {}
+    for name, tensor in weights.items():
+        start = next(start for start in ORACLE_NAMES if name.startswith(start))
+        renamed[ORACLE_NAMES[start] + name.removeprefix(start)] = tensor
+    layer.double().load_state_dict(renamed)
+    return layer
+
+
+def _run_layer(layer, x):
+    hidden = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+    return layer(x, src_mask=hidden, is_causal=True)
+
+
+class _Oracle(nn.Module):
+    """The same model, made of torch's layers."""
+
+    def __init__(self, weights, heads, layers):
+        super().__init__()
+        self.token, self.position = (nn.Parameter(weights[f"{name}.weight"].clone()) for name in ("token", "position"))
+        blocks = [f"blocks.{layer}." for layer in range(layers)]
+        own = [{n.removeprefix(b): w for n, w in weights.items() if n.startswith(b)} for b in blocks]
+        self.blocks = nn.ModuleList(_layer(block, heads) for block in own)
+        self.norm = nn.LayerNorm(self.token.shape[1], dtype=torch.float64)
+        self.norm.load_state_dict({kind: weights[f"norm.{kind}"] for kind in ("weight", "bias")})
+
+    def forward(self, tokens):
+        x = F.embedding(tokens, self.token) + self.position[: tokens.shape[1]]
+        for layer in self.blocks:
+            x = _run_layer(layer, x)
+        return F.linear(self.norm(x), self.token)
+
+
+def _loss(logits, tokens):
+    return -Categorical(logits=logits.roll(1, 1)).log_prob(tokens)[:, 1:].mean()
+
+
+def _pair(result, what):
+    assert isinstance(result, tuple | list) and len(result) == 2, f"{what} must return a pair: its output and the cache"
+    return result
+
+
+def _logits(model, tokens, cache=None):
+    """Logits and cache of one call, without a graph; the logits are found to be finite numbers of the right shape."""
+    with torch.no_grad():
+        logits, cache = _pair(model(tokens, cache), "GPT.forward")
+    assert_shape(logits, (*tokens.shape, model.token.weight.shape[0]), dtype=model.token.weight.dtype, name="logits")
+    return logits, cache
+
+
+@pytest.mark.shape
+def test_shapes(solution, generator):
+    """Every function and module returns what its docstring says, and the weights have the stated names"""
+    for batch, length, vocabulary, context, heads, head_width, layers in SIZES:
+        width, kind = heads * head_width, torch.float32
+        q, k, v = (_normal(generator, batch, heads, n, head_width).float() for n in (length, length + 2, length + 2))
+        assert_shape(solution.causal_attention(q, k, v), q.shape, dtype=kind, name="attention")
+        x = _normal(generator, batch, length, width).float()
+        for part in ("CausalSelfAttention", "Block"):
+            y, _ = _pair(getattr(solution, part)(width, heads)(x), f"{part}.forward")
+            assert_shape(y, (batch, length, width), dtype=kind, name=f"the output of {part}")
+        model = solution.GPT(vocabulary, context, width, heads, layers)
+        _check_names(model, _model_shapes(vocabulary, context, width, layers))
+        tokens = _tokens(generator, vocabulary, batch, length)
+        logits, _ = _logits(model, tokens)
+        other, _ = _logits(model, (tokens + 1) % vocabulary)
+        assert (logits != other).any(), "other tokens give the same logits"
+        assert_shape(solution.next_token_loss(logits.repeat(1, 2, 1), tokens.repeat(1, 2)), (), dtype=kind, name="loss")
+        chances = solution.next_token_probabilities(logits[:, -1], 0.8, 3, 0.9)
+        assert_shape(chances, (batch, vocabulary), dtype=kind, name="probabilities")
+        drawn = solution.sample(chances, torch.rand(batch, generator=generator))
+        assert_shape(drawn, (batch,), dtype=torch.int64, name="sampled tokens")
+        prompt = tokens[:, : context - 3]
+        text = solution.generate(model, prompt, torch.rand(batch, 3, generator=generator))
+        assert_shape(text, (batch, prompt.shape[1] + 3), dtype=torch.int64, name="generated text")
+        assert_close(text[:, :-3], prompt, name="the beginning of the generated text", help="the prompt comes first")
+        starts = _tokens(generator, 5, 3, batch)
+        losses = solution.train(model, _tokens(generator, vocabulary, 5 + context), starts, 0.01)
+        assert_shape(losses, (3,), dtype=kind, name="the losses of train")
+
+
+@pytest.mark.value
+def test_attention(solution, generator):
+    """Attention equals torch's with is_causal, for a whole text and for the last few queries of one"""
+    for batch, _, _, length, heads, head_width, _ in SIZES:
+        q, k, v = (_normal(generator, batch, heads, length, head_width) for _ in range(3))
+        expected = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        for new, help in ((length, "scale, mask, softmax"), (3, "where do the queries stand?"), (1, "one new query")):
+            got = solution.causal_attention(q[:, :, -new:], k, v)
+            assert_close(got, expected[:, :, -new:], tol=TOL, name=f"attention of {new} to {length}", help=help)
+
+
+@pytest.mark.value
+def test_block(solution, generator):
+    """The block equals torch's pre-norm transformer layer with the same weights"""
+    for batch, length, _, _, heads, head_width, _ in SIZES:
+        width = heads * head_width
+        block = solution.Block(width, heads)
+        _check_names(block, _block_shapes(width))
+        weights = _weights(_block_shapes(width), generator)
+        x = _normal(generator, batch, length, width)
+        with torch.no_grad():
+            got, _ = _pair(_load(block, weights)(x), "Block.forward")
+            expected = _run_layer(_layer(weights, heads), x)
+        assert_close(got, expected, tol=TOL, name="the output of Block", help="heads, norms, GELU, what is added to what")
+
+
+@pytest.mark.value
+def test_model_and_loss(solution, generator):
+    """The model's logits equal those of torch's layers, and the loss asks each position for the next token"""
+    for size in SIZES:
+        batch, length, vocabulary, *_ = size
+        model, oracle = _model(solution, size, generator)
+        tokens = _tokens(generator, vocabulary, batch, length)
+        expected = oracle(tokens).detach()
+        got, _ = _logits(model, tokens)
+        assert_close(got, expected, tol=TOL, name="logits", help="embeddings, positions, the last norm, the head")
+        tokens, logits = _tokens(generator, vocabulary, batch, length + 1), _normal(generator, batch, length + 1, vocabulary)
+        help = "which logits speak about which token, and over what the mean runs"
+        assert_close(solution.next_token_loss(logits, tokens), _loss(logits, tokens), tol=TOL, name="loss", help=help)
+
+
+@pytest.mark.gradient
+def test_gradients(solution, generator, rng):
+    """Gradients of attention by q, k and v, and of the loss by every parameter, are right"""
+    q, k, v = _normal(generator, 2, 2, 3, 2), _normal(generator, 2, 2, 4, 2), _normal(generator, 2, 2, 4, 2)
+    assert_gradients(solution.causal_attention, {"q": q, "k": k, "v": v}, rng, name="gradient of attention")
+    size = (2, 4, 5, 6, 2, 2, 1)
+    model, _ = _model(solution, size, generator)
+    tokens = _tokens(generator, size[2], *size[:2])
+
+    def loss():
+        return solution.next_token_loss(model(tokens)[0], tokens)
+
+    parameters = dict(model.named_parameters())
+    assert_gradients(loss, {}, rng, parameters=parameters, name="gradient of the loss")
+
+
+@pytest.mark.value
+def test_three_training_steps(solution, generator):
+    """From given weights, the losses of three steps and the model after them agree with torch's layers and Adam"""
+    for size in SIZES:
+        batch, length, vocabulary, context, *_ = size
+        model, oracle = _model(solution, size, generator)
+        text, starts = _tokens(generator, vocabulary, context + 9), _tokens(generator, 10, 3, batch)
+        rate = 0.01 + 0.02 * float(torch.rand((), generator=generator))
+        losses = solution.train(model, text, starts, rate)
+        adam = torch.optim.Adam(oracle.parameters(), lr=rate)
+        expected = []
+        for row in starts:
+            windows = torch.stack([text[start : start + context] for start in row])
+            loss = _loss(oracle(windows), windows)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            expected.append(loss.item())
+        assert_shape(losses, (3,), name="the losses of train")
+        assert_trajectory(losses, expected, name="loss")
+        tokens = _tokens(generator, vocabulary, batch, length)
+        help = "the last update, and that the model itself was trained"
+        assert_close(_logits(model, tokens)[0], oracle(tokens).detach(), name="logits after three steps", help=help)
+
+
+def _fewest(probabilities, enough):
+    """By brute force: of all sets of 1, 2, ... tokens, the most probable one of the first size that is enough."""
+    for size in range(1, len(probabilities) + 1):
+        kept = max(itertools.combinations(range(len(probabilities)), size), key=lambda s: sum(probabilities[i] for i in s))
+        if enough(kept) or size == len(probabilities):
+            mass = sum(probabilities[i] for i in kept)
+            return [p / mass if i in kept else 0.0 for i, p in enumerate(probabilities)]
+    raise ValueError("no probabilities")
+
+
+def _probabilities(logits, temperature, top_k, top_p):
+    rows = []
+    for row in F.softmax(logits / temperature, dim=-1).tolist():
+        if top_k is not None:
+            row = _fewest(row, lambda kept: len(kept) == top_k)
+        if top_p is not None:
+            row = _fewest(row, lambda kept, row=row: sum(row[i] for i in kept) >= top_p)
+        rows.append(row)
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+FILTERS = [(1.0, None, None), (0.5, None, None), (2.0, 3, None), (0.7, None, 0.6), (1.5, 4, 0.7), (1.2, 99, 0.35)]
+
+
+@pytest.mark.value
+def test_next_token_probabilities(solution, generator, mutated):
+    """Temperature, top-k and top-p keep the right tokens, with the right probabilities"""
+    for temperature, top_k, top_p in FILTERS:
+        for batch, vocabulary in ((1, 6), (4, 7)):
+            logits = 1.5 * _normal(generator, batch, vocabulary)
+            expected = _probabilities(logits, temperature, top_k, top_p)
+            name = f"probabilities at temperature {temperature}, top_k {top_k}, top_p {top_p}"
+            got = solution.next_token_probabilities(logits, temperature, top_k, top_p)
+            assert_close(got, expected, tol=TOL, name=name, help="what is kept, and that the rest sums to 1 again")
+            assert ((got == 0) == (expected == 0)).all(), f"{name}: a dropped token must have probability 0"
+    assert_raises(ValueError, solution.next_token_probabilities, logits, 0.0)
+    assert_unchanged(mutated)
+
+
+@pytest.mark.value
+def test_sample_and_generate(solution, generator):
+    """Given uniforms pick exactly the tokens that the probabilities say, one by one and along a generated text"""
+    for count, vocabulary in ((16, 5), (32, 9), (64, 12)):
+        drawn = _tokens(generator, vocabulary - 2, count) + 1  # the first id and the last have probability 0
+        shares = torch.bincount(drawn, minlength=vocabulary)
+        shuffled = torch.randperm(count, generator=generator)
+        uniforms = torch.arange(count, dtype=torch.float64)[shuffled] / count
+        expected = torch.arange(vocabulary).repeat_interleave(shares)[shuffled]
+        got = solution.sample((shares / count).double().expand(count, -1), uniforms)
+        assert_close(got, expected, name="sampled tokens", help="the first id whose cumulative probability exceeds it")
+
+    for size, (temperature, top_k, top_p) in zip(SIZES, FILTERS[1:], strict=True):
+        batch, _, vocabulary, context, *_ = size
+        model, oracle = _model(solution, size, generator)
+        prompt = _tokens(generator, vocabulary, batch, 2)
+        uniforms = torch.rand(batch, context - 2, generator=generator, dtype=torch.float64)
+        text = solution.generate(model, prompt, uniforms, temperature, top_k, top_p)
+        assert_shape(text, (batch, context), dtype=torch.int64, name="generated text")
+        assert_close(text[:, :2], prompt, name="the beginning of the generated text", help="the prompt comes first")
+        assert 0 <= text.min() and text.max() < vocabulary, "a generated token is not in the vocabulary"
+        with torch.no_grad():
+            logits = oracle(text[:, :-1])[:, 1:].flatten(0, 1)
+        chances = _probabilities(logits, temperature, top_k, top_p).view(batch, context - 2, vocabulary)
+        new = text[:, 2:, None]
+        above = chances.cumsum(-1).gather(-1, new)[..., 0] - uniforms
+        follows = (above > -1e-9) & (above <= chances.gather(-1, new)[..., 0] + 1e-9)
+        message = "is not the one that the model's probabilities and its uniform pick"
+        assert follows.all(), f"new token {int((~follows).any(0).int().argmax()) + 1} of {context - 2} {message}"
+
+
+@pytest.mark.behaviour
+def test_no_token_sees_a_later_one(solution, generator):
+    """Changing one token changes no logits before it, all those from there on, and no other sequence"""
+    for size in SIZES:
+        batch, _, vocabulary, context, *_ = size
+        model, _ = _model(solution, size, generator)
+        tokens = _tokens(generator, vocabulary, batch, context)
+        before, _ = _logits(model, tokens)
+        for place in range(context):
+            changed = tokens.clone()
+            changed[0, place] = (changed[0, place] + 1) % vocabulary
+            after, _ = _logits(model, changed)
+            help = f"token {place} was changed; a position may see itself and what comes before it"
+            assert_close(after[0, :place], before[0, :place], tol=TOL, name="logits before the change", help=help)
+            assert_close(after[1:], before[1:], tol=TOL, name="logits of the other sequences", help="the batch axis")
+            moved = (after[0, place:] - before[0, place:]).abs().amax(-1)
+            assert (moved > 1e-9).all(), f"token {place} has no influence on the logits of a later position"
+
+
+@pytest.mark.behaviour
+def test_cache(solution, generator, mutated):
+    """With a cache, token by token or in pieces, the logits are the same as without; and a text too long is refused"""
+    for size in SIZES:
+        batch, _, vocabulary, context, *_ = size
+        model, _ = _model(solution, size, generator)
+        tokens, other = (_tokens(generator, vocabulary, batch, context) for _ in range(2))
+        whole, _ = _logits(model, tokens)
+        assert (whole != _logits(model, (tokens + 1) % vocabulary)[0]).any(), "other tokens give the same logits"
+        for pieces in ([1] * context, [3, 1, context - 4], [2, context - 2]):
+            got, cache = [], None
+            for piece in tokens.split(pieces, dim=1):
+                logits, cache = _logits(model, piece, cache)
+                got.append(logits)
+            help = "the positions of new tokens, what the cache holds, and what the mask lets them see"
+            assert_close(torch.cat(got, dim=1), whole, tol=TOL, name=f"logits in pieces of {pieces}", help=help)
+        assert_raises(ValueError, model, tokens[:, :1], cache)
+        assert_raises(ValueError, model, tokens[:, [0, *range(context)]])
+        _, cache = _logits(model, tokens[:, :2])
+        branches = [_logits(model, rest, cache)[0] for rest in (other[:, 2:], tokens[:, 2:])]
+        help = "the cache of the first two tokens was used before, for another text: a call may not change it"
+        assert_close(branches[1], whole[:, 2:], tol=TOL, name="logits of a second continuation", help=help)
+    assert_unchanged(mutated)
+
+
+@pytest.mark.behaviour
+def test_fresh_model(solution, generator):
+    """A new model ties its head to its token embedding and is as unsure as a fair die: its loss is close to ln V"""
+    for vocabulary, width, heads, layers in ((61, 24, 3, 2), (40, 32, 4, 1), (97, 30, 2, 3)):
+        model = solution.GPT(vocabulary, 12, width, heads, layers)
+        _check_names(model, _model_shapes(vocabulary, 12, width, layers))
+        assert model.head.weight is model.token.weight, "head.weight and token.weight must be one and the same parameter"
+        tokens = _tokens(generator, vocabulary, 8, 12)
+        logits, _ = _logits(model, tokens)
+        assert (logits[:, 1:] != logits[:, :-1]).any(), "the logits are the same at every position"
+        surprise = float(_loss(logits, tokens)) - math.log(vocabulary)
+        help = "the standard deviation of the embeddings, which the head multiplies by"
+        assert_beats(abs(surprise), 0.1, name="the distance of a new model's loss from ln V", higher=False, help=help)
+
+
+def _bigram_bits(train, text, vocabulary):
+    """Bits per character of `text`, without its first, by counting pairs in `train`; every pair was seen 0.1 times more."""
+    counts = torch.full((vocabulary, vocabulary), 0.1, dtype=torch.float64)
+    counts.index_put_((train[:-1], train[1:]), torch.ones(len(train) - 1, dtype=torch.float64), accumulate=True)
+    return -(counts / counts.sum(1, keepdim=True)).log2()[text[:-1], text[1:]].mean().item()
+
+
+@pytest.mark.convergence
+def test_beats_the_bigram_model(solution, generator, record):
+    """Trained by your loop, your model spends fewer bits on two unseen verses than counting pairs of letters can"""
+    letters = sorted(set(TEXT))
+    tokens = torch.tensor([letters.index(letter) for letter in TEXT])
+    split = TEXT.index(UNSEEN)
+    train, seen = tokens[:split], CONTEXT - 1
+    unseen = tokens[split - seen :]  # each unseen letter is predicted from the 15 before it, and sees no later one
+
+    model = solution.GPT(len(letters), CONTEXT, WIDTH, HEADS, LAYERS)
+    starts = torch.randint(len(train) - CONTEXT + 1, (STEPS, BATCH), generator=generator)
+    losses = solution.train(model, train, starts, LEARNING_RATE)
+    assert_shape(losses, (STEPS,), name="the losses of train")
+    curve = (losses.double() / math.log(2)).tolist()
+    record.curve("bits per letter while training", curve, baseline=_bigram_bits(train, train, len(letters)))
+
+    text = tokens[None, :8]
+    for _ in range(24):
+        uniforms = torch.rand(1, 8, generator=generator)
+        text = torch.cat([text, solution.generate(model, text[:, -8:], uniforms, 0.8, None, 0.9)[:, 8:]], dim=1)
+    record.text("what your model writes", "".join(letters[i] for i in text[0].tolist()))
+
+    logits, _ = _logits(model, unseen[:-1].unfold(0, seen, 1))
+    bits = F.cross_entropy(logits[:, -1].double(), unseen[seen:]).item() / math.log(2)
+    bar = SHARE_OF_BIGRAM * _bigram_bits(train, unseen[seen - 1 :], len(letters))
+    help = "whether the loop updates the model, and whether the right token is asked for"
+    assert_beats(bits, bar, name="bits per unseen letter", higher=False, help=help)
