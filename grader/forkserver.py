@@ -101,7 +101,7 @@ def serve(control: socket.socket, child: Child, at_end: Callable[[], None] = lam
                     poller.unregister(held.leash)
                 del by_fd[held.pidfd], by_fd[held.leash.fileno()]
                 _reap(held)
-            elif held.leash.recv(16) == STACK:
+            elif _heard(held.leash) == STACK:
                 _signal(held, signal.SIGUSR1)
             else:
                 poller.unregister(held.leash)
@@ -138,6 +138,14 @@ def _run(child: Child, document: dict[str, Any], leash: socket.socket, descripto
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _heard(leash: socket.socket) -> bytes:
+    """What the asker says; nothing once it let go, also where it did so without reading what it was told."""
+    try:
+        return leash.recv(16)
+    except ConnectionResetError:
+        return b""
 
 
 def _signal(held: _Held, number: int) -> None:

@@ -29,10 +29,9 @@ class Reading:
     kind: str
     data: np.ndarray
 
-    @property
-    def families(self) -> tuple[str, ...]:
-        """The families that this may pass for: a number and a 0-d array may stand for each other."""
-        return ("array", "number") if self.family != "tensor" and self.shape == () else (self.family,)
+    def passes_for(self, family: str, shape: tuple[int, ...]) -> bool:
+        """Whether this is of the family; a number and a 0-d array may stand for each other."""
+        return self.family == family or ("tensor" not in (self.family, family) and self.shape == shape == ())
 
     def entry(self, index: tuple[int, ...]) -> Any:
         """The number at an index, as Python's own."""
@@ -96,10 +95,12 @@ def _read_tensor(value: Any) -> Reading | None:
     dtype = str(value.dtype).removeprefix("torch.")
     if dtype not in TENSOR_DTYPES or _form(value) != "torch.strided on cpu":
         return None
-    plain = value.detach().resolve_conj().resolve_neg()
-    if value.is_floating_point():
-        plain = plain.double()
-    return _read_array("tensor", plain.numpy(), dtype)
+    try:
+        plain = value.detach().resolve_conj().resolve_neg()
+        array = (plain.double() if value.is_floating_point() else plain).numpy()
+    except RuntimeError:  # a tensor without numbers of its own, such as one that has leaked out of vmap
+        return None
+    return _read_array("tensor", array, dtype)
 
 
 def _form(value: Any) -> str:

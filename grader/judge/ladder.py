@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -26,36 +27,55 @@ _TRAINS = re.compile(rb"\b(?:optim|backward|Adam|SGD|gradcheck|assert_gradients)
 _ORACLES = ("numpy", "torch", "scipy", "sklearn")
 
 
+@dataclass(frozen=True)
 class Plan:
-    """How far a ladder has to reach for the katas of a run."""
+    """How far a ladder has to reach."""
 
-    def __init__(self, workers: Iterable[str], suites: Iterable[Path], sources: Iterable[bytes] = ()) -> None:
-        texts = [suite.read_bytes() for suite in suites if suite.is_file()]
+    workers: frozenset[str] = frozenset()
+    preload: frozenset[str] = frozenset()
+    torch: bool = False
+    training: bool = False
+
+    @classmethod
+    def of(cls, worker: str, suites: Iterable[Path], source: bytes) -> Plan:
+        """The plan for one kata, read off what its suites import and whether anything trains."""
+        texts = [suite.read_bytes() for suite in suites]
         names = {name.decode() for text in texts for name in _IMPORT.findall(text)}
-        self.workers = sorted(set(workers))
-        self.preload = sorted(name for name in names if name.partition(".")[0] in _ORACLES)
-        self.torch = "torch" in self.workers or any(name.partition(".")[0] == "torch" for name in self.preload)
-        self.training = self.torch and any(_TRAINS.search(text) for text in (*texts, *sources))
+        preload = frozenset(name for name in names if name.partition(".")[0] in _ORACLES)
+        torch = worker == "torch" or any(name.partition(".")[0] == "torch" for name in preload)
+        training = torch and any(_TRAINS.search(text) for text in (*texts, source))
+        return cls(frozenset([worker]), preload, torch, training)
 
-    def document(self) -> dict[str, Any]:
-        return {"workers": self.workers, "torch": self.torch, "training": self.training, "preload": self.preload}
+    def __or__(self, other: Plan) -> Plan:
+        """One plan that covers both."""
+        return Plan(
+            self.workers | other.workers,
+            self.preload | other.preload,
+            self.torch or other.torch,
+            self.training or other.training,
+        )
 
     def covers(self, other: Plan) -> bool:
         """Whether a ladder for this plan serves another one too."""
-        return (
-            set(self.workers) >= set(other.workers)
-            and set(self.preload) >= set(other.preload)
-            and self.torch >= other.torch
-            and self.training >= other.training
-        )
+        return self | other == self
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "workers": sorted(self.workers),
+            "preload": sorted(self.preload),
+            "torch": self.torch,
+            "training": self.training,
+        }
 
 
 class Judges(Protocol):
     """Where a run gets its judges."""
 
     sandbox: str
-    complete: bool
+    complete: bool  # whether every layer that a class run requires is in force, found by trying
+    refused: dict[str, bool]  # what a locked worker tried, and whether it was refused
 
+    def wait(self) -> None: ...
     def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
         """A new judge: the line on which it waits for its job, and the hold on its process."""
     def close(self) -> None: ...
@@ -84,6 +104,7 @@ class Ladder:
         self.plan = plan
         self.sandbox = ""
         self.complete = False
+        self.refused: dict[str, bool] = {}
         self.seconds = 0.0
         self._ready = False
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -119,6 +140,7 @@ class Ladder:
         layers = list(report["sandbox"].values())
         self.sandbox = layers[0]["text"] if layers else "sandbox: no workers"
         self.complete = bool(layers) and all(layer["complete"] for layer in layers)
+        self.refused = layers[0]["refused"] if layers else {}
         self._ready = True
 
     def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
@@ -151,11 +173,15 @@ class NoLadder:
     def __init__(self) -> None:
         self.sandbox = "sandbox: decided in each worker (no ladder: every process is started afresh)"
         self.complete = False
+        self.refused = {}
+
+    def wait(self) -> None:
+        """There is nothing to wait for."""
 
     def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
         line, far = socket.socketpair()
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "grader.judge.zygote", "alone", str(far.fileno()), json.dumps(plan.preload)],
+            [sys.executable, "-I", "-m", "grader.judge.zygote", "alone", str(far.fileno()), json.dumps(sorted(plan.preload))],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[far.fileno()],

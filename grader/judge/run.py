@@ -77,6 +77,7 @@ def run(
         for seat in seats.values():
             seat.leash.kill()
             seat.leash.exit(5.0)
+            seat.leash.close()
             seat.line.close()
         selector.close()
 
@@ -127,12 +128,12 @@ def _leave(
     judgement = seat.judgement
     selector.unregister(seat.line)
     del seats[seat.line]
-    seat.leash.kill()
     if not judgement.done and not judgement.faults:
         status = seat.leash.exit(2.0)
         how = f"killed by signal {status.signal}" if status and status.signal else "without a word"
         where = f" in {judgement.running}" if judgement.running else ""
         judgement.faults.append(f"the judge ended{where}, {how}")
+    seat.leash.close()
     seat.line.close()
     judgement.seconds = time.monotonic() - seat.began
     finished(judgement)

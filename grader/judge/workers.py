@@ -32,6 +32,8 @@ class Leash(Protocol):
     def ask_for_stack(self) -> None: ...
     def exit(self, seconds: float) -> Exit | None:
         """How the process ended, waiting for it at most this long."""
+    def close(self) -> None:
+        """Let go; a process that is still there is killed."""
 
 
 class SocketLeash:
@@ -64,6 +66,9 @@ class SocketLeash:
                 self._end.close()
         return forkserver.read_exit(self._said)
 
+    def close(self) -> None:
+        self._end.close()
+
 
 class ProcessLeash:
     """The hold on a process that was started by itself."""
@@ -88,6 +93,10 @@ class ProcessLeash:
                 return None
             self._exit = Exit(max(0, -status), status, 0, 0.0, 0.0)
         return self._exit
+
+    def close(self) -> None:
+        self.kill()
+        self.exit(1.0)
 
 
 class Worker:
@@ -263,6 +272,7 @@ class Worker:
     def peak(self) -> int | None:
         """The most memory that the process held, in bytes; waits for its end and closes everything."""
         status = self._leash.exit(5.0)
+        self._leash.close()
         self._channel.close()
         for pipe in (self._output, self._trace):
             os.close(pipe)

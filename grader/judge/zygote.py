@@ -69,8 +69,11 @@ class _Rung:
 
     def describe(self) -> dict[str, Any]:
         """Which layers the zygote's workers will be in."""
-        said: dict[str, Any] = json.loads(self.control.recv(1 << 16) or b'{"text": "sandbox: the zygote died", "complete": false}')
-        return said
+        said = self.control.recv(1 << 16)
+        if not said:
+            raise RuntimeError("a zygote of workers did not start")
+        layers: dict[str, Any] = json.loads(said)
+        return layers
 
     def end(self) -> None:
         """Hang up, so that the zygote kills its workers and ends; wait for that."""

@@ -12,6 +12,7 @@ from grader.scorecard.records import KataResult, KindScore, Score, Scorecard, Te
 
 # What a kata is called whose tests ended in different ways: the first of these that occurs.
 SEVERITY = (
+    Verdict.INTERNAL,
     Verdict.FORBIDDEN,
     Verdict.CRASH,
     Verdict.MEMORY,
@@ -33,12 +34,13 @@ def grade_kata(
 ) -> KataResult:
     """The result of a kata whose suite ran to its end.
 
-    A kind's points are shared equally by its tests, and only a pass earns. A suite that departs from its manifest, in
-    the number of tests or in their kinds, is a fault of ours: the kata does not pass, whatever its tests say.
+    A kind's points are shared equally by its tests, and only a pass earns. Where the suite departs from its manifest,
+    in the number of tests or in their kinds, the fault is ours, and nothing is earned, whatever the tests say.
     """
     ran = tuple(tests)
-    by_kind = {kind: _kind_score(points, [t for t in ran if t.kind == kind]) for kind, points in kata.points.items()}
-    verdict, reason = _verdict(kata, ran)
+    departure = _departure(kata, ran)
+    by_kind = {kind: _kind_score(kata, kind, ran, earning=not departure) for kind in kata.points}
+    verdict, reason = (Verdict.INTERNAL, departure) if departure else _verdict(ran)
     return KataResult(
         id=kata.id,
         title=kata.title,
@@ -48,7 +50,7 @@ def grade_kata(
         by_kind=by_kind,
         seconds=seconds,
         from_store=False,
-        tests=tuple(_priced(test, by_kind.get(test.kind)) for test in ran),
+        tests=tuple(_priced(test, by_kind.get(test.kind), earning=not departure) for test in ran),
         message=message or reason,
         stub=stub,
         readme=readme,
@@ -84,26 +86,29 @@ def exit_code(scorecard: Scorecard) -> int:
     return 0 if scorecard.complete and verdicts == {Verdict.PASS} else 1
 
 
-def _kind_score(points: float, tests: Sequence[TestResult]) -> KindScore:
-    passed = sum(test.verdict is Verdict.PASS for test in tests)
-    earned = points * passed / len(tests) if passed else 0.0
-    return KindScore(points=earned, max=points, passed=passed, total=len(tests))
+def _departure(kata: Kata, tests: Sequence[TestResult]) -> str:
+    """How the suite that ran is not the one that the manifest announces; "" where it is."""
+    if len(tests) != kata.tests:
+        return f"the suite ran {len(tests)} tests, its manifest says {kata.tests}"
+    odd = sorted({test.kind for test in tests} ^ set(kata.points))
+    return f"suite and manifest disagree about tests of kind {', '.join(odd)}" if odd else ""
 
 
-def _priced(test: TestResult, kind: KindScore | None) -> TestResult:
+def _kind_score(kata: Kata, kind: str, tests: Sequence[TestResult], *, earning: bool) -> KindScore:
+    found = [test.verdict for test in tests if test.kind == kind]
+    passed = found.count(Verdict.PASS)
+    earned = kata.points[kind] * passed / len(found) if earning and passed else 0.0
+    return KindScore(points=earned, max=kata.points[kind], passed=passed, total=len(found))
+
+
+def _priced(test: TestResult, kind: KindScore | None, *, earning: bool) -> TestResult:
     share = kind.max / kind.total if kind else 0.0
-    return replace(test, points=share if test.verdict is Verdict.PASS else 0.0, max=share)
+    return replace(test, points=share if earning and test.verdict is Verdict.PASS else 0.0, max=share)
 
 
-def _verdict(kata: Kata, tests: Sequence[TestResult]) -> tuple[Verdict, str]:
+def _verdict(tests: Sequence[TestResult]) -> tuple[Verdict, str]:
     """The kata's verdict, and the reason where its tests do not give it."""
     found = [test.verdict for test in tests]
-    if Verdict.INTERNAL in found:
-        return Verdict.INTERNAL, ""
-    if len(tests) != kata.tests:
-        return Verdict.INTERNAL, f"the suite ran {len(tests)} tests, its manifest says {kata.tests}"
-    if odd := {test.kind for test in tests} ^ set(kata.points):
-        return Verdict.INTERNAL, f"suite and manifest disagree about tests of kind {', '.join(sorted(odd))}"
     to_do = found.count(Verdict.TODO)
     if to_do == len(found):
         return Verdict.TODO, ""

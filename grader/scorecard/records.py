@@ -65,6 +65,11 @@ class Cause(Record, frozen=True):
     where: str = ""
     help: str = ""
 
+    def rows(self) -> list[tuple[str, str]]:
+        """What there is to say, each under the word that the learner reads before it."""
+        rows = [("where", self.where), ("got", self.actual), ("expected", self.expected), ("look at", self.help)]
+        return [(label, text) for label, text in rows if text]
+
 
 class Line(Record, frozen=True):
     """A line of the learner's own file."""

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from grader import forkserver
 from grader.worker.jail import Jail, Layer, Policy, prepare
+from grader.worker.jail.probe import probe
 from grader.worker.jail.readable import Kind
 from grader.worker.serve import Server
 
@@ -27,14 +28,16 @@ STACK_SIGNAL = getattr(signal, "SIGUSR1", None)
 
 
 def main(control: socket.socket, kind: Kind, namespaces: Layer | None = None) -> NoReturn:
-    """Say which layers hold, and serve workers of one kind until the control socket closes.
+    """Say which layers hold, having tried them, and serve workers of one kind until the control socket closes.
 
     Called in a fork that has done its imports.
     """
     forkserver.close_all_but([control.fileno()])
     _forget_the_course()
     jail = prepare(Policy.of(kind), namespaces)
-    control.send(json.dumps({"text": str(jail.layers), "complete": jail.layers.complete}).encode())
+    tried = probe(jail)
+    layers = {"text": str(jail.layers), "complete": jail.layers.complete and tried.holds, "refused": tried.refused}
+    control.send(json.dumps(layers).encode())
     forkserver.serve(control, lambda document, descriptors: _worker(jail, document, descriptors))
 
 
@@ -49,7 +52,7 @@ def fresh(arguments: list[str]) -> NoReturn:
 
 
 def warm(kind: Kind) -> None:
-    """Import what workers of a kind lean on, and run a first operation of each library, on one thread and without autograd."""
+    """Import what workers lean on, and run each library's first operation: on one thread, without autograd."""
     import numpy
 
     numpy.linalg.norm(numpy.random.default_rng(0).normal(size=(2, 2)))

@@ -1,8 +1,20 @@
-"""GPT-2 from scratch: predict the next token, then let the predictions speak.
+"""GPT-2 from scratch: a model that predicts the next token, and a sampler that lets it write.
 
-Build it from the inside out: attention that cannot see the future, the block around it, the model, its loss and training
-loop, and last the sampler. One call serves training (no cache) and generation (with a cache); there is no dropout.
-Sizes: B sequences, T new tokens, S tokens seen so far (S >= T), H heads of D numbers, E = H * D width, V tokens.
+Climb in this order. Every rung is graded on its own, so run `grade` after each one:
+
+    causal_attention          softmax(q k / sqrt(D)) v, with the future hidden
+    CausalSelfAttention       heads, projections, and a cache of what was seen before
+    Block                     attention and feed-forward, each normalised first and added to the stream
+    GPT                       embeddings, blocks, and a head that shares its weight with the token embedding
+    next_token_loss           which logits speak about which token?
+    train                     your own training loop
+    next_token_probabilities  temperature, top-k, top-p
+    sample                    a uniform number picks a token
+    generate                  prompt in, text out, one token at a time
+
+Letters in shapes: B sequences, T new tokens, S tokens so far (cached and new), H heads of D numbers, E = H * D the
+width, V tokens in the vocabulary, N tokens or uniforms. There is no dropout, and nothing here draws random numbers
+but the first weights. The names of modules are part of the task: the suite loads its own weights into them.
 """
 
 import math
@@ -12,16 +24,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Cache = Any  # what your layers remember of earlier tokens, in the form that suits you; None is an empty one
+Cache = Any  # what a module remembers of earlier tokens, in the form that suits you; None is the empty one
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Scaled dot-product attention in which no position sees a later one.
 
     q (B, H, T, D)  queries of the last T of the S positions: query t stands at position S - T + t
-    k (B, H, S, D)  keys of all positions, the cached ones first
-    v (B, H, S, D)  values of all positions
-    returns (B, H, T, D)  for each query, the mean of the visible values, weighted by softmax(q k / sqrt(D))
+    k (B, H, S, D)  keys of all S positions
+    v (B, H, S, D)  values of all S positions
+
+    Returns for each query the mean of the values that it may see, weighted by the softmax of q k / sqrt(D).
+    mixed (B, H, T, D)  what the queries found
     """
     # BEGIN SOLUTION: score every query against every key, hide the later keys, then average the values
     T, S, D = q.shape[-2], k.shape[-2], q.shape[-1]
@@ -33,7 +47,11 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class CausalSelfAttention(nn.Module):
-    """Multi-head causal self-attention: qkv = Linear(E, 3E) (rows: q, then k, then v; head by head), out = Linear(E, E)."""
+    """Multi-head causal self-attention.
+
+    qkv = nn.Linear(E, 3E)  its output holds q, then k, then v; in each of them head 0 comes first, then head 1, ...
+    out = nn.Linear(E, E)   mixes the heads, laid side by side in the same order
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -44,11 +62,13 @@ class CausalSelfAttention(nn.Module):
         # END SOLUTION
 
     def forward(self, x: Tensor, cache: Cache = None) -> tuple[Tensor, Cache]:
-        """Attend from the T new positions to all S positions.
+        """Let the new positions attend to themselves and to those in the cache.
 
         x (B, T, E)  the new positions
-        cache  what an earlier call returned, or None at the start; its form is yours, the call leaves it unchanged
-        returns (B, T, E)  mixed values, and the cache to pass to the next call
+        cache        what an earlier call returned, or None at the start; the call leaves it unchanged
+
+        Returns (y, cache): the result, and the cache to pass to the next call.
+        y (B, T, E)  the new positions, each with what it found
         """
         # BEGIN SOLUTION: project, split into heads, put the cached keys and values in front, attend, merge the heads
         B, T, E = x.shape
@@ -61,7 +81,12 @@ class CausalSelfAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block: attention, norm1, norm2, up = Linear(E, 4E), down = Linear(4E, E), GELU between."""
+    """A pre-norm transformer block: x + attention(norm1(x)), and to that + down(gelu(up(norm2(.)))).
+
+    norm1, norm2 = nn.LayerNorm(E)
+    attention = CausalSelfAttention(E, H)
+    up = nn.Linear(E, 4E), down = nn.Linear(4E, E)  with GPT-2's GELU between them, the tanh approximation
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -74,11 +99,13 @@ class Block(nn.Module):
         # END SOLUTION
 
     def forward(self, x: Tensor, cache: Cache = None) -> tuple[Tensor, Cache]:
-        """Add to x what attention and then the feed-forward layers make of its normalised copy.
+        """Add to the stream what attention and then the feed-forward layers make of its normalised copy.
 
         x (B, T, E)  the new positions
-        cache  of this block's attention, or None
-        returns (B, T, E)  the sum, and the new cache
+        cache        what an earlier call returned, or None at the start; the call leaves it unchanged
+
+        Returns (y, cache): the result, and the cache to pass to the next call.
+        y (B, T, E)  the new positions, each with what was added to it
         """
         # BEGIN SOLUTION: normalise inside each branch, so that x itself flows through untouched
         mixed, cache = self.attention(self.norm1(x), cache)
@@ -88,11 +115,17 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """The language model: token and position embeddings, blocks, norm, and head = Linear(E, V, no bias) tied to token."""
+    """The language model: head(norm(blocks(token embedding + position embedding))).
+
+    token = nn.Embedding(V, E), position = nn.Embedding(context, E)  first weights of standard deviation 0.02
+    blocks = nn.ModuleList of Block(E, H)
+    norm = nn.LayerNorm(E)
+    head = nn.Linear(E, V, bias=False)  head.weight and token.weight are one and the same parameter
+    """
 
     def __init__(self, vocabulary: int, context: int, width: int, heads: int, layers: int) -> None:
         super().__init__()
-        # BEGIN SOLUTION: make the parts, let head and token share one weight, draw both embeddings with std 0.02
+        # BEGIN SOLUTION: make the parts, draw both embeddings with their standard deviation, tie the head
         self.context = context
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(context, width)
@@ -105,14 +138,17 @@ class GPT(nn.Module):
         # END SOLUTION
 
     def forward(self, tokens: Tensor, cache: Cache = None) -> tuple[Tensor, Cache]:
-        """Score every possible next token after each of the new ones.
+        """Score every token of the vocabulary as the next one, after each of the new tokens.
 
-        tokens (B, T)  new token ids, int64, which follow those in the cache
-        cache  what an earlier call returned, or None at the start of the text; the call leaves it unchanged
-        returns (B, T, V)  logits, and the cache to pass to the next call
-        raises ValueError when cached and new tokens together exceed the context
+        tokens (B, T)  ids that follow those in the cache, int64
+        cache          what an earlier call returned, or None at the start; the call leaves it unchanged
+
+        Returns (logits, cache): the scores, and the cache to pass to the next call.
+        logits (B, T, V)  position t scores the token that comes after tokens[:, t]
+
+        Raises ValueError when cached and new tokens together are more than the context.
         """
-        # BEGIN SOLUTION: count positions from the end of the cache; each block has its own cache
+        # BEGIN SOLUTION: positions go on from the end of the cache; every block has a cache of its own
         past = 0 if cache is None else cache[0][0].shape[2]
         end = past + tokens.shape[1]
         if end > self.context:
@@ -127,11 +163,12 @@ class GPT(nn.Module):
 
 
 def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Mean cross-entropy, in nats, of each token given those before it.
+    """The mean cross-entropy, in nats, of every token given those before it; the first token is given.
 
-    logits (B, T, V)  the model's scores after each token
-    tokens (B, T)  the same tokens that the model read, int64
-    returns ()  mean over the B * (T - 1) tokens that have a predecessor
+    logits (B, T, V)  what the model said when it read the tokens
+    tokens (B, T)     the ids that it read, int64
+
+    Returns a 0-d tensor: the mean over B * (T - 1) predictions.
     """
     # BEGIN SOLUTION: which logits speak about which token?
     return F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
@@ -139,11 +176,14 @@ def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
 
 
 def train(model: GPT, tokens: Tensor, starts: Tensor, learning_rate: float) -> Tensor:
-    """Train the model in place with Adam (torch's default betas and eps), one update per row of starts.
+    """Train the model in place: one step of Adam (torch's default betas and eps) per row of starts.
 
-    tokens (N,)  the text, int64
-    starts (steps, B)  where the windows of each step begin; a window is `context` tokens long
-    returns (steps,)  the loss of each step's batch before its update, detached
+    tokens (N,)        the text, int64
+    starts (steps, B)  where the windows of each step begin; a window is as long as the model's context
+    learning_rate      the same in every step
+
+    Returns the losses, detached.
+    losses (steps,)  next_token_loss on the windows of each step, before its update
     """
     # BEGIN SOLUTION: cut the windows, measure the loss, step downhill, repeat
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
@@ -163,17 +203,21 @@ def train(model: GPT, tokens: Tensor, starts: Tensor, learning_rate: float) -> T
 def next_token_probabilities(
     logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
 ) -> Tensor:
-    """Turn logits into the distribution to draw from: temperature first, then top-k, then top-p of what is left.
+    """The distribution to draw from: softmax of logits / temperature, then top-k, then top-p; None leaves a filter out.
 
     logits (B, V)  scores of the next token
-    top_k  keep the k most probable tokens (all of them when k > V)
-    top_p  keep the fewest most probable tokens whose probabilities, renormalised after top-k, sum to at least top_p
-    returns (B, V)  probabilities that sum to 1; dropped tokens have exactly 0
-    raises ValueError unless temperature > 0
+    temperature    greater than 0
+    top_k          keep the k most probable tokens, all of them when k > V, and make them sum to 1 again
+    top_p          then keep the fewest most probable tokens that sum to at least p, and make them sum to 1 again
+
+    Returns a tensor in which dropped tokens have exactly 0.
+    probabilities (B, V)  every row sums to 1
+
+    Raises ValueError unless temperature > 0.
     """
-    # BEGIN SOLUTION: work on sorted probabilities, drop the tail, renormalise, put them back in place
+    # BEGIN SOLUTION: sort the probabilities, drop the tail, renormalise, put the rest back in its place
     if temperature <= 0:
-        raise ValueError(f"temperature must be > 0, got {temperature}")
+        raise ValueError(f"temperature must be > 0, found {temperature}")
     probabilities, order = (logits / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
     if top_k is not None:
         probabilities[:, top_k:] = 0
@@ -187,13 +231,15 @@ def next_token_probabilities(
 
 
 def sample(probabilities: Tensor, uniforms: Tensor) -> Tensor:
-    """Draw one token per row by inverting the cumulative distribution over the ids 0, 1, ..., V - 1.
+    """Draw one token per row: the smallest id whose cumulative probability, its own included, exceeds the uniform.
 
-    probabilities (B, V)  each row sums to 1
-    uniforms (B,)  numbers in [0, 1), drawn by the caller
-    returns (B,)  int64, the smallest id whose cumulative probability (its own included) exceeds the uniform
+    probabilities (B, V)  every row sums to 1; the cumulative sum runs over the ids 0, 1, ..., V - 1
+    uniforms (B,)         numbers in [0, 1), drawn by the caller
+
+    Returns ids, int64.
+    ids (B,)  never one with probability 0
     """
-    # BEGIN SOLUTION: add up the probabilities from id 0 until they pass the uniform
+    # BEGIN SOLUTION: add up the probabilities from id 0 until they exceed the uniform
     cumulative = probabilities.cumsum(dim=-1)
     cumulative = cumulative / cumulative[:, -1:]  # rounding may leave the last one a little below 1
     return (cumulative <= uniforms[:, None]).sum(dim=-1)
@@ -208,19 +254,22 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
 ) -> Tensor:
-    """Continue each prompt by N sampled tokens, feeding only the newest token to the model at each step.
+    """Continue every prompt by N tokens; after the prompt, the model reads one token at a time and a cache.
 
-    prompt (B, T)  token ids, int64, T >= 1 and T + N <= context
+    prompt (B, T)    ids, int64; T is at least 1, and T + N at most the context
     uniforms (B, N)  column n decides the n-th new token
-    returns (B, T + N)  the prompt and what follows it, int64
+    temperature, top_k, top_p  as in next_token_probabilities, the same for every token
+
+    Returns the prompts, each followed by what the model wrote.
+    text (B, T + N)  ids, int64
     """
-    # BEGIN SOLUTION: read the prompt once, then one token at a time with the cache
+    # BEGIN SOLUTION: read the prompt once; then draw, keep, and feed back the token drawn
     text, new, cache = prompt, prompt, None
     with torch.no_grad():
-        for uniform in uniforms.T:
+        for column in uniforms.T:
             logits, cache = model(new, cache)
             probabilities = next_token_probabilities(logits[:, -1], temperature, top_k, top_p)
-            new = sample(probabilities, uniform)[:, None]
+            new = sample(probabilities, column)[:, None]
             text = torch.cat([text, new], dim=1)
     return text
     # END SOLUTION

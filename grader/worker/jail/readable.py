@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from glob import glob
@@ -37,7 +36,7 @@ def default_readable(kind: Kind) -> tuple[tuple[str, ...], tuple[str, ...]]:
     Of /proc there is one file: neither torch nor numpy needs more once it is loaded.
     """
     sites = [entry for entry in sys.path if os.path.basename(entry) in _SITES]  # PYTHONPATH may name any folder
-    roots = _real([*_libraries(), sysconfig.get_path("stdlib"), *sites])
+    roots = _real([*_libraries(), os.path.dirname(os.__file__), *sites])
     outermost = sorted(path for path in roots if not any(path.startswith(other + os.sep) for other in roots))
 
     nested = (glob(os.path.join(root, where)) for root in roots for where in ("*-packages", "python3*/*-packages"))

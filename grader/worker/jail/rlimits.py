@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import suppress
 
-from .syscalls import CLONE_NEWUSER, unshare
+from .syscalls import CLONE_NEWUSER, share_arenas, unshare
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
+_NOBODY = 65534
 _NONE_AT_ALL = ("RLIMIT_CORE", "RLIMIT_FSIZE", "RLIMIT_MEMLOCK", "RLIMIT_MSGQUEUE", "RLIMIT_NICE", "RLIMIT_RTPRIO")
 
 
@@ -29,6 +31,7 @@ def enter(memory_bytes: int, cpu_seconds: float, open_files: int) -> None:
     `memory_bytes` comes on top of the address space in use now. After `cpu_seconds` more of processor time the process
     gets SIGXCPU, whose name tells what happened, and a second later SIGKILL, which cannot be caught.
     """
+    share_arenas()
     with open("/proc/self/statm", "rb") as statm:
         size = int(statm.read().split()[0]) * resource.getpagesize()
     _lower("RLIMIT_AS", size + memory_bytes)
@@ -51,7 +54,7 @@ def threads_missing() -> str | None:
     """Why threads cannot be counted for one worker alone, or None; found by doing it in a child.
 
     Linux counts the processes and threads of a user, not of a process. In a user namespace of its own the count begins
-    anew (since 5.14), except for the superuser, who is never limited.
+    anew (since 5.14).
     """
     child = os.fork()
     if child == 0:
@@ -81,6 +84,12 @@ def _count_in_child() -> int:
 
 
 def enter_threads(count: int) -> None:
-    """A limit on threads that counts this worker's only. Its user keeps the same files, but appears as nobody."""
+    """A limit on threads that counts this worker's only. The worker keeps its rights to files, but appears as nobody.
+
+    The kernel counts by the real user, exempts the superuser there, and opens files by the effective one.
+    """
+    if os.getuid() == 0:
+        with suppress(OSError):  # fails in a namespace that has no nobody; its root is someone else outside
+            os.setresuid(_NOBODY, -1, -1)
     unshare(CLONE_NEWUSER)
     _lower("RLIMIT_NPROC", count)

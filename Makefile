@@ -1,0 +1,43 @@
+# gradkata: `make grade` grades your katas, `make help` lists what else there is.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help venv grade test lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+venv: $(STAMP) ## create .venv and install into it; nothing to do while pyproject.toml stays the same
+
+# Everything goes into .venv, so a Python that the system manages is left as it is.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'gradkata needs Python 3.11 or newer: name one with, for example, make PYTHON=python3.13 grade' >&2; exit 1; }
+	@echo 'Installing into $(VENV), once: PyTorch is a large download.' >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Exit 1 of the command says that a kata does not pass yet, which is no fault of make's.
+grade: venv ## grade your katas; ARGS="lstm --fresh" is handed on
+	@$(BIN)/grade $(ARGS) || { code=$$?; [ $$code -eq 1 ] || exit $$code; }
+
+test: venv ## run the project's own tests; ARGS="-k floors" is handed on
+	$(BIN)/pytest $(ARGS)
+
+lint: venv ## check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: venv ## measure the speed of the harness, as ratios of one run
+	$(BIN)/python tests/bench/run.py
+
+clean: ## remove what was installed and cached; your attempts in .grade/ stay
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

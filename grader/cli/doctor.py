@@ -1,0 +1,62 @@
+"""For everyone whose grades look odd: `grade doctor`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from grader.course import find
+from grader.errors import GradeError
+from grader.judge.ladder import Plan, can_fork, start
+from grader.session import versions
+
+
+@click.command()
+@click.option("--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if not around here.")
+def doctor(root: Path | None) -> int:
+    """Say what is here: versions, sandbox layers probed by doing, ladder start time, and what is missing."""
+    trouble: list[str] = []
+    for name, version in versions().items():
+        print(f"{name:<14}{version}")
+        if version == "missing":
+            trouble.append(f"{name} is missing: install it with `pip install {name}`")
+    try:
+        course = find(Path.cwd(), root)
+        print(f"{'course':<14}{course.root}, {len(course.katas)} katas")
+    except GradeError as error:
+        print(f"{'course':<14}{error.message}")
+        trouble.append(error.next_step or "see the line on the course above")
+    print(f"{'workers':<14}" + ("forked from a warm ladder" if can_fork() else "started one by one: slower, same verdicts"))
+    trouble += _sandbox()
+    print()
+    for line in trouble or ["nothing is missing"]:
+        print(f"- {line}" if trouble else line)
+    return 1 if trouble else 0
+
+
+def _sandbox() -> list[str]:
+    """Start a ladder and probe the layers by doing; returns what is missing."""
+    began = time.perf_counter()
+    plan = Plan(frozenset(["torch"]), frozenset(), True, True)
+    judges = start(plan)
+    try:
+        judges.wait()
+        print(f"{'ladder':<14}{time.perf_counter() - began:.1f} s from nothing to judges and locked workers")
+        print(judges.sandbox)
+    except GradeError as error:
+        return [error.message]
+    finally:
+        judges.close()
+    for what, refused in judges.refused.items():
+        print(f"  {'refused' if refused else 'ALLOWED':<9} {what}")
+    missing = [f"the sandbox lets a worker: {what}" for what, refused in judges.refused.items() if not refused]
+    if not judges.complete and not missing:
+        missing = ["the sandbox is not complete: see its line above"]
+    if missing and sys.platform != "linux":
+        missing.append("only Linux has Landlock and seccomp: judge strangers' files there, or in a container")
+    elif missing:
+        missing.append("Landlock needs Linux 5.13 or newer and `landlock` in the kernel's `lsm=` list")
+    return missing

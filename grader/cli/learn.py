@@ -1,0 +1,123 @@
+"""For learners: `grade run`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from grader import reports
+from grader.course import find, locate
+from grader.errors import UsageFault
+from grader.scorecard import Scorecard, exit_code
+from grader.session import Listener, Session
+from grader.store import Store
+
+_INTERRUPTED = 130
+
+
+class _Report(click.ParamType):
+    """`FORMAT` or `FORMAT=PATH`."""
+
+    name = "FORMAT[=PATH]"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, context: click.Context | None
+    ) -> tuple[str, Path | None]:
+        form, given, path = value.partition("=")
+        if form not in reports.FORMATS:
+            self.fail(f"there is no report {form!r}; the reports are {', '.join(sorted(reports.FORMATS))}")
+        if given and not path:
+            self.fail(f"{value!r} names no path")
+        return form, Path(path) if path else None
+
+
+@click.command()
+@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@click.option(
+    "--from", "source_dir", type=click.Path(path_type=Path), metavar="DIR", help="Take learners' files from DIR."
+)
+@click.option(
+    "--report",
+    "wanted",
+    type=_Report(),
+    multiple=True,
+    help="terminal, json or junit; to standard output without a path. Repeatable.",
+)
+@click.option("--fresh", is_flag=True, help="Judge again what is known already.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 64), metavar="N", help="Judge N katas at a time.")
+@click.option("--seed", type=click.IntRange(0), default=0, metavar="N", help="The seed of the run (0).")
+@click.option(
+    "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here."
+)
+def run(
+    katas: Sequence[str],
+    source_dir: Path | None,
+    wanted: Sequence[tuple[str, Path | None]],
+    fresh: bool,
+    jobs: int | None,
+    seed: int,
+    root: Path | None,
+) -> int:
+    """Grade KATAs (04_lstm, lstm or 4; all without a name) and print a scorecard.
+
+    Exit code 0: everything asked for passes; 1: something does not; 2: usage or course at fault; 3: a fault of ours.
+    """
+    to_stdout = [form for form, path in wanted if path is None]
+    if len(to_stdout) > 1:
+        raise UsageFault(f"{' and '.join(to_stdout)} cannot both go to standard output", "give one a path: json=out.json")
+    if source_dir is not None and not source_dir.is_dir():
+        raise UsageFault(f"{source_dir} is not a folder", "name the folder that holds the learners' files")
+    here = locate(Path.cwd(), root)
+    store = Store(here, lambda text: print(f"grade: {text}", file=sys.stderr))
+    course = find(Path.cwd(), here, known_good=store.known_good, on_good=store.on_good)
+    asked = course.select(katas)
+    session = Session(course, store, seed=seed, jobs=jobs or _processors())
+    shown = [(form, path) for form, path in wanted if path is not None]
+
+    def write(card: Scorecard) -> None:
+        for form, path in shown:
+            _write(path, reports.FORMATS[form](card))
+
+    with reports.progress(len(asked), sys.stderr) as progress:
+        listener = Listener(
+            planned=progress.planned,
+            began=progress.began,
+            judged=progress.judged,
+            finished=lambda result, partial: (progress.finished(result), write(partial)) and None,
+        )
+        try:
+            card = session.grade(asked, source_dir, fresh=fresh, listener=listener)
+        finally:
+            session.close()
+    write(card)
+    sys.stdout.write(_on_screen(card) if not to_stdout or to_stdout == ["terminal"] else reports.FORMATS[to_stdout[0]](card))
+    sys.stdout.flush()
+    return exit_code(card) if card.complete else _INTERRUPTED
+
+
+def _on_screen(card: Scorecard) -> str:
+    """The terminal report, fitted to the terminal."""
+    size = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 80
+    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return reports.terminal(card, width=size, color=color)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace `path` as a whole, so that a reader never meets half a report."""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError as error:
+        raise UsageFault(f"cannot write {path}: {error.strerror}", "name a path that can be written") from None

@@ -1,0 +1,43 @@
+"""Reports: pure functions, scorecard in, text out.
+
+A new one is a file here with `render(card: Scorecard) -> str`, and a line in REPORTS.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+
+from grader.scorecard import Scorecard
+
+REPORTS = {
+    "terminal": "the scorecard as it stands on the screen, without colours",
+    "json": "everything that was found, for other programs",
+    "junit": "JUnit XML, as pytest writes it",
+}
+
+
+def render(name: str, card: Scorecard) -> str:
+    """The report of this name; each is imported only when it is asked for."""
+    if name not in REPORTS:
+        raise KeyError(name)
+    text: str = import_module(f"grader.reports.{name}").render(card)
+    return text
+
+
+def write(path: Path, text: str) -> None:
+    """Put the text where a reader finds either what stood there before or all of it; a pipe or device is written to."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    beside = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise

@@ -1,0 +1,12 @@
+"""The scorecard as JSON, as `grader/schemas/scorecard.schema.json` describes it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from grader.scorecard import Scorecard
+
+
+def render(card: Scorecard) -> str:
+    """Indented JSON, ending with a line feed."""
+    return msgspec.json.format(msgspec.json.encode(card), indent=2).decode() + "\n"

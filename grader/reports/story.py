@@ -1,0 +1,78 @@
+"""What a kata that does not pass says first: the first failing test, in words about the learner's own file."""
+
+from __future__ import annotations
+
+from itertools import chain, repeat
+
+from rich.cells import cell_len
+
+from grader.reports.layout import Paint, cut, wrap
+from grader.reports.table import mark, style, word
+from grader.scorecard import KataResult, TestResult, Verdict
+
+OUR_FAULT = (
+    "This is our fault, not yours: nothing that you wrote decides it. Try again with `grade run {id} --fresh`. "
+    "If it stays, send these lines and what `grade doctor` prints to the authors of the course."
+)
+SHOWN = 10  # lines of the learner's own output: half of them its first, half its last
+
+
+def story(kata: KataResult, width: int, paint: Paint) -> str:
+    """A block of lines for a kata that neither passes nor is untouched."""
+    head = f"{mark(kata.verdict)} {kata.id}  {word(kata.verdict)}"
+    lines = [paint(head, style(kata.verdict), "bold") + cut(f"  {kata.title}", width - cell_len(head))]
+    if kata.verdict is Verdict.INTERNAL:
+        lines += _indented(OUR_FAULT.format(id=kata.id), 2, width)
+        lines += [""] * bool(kata.message)
+    lines += _indented(kata.message, 2, width, most=12)
+    test = first_failing(kata)
+    if test is None:
+        return "\n".join(lines)
+    same = len(kata.tests) > 1 == len({(each.verdict, each.message) for each in kata.tests})
+    title = f"All {len(kata.tests)} tests end like this" if same else test.title
+    lines += ["", *_told(test, title, kata.stub, width, paint)]
+    others = sum(other.verdict is not Verdict.PASS for other in kata.tests) - 1
+    if others and not same:
+        lines += ["", paint(f"  and {others} more {'test does' if others == 1 else 'tests do'} not pass", "dim")]
+    return "\n".join(lines)
+
+
+def first_failing(kata: KataResult) -> TestResult | None:
+    """The first test of our own fault if there is one, else the first that went wrong, else the first still to do."""
+
+    def rank(test: TestResult) -> int:
+        return {Verdict.INTERNAL: 0, Verdict.TODO: 2}.get(test.verdict, 1)
+
+    return min((test for test in kata.tests if test.verdict is not Verdict.PASS), key=rank, default=None)
+
+
+def _told(test: TestResult, title: str, stub: str, width: int, paint: Paint) -> list[str]:
+    kind = [test.kind] * (title == test.title) + [word(test.verdict)] * (test.verdict is not Verdict.FAIL)
+    lines = [paint(line, "bold") for line in _indented(f"{title} ({', '.join(kind)})", 2, width)]
+    lines += _indented(test.message, 4, width, most=12)
+    for label, text in test.cause.rows() if test.cause else ():
+        starts = chain([f"{label:8}"], repeat(" " * 8))
+        for start, line in zip(starts, wrap(text, width - 14, most=6), strict=False):
+            lines.append(f"    {paint(start, 'dim')}  {line}")
+    if test.line and stub:
+        lines += ["", "    " + paint(f"{stub}:{test.line.number}", "cyan")]
+        lines += [cut(f"    > {test.line.source.strip()}", width)] * bool(test.line.source.strip())
+    return lines + _printed(test, width, paint)
+
+
+def _printed(test: TestResult, width: int, paint: Paint) -> list[str]:
+    """What the learner's code printed in this test, quoted, so that no line of it can pass for one of ours."""
+    if not test.output.strip():
+        return []
+    quoted = [cut(f"    | {line}", width) for line in test.output.rstrip("\n").expandtabs(4).split("\n")]
+    if len(quoted) > SHOWN:
+        left_out = paint(f"    … {len(quoted) - SHOWN} lines are not shown", "dim")
+        quoted = [*quoted[: SHOWN // 2], left_out, *quoted[-SHOWN // 2 :]]
+    shown = ["", paint("    your code printed", "dim"), *quoted]
+    if test.output_dropped:
+        shown.append(paint(f"    and {test.output_dropped} bytes more, which were not kept", "dim"))
+    return shown
+
+
+def _indented(text: str, indent: int, width: int, most: int = 1000) -> list[str]:
+    return [" " * indent + line for line in wrap(text, width - indent, most)] if text else []

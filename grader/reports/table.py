@@ -1,0 +1,99 @@
+"""One line per kata: how it ended, its kinds as columns, points and time, in whatever width there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+from grader.reports.layout import Paint, pad
+from grader.scorecard import KataResult, Scorecard, Verdict
+
+# The kinds in the order of the ladder, by the names that they have in wide, usual and narrow terminals.
+KINDS = {
+    "shape": ("shape", "shape", "shp"),
+    "value": ("value", "value", "val"),
+    "gradient": ("gradient", "grad", "grd"),
+    "convergence": ("convergence", "conv", "cnv"),
+    "behaviour": ("behaviour", "behav", "bhv"),
+}
+WORDS = {Verdict.TODO: "to do", Verdict.INTERNAL: "our fault"}
+MARKS = {Verdict.PASS: "✓", Verdict.TODO: "○", Verdict.INTERNAL: "!"}
+STYLES = {Verdict.PASS: "green", Verdict.TODO: "dim", Verdict.INTERNAL: "magenta"}
+TITLE = 20  # cells below which titles are left out
+GAP = "  "
+
+
+def word(verdict: Verdict) -> str:
+    """A verdict as the learner reads it."""
+    return WORDS.get(verdict, verdict.value)
+
+
+def mark(verdict: Verdict) -> str:
+    return MARKS.get(verdict, "✗")
+
+
+def style(verdict: Verdict) -> str:
+    return STYLES.get(verdict, "red")
+
+
+def amount(points: float) -> str:
+    """Points with at most two decimals, rounded down: nothing looks full that is not."""
+    return f"{math.floor(points * 100 + 1e-6) / 100:g}"
+
+
+def table(card: Scorecard, width: int, paint: Paint) -> str:
+    """The rows of all katas that were asked for, under a row of headings."""
+    begun = [kata for kata in card.katas if kata.verdict is not Verdict.TODO]
+    kinds = [kind for kind in KINDS if any(kind in kata.by_kind for kata in begun)]
+    words = [word(kata.verdict) for kata in card.katas] + ["not run"] * bool(card.unfinished)
+    points = [f"{amount(kata.points)}/{amount(kata.max)}" for kata in card.katas]
+    times = ["stored" if kata.from_store else f"{kata.seconds:.1f} s" for kata in card.katas]
+    outer = [
+        2 + _widest(words),
+        _widest([kata.id for kata in card.katas] + list(card.unfinished) + ["kata"]),
+        _widest([*points, "points"]),
+        _widest([*times, "time"]),
+    ]
+    title, labels = _columns(card, kinds, width - sum(outer) - 3 * len(GAP))
+
+    def line(first: str, id: str, name: str, cells: Sequence[str], points: str, time: str, *styles: str) -> str:
+        columns = [paint(pad(first, outer[0]), *styles), pad(id, outer[1])]
+        columns += [pad(name, title)] * bool(title) + list(cells)
+        return GAP.join([*columns, pad(points, outer[2], right=True), pad(time, outer[3], right=True)]).rstrip()
+
+    head = line("", "kata", "", [pad(label, len(label)) for label in labels], "points", "time")
+    rows = [paint(head, "dim")]
+    for kata, points_, time in zip(card.katas, points, times, strict=True):
+        cells = [_cell(kata, kind, len(label), paint) for kind, label in zip(kinds, labels, strict=False)]
+        ended = f"{mark(kata.verdict)} {word(kata.verdict)}"
+        rows.append(line(ended, kata.id, kata.title, cells, points_, time, style(kata.verdict)))
+    blank = [" " * len(label) for label in labels]
+    rows += [line("- not run", id, "", blank, "", "", "yellow") for id in card.unfinished]
+    return "\n".join(rows)
+
+
+def _columns(card: Scorecard, kinds: Sequence[str], room: int) -> tuple[int, list[str]]:
+    """The width of the titles, 0 for none, and the headings of the kinds, none where they find no room."""
+    longest = _widest([kata.title for kata in card.katas])
+    for size, least in ((0, TITLE), (1, TITLE), (1, 0), (2, 0)):
+        labels = [KINDS[kind][size] for kind in kinds]
+        left = room - sum(len(GAP) + len(label) for label in labels) - len(GAP)
+        if left >= min(least, longest) - (0 if least else len(GAP)):
+            return (min(longest, left) if least else 0), labels
+    return 0, []
+
+
+def _cell(kata: KataResult, kind: str, width: int, paint: Paint) -> str:
+    score = kata.by_kind.get(kind)
+    if score is None:
+        return " " * width
+    if kata.verdict is Verdict.TODO or not score.total:
+        return paint(pad("·", width, right=True), "dim")
+    passed = pad(f"{score.passed}/{score.total}", width, right=True)
+    return paint(passed, "green" if score.passed == score.total else "red")
+
+
+def _widest(texts: Sequence[str]) -> int:
+    return max((cell_len(text) for text in texts), default=0)

@@ -1,0 +1,136 @@
+"""What earlier runs found, in `.grade/` of the course: a convenience that may be missing, never a reason to fail.
+
+Stored are results that the same content gives again: those whose tests pass, fail, are to do, raise, or use what is
+forbidden. A timeout, a crash or a lack of memory may be the machine's doing, and a fault of ours is to be mended, so
+these are judged anew each time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from grader.scorecard import KataResult, Verdict
+from grader.store.database import Database
+
+STORABLE = {Verdict.PASS, Verdict.FAIL, Verdict.TODO, Verdict.ERROR, Verdict.FORBIDDEN}
+KEPT_PER_KATA = 20  # results; the history of attempts is kept whole
+
+MIGRATIONS = (
+    """
+    CREATE TABLE results (key TEXT PRIMARY KEY, kata TEXT NOT NULL, stored REAL NOT NULL, result BLOB NOT NULL,
+                          digest TEXT NOT NULL);
+    CREATE INDEX results_by_kata ON results (kata, stored);
+    CREATE TABLE set_aside (key TEXT, stored REAL, result BLOB);
+    CREATE TABLE attempts (id INTEGER PRIMARY KEY, kata TEXT NOT NULL, time REAL NOT NULL, verdict TEXT NOT NULL,
+                           points REAL NOT NULL, max REAL NOT NULL, sha256 TEXT NOT NULL, seconds REAL NOT NULL);
+    CREATE INDEX attempts_by_kata ON attempts (kata, id);
+    CREATE TABLE manifests (digest TEXT PRIMARY KEY);
+    """,
+)
+
+
+class Attempt(msgspec.Struct, frozen=True, array_like=True):
+    """One judged run of a kata; `time` in seconds since 1970, `sha256` of the learner's file."""
+
+    kata: str
+    time: float
+    verdict: Verdict
+    points: float
+    max: float
+    sha256: str
+    seconds: float
+
+
+COLUMNS = ", ".join(Attempt.__struct_fields__)
+
+
+def key(parts: Mapping[str, str | bytes]) -> str:
+    """One digest of all that a result depends on: other parts, or the same bytes split otherwise, give another."""
+    digest = sha256()
+    for name, part in sorted(parts.items()):
+        for piece in (name, part):
+            content = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece
+            digest.update(b"%d:" % len(content) + content)
+    return digest.hexdigest()
+
+
+def storable(result: KataResult) -> bool:
+    """Whether judging the same content again would find the same."""
+    return {result.verdict, *(test.verdict for test in result.tests)} <= STORABLE
+
+
+class Store:
+    """The results, attempts and manifests of one course, in `<root>/.grade/store.sqlite`.
+
+    No method raises for what the disk does; `notice` is told what is wrong, in a sentence. From one thread only.
+    """
+
+    def __init__(self, root: Path, notice: Callable[[str], None]) -> None:
+        self._database = Database(root / ".grade" / "store.sqlite", MIGRATIONS, notice)
+        self._attempt, self._sql, self.close = self._database.attempt, self._database.sql, self._database.close
+
+    def get(self, key: str, kata: str) -> KataResult | None:
+        """The kata's stored result under this key, marked as from the store."""
+        return self._attempt(lambda: self._get(key, kata), None)
+
+    def put(self, key: str, result: KataResult) -> None:
+        """Keep what was judged just now: as an attempt, unless the fault is ours, and as a result if it would recur."""
+        if result.verdict is not Verdict.INTERNAL:
+            self._attempt(lambda: self._put(key, result), None)
+
+    def attempts(self, kata: str) -> list[Attempt]:
+        """The history of a kata, oldest first."""
+        query = f"SELECT {COLUMNS} FROM attempts WHERE kata = ? ORDER BY id"
+        return self._attempt(lambda: msgspec.convert(self._sql(query, kata), list[Attempt]), [])
+
+    def last_seconds(self) -> dict[str, float]:
+        """How long each kata took the last time that it was judged."""
+        query = "SELECT kata, seconds FROM attempts WHERE id IN (SELECT max(id) FROM attempts GROUP BY kata)"
+        return self._attempt(lambda: dict(msgspec.convert(self._sql(query), list[tuple[str, float]])), {})
+
+    def known_good(self, digest: str) -> bool:
+        """Whether a manifest of this digest was found good before."""
+        return self._attempt(lambda: bool(self._sql("SELECT 1 FROM manifests WHERE digest = ?", digest)), False)
+
+    def on_good(self, digest: str) -> None:
+        """Remember that a manifest of this digest is good."""
+        statement = "INSERT OR IGNORE INTO manifests VALUES (?)"
+        self._attempt(lambda: bool(self._sql(statement, digest)), False)
+
+    def _get(self, key: str, kata: str) -> KataResult | None:
+        rows = self._sql("SELECT result, digest FROM results WHERE key = ?", key)
+        if not rows:
+            return None
+        content, digest = rows[0]
+        with suppress(msgspec.MsgspecError, TypeError):
+            result: KataResult = msgspec.json.decode(content, type=KataResult)
+            if digest == _digest(key, content) and result.id == kata and storable(result):
+                return replace(result, from_store=True)
+        self._database.notice(f"the stored result of {kata} is damaged: it is set aside, and the kata judged anew")
+        with self._database.transaction():
+            self._sql("INSERT INTO set_aside SELECT key, stored, result FROM results WHERE key = ?", key)
+            self._sql("DELETE FROM results WHERE key = ?", key)
+        return None
+
+    def _put(self, key: str, result: KataResult) -> None:
+        now, content = time.time(), msgspec.json.encode(result)
+        attempt = (result.id, now, result.verdict, result.points, result.max, result.sha256, result.seconds)
+        with self._database.transaction():
+            self._sql(f"INSERT INTO attempts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", *attempt)
+            if storable(result):
+                row = (key, result.id, now, content, _digest(key, content))
+                self._sql("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", *row)
+                newest = "SELECT key FROM results WHERE kata = ? ORDER BY stored DESC LIMIT ?"
+                drop = f"DELETE FROM results WHERE kata = ? AND key NOT IN ({newest})"
+                self._sql(drop, result.id, result.id, KEPT_PER_KATA)
+
+
+def _digest(key: str, content: bytes) -> str:
+    return sha256(key.encode() + content).hexdigest()
