@@ -41,7 +41,8 @@ class Listener:
     planned: Callable[[Sequence[str], dict[str, float]], None] = lambda ids, seconds: None
     began: Callable[[str, str], None] = lambda kata, test: None
     judged: Callable[[str, str, Verdict], None] = lambda kata, test, verdict: None
-    finished: Callable[[KataResult, Scorecard], None] = lambda result, partial: None
+    finished: Callable[[KataResult], None] = lambda result: None
+    changed: Callable[[Scorecard], None] = lambda partial: None
 
 
 @dataclass
@@ -93,13 +94,18 @@ class Session:
 
         def finish(result: KataResult) -> None:
             results[result.id] = result
-            tell.finished(result, card())
+            tell.finished(result)
+            tell.changed(card())
 
         try:
             self._run(katas, source_dir, fresh, tell, finish)
         except KeyboardInterrupt:
             pass
         return card()
+
+    def plan(self, katas: Sequence[Kata], source_dir: Path | None = None) -> Plan:
+        """How far the ladder must reach to judge all of `katas`."""
+        return reduce(or_, (self._plan_for(kata, submission.read(kata, source_dir, self.course)) for kata in katas), Plan())
 
     def close(self) -> None:
         """Take down the ladder and let go of the store."""

@@ -12,6 +12,7 @@ import pytest
 
 from grader.worker.jail import Layer, Layers, Policy
 from grader.worker.jail.allowed import ALLOWED, CHECKED
+from grader.worker.jail.namespaces import enter_tree
 from grader.worker.jail.readable import Kind, default_readable
 from grader.worker.jail.seccomp import compile_filter
 
@@ -226,6 +227,11 @@ def test_the_tree_goes_on_in_namespaces_or_says_why_not() -> None:
     assert answer.returncode == 7
     assert (pid == 1, "pid" in detail.split()) == (on, on)
     assert detail
+
+
+def test_namespaces_can_be_switched_off() -> None:
+    layer = enter_tree({"GRADKATA_TEST_WITHOUT": "namespaces"})
+    assert str(layer) == "namespaces off (switched off for a test)"
 
 
 def test_a_tree_in_namespaces_reaches_no_network_and_sees_its_own_proc() -> None:

@@ -9,9 +9,8 @@ from typing import Any, NoReturn
 import click
 
 from grader import __version__
+from grader.cli.codes import INTERRUPTED
 from grader.errors import GradeError
-
-INTERRUPTED = 130
 
 
 class _Commands(click.Group):

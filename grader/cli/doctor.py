@@ -40,12 +40,12 @@ def doctor(root: Path | None) -> int:
 def _sandbox() -> list[str]:
     """Start a ladder and probe the layers by doing; returns what is missing."""
     began = time.perf_counter()
-    plan = Plan(frozenset(["torch"]), frozenset(), True, True)
+    plan = Plan(frozenset(["torch"]), training=True)
     judges = start(plan)
     try:
         judges.wait()
         print(f"{'ladder':<14}{time.perf_counter() - began:.1f} s from nothing to judges and locked workers")
-        print(judges.sandbox)
+        print(f"{'sandbox':<14}{judges.sandbox}")
     except GradeError as error:
         return [error.message]
     finally:

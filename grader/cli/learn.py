@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from grader import reports
+from grader.cli.codes import INTERRUPTED
 from grader.course import find, locate
 from grader.errors import UsageFault
+from grader.reports.progress import Progress
 from grader.scorecard import Scorecard, exit_code
 from grader.session import Listener, Session
 from grader.store import Store
-
-_INTERRUPTED = 130
 
 
 class _Report(click.ParamType):
@@ -29,8 +29,8 @@ class _Report(click.ParamType):
         self, value: str, param: click.Parameter | None, context: click.Context | None
     ) -> tuple[str, Path | None]:
         form, given, path = value.partition("=")
-        if form not in reports.FORMATS:
-            self.fail(f"there is no report {form!r}; the reports are {', '.join(sorted(reports.FORMATS))}")
+        if form not in reports.REPORTS:
+            self.fail(f"there is no report {form!r}; the reports are {', '.join(reports.REPORTS)}")
         if given and not path:
             self.fail(f"{value!r} names no path")
         return form, Path(path) if path else None
@@ -77,34 +77,32 @@ def run(
     course = find(Path.cwd(), here, known_good=store.known_good, on_good=store.on_good)
     asked = course.select(katas)
     session = Session(course, store, seed=seed, jobs=jobs or _processors())
-    shown = [(form, path) for form, path in wanted if path is not None]
+    files = [(form, path) for form, path in wanted if path is not None]
 
     def write(card: Scorecard) -> None:
-        for form, path in shown:
-            _write(path, reports.FORMATS[form](card))
+        for form, path in files:
+            _write(path, reports.render(form, card))
 
-    with reports.progress(len(asked), sys.stderr) as progress:
-        listener = Listener(
-            planned=progress.planned,
-            began=progress.began,
-            judged=progress.judged,
-            finished=lambda result, partial: (progress.finished(result), write(partial)) and None,
-        )
+    with Progress(sys.stderr) as progress:
+        listener = Listener(progress.planned, progress.began, progress.judged, progress.finished, write)
         try:
             card = session.grade(asked, source_dir, fresh=fresh, listener=listener)
         finally:
             session.close()
     write(card)
-    sys.stdout.write(_on_screen(card) if not to_stdout or to_stdout == ["terminal"] else reports.FORMATS[to_stdout[0]](card))
+    form = to_stdout[0] if to_stdout else "terminal"
+    sys.stdout.write(_on_screen(card) if form == "terminal" else reports.render(form, card))
     sys.stdout.flush()
-    return exit_code(card) if card.complete else _INTERRUPTED
+    return exit_code(card) if card.complete else INTERRUPTED
 
 
 def _on_screen(card: Scorecard) -> str:
-    """The terminal report, fitted to the terminal."""
-    size = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 80
-    color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return reports.terminal(card, width=size, color=color)
+    """The terminal report, fitted to the terminal; plain where it goes elsewhere or where NO_COLOR asks for it."""
+    from grader.reports import terminal
+
+    screen = sys.stdout.isatty()
+    colour = screen and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return terminal.render(card, width=shutil.get_terminal_size((80, 24)).columns, colour=colour)
 
 
 def _processors() -> int:
@@ -112,12 +110,7 @@ def _processors() -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace `path` as a whole, so that a reader never meets half a report."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        reports.write(path, text)
     except OSError as error:
         raise UsageFault(f"cannot write {path}: {error.strerror}", "name a path that can be written") from None

@@ -23,7 +23,7 @@ from grader.limits import START_SECONDS
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 _IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
-_TRAINS = re.compile(rb"\b(?:optim|backward|Adam|SGD|gradcheck|assert_gradients)\b")
+_TRAINS = re.compile(rb"\b(?:optim|Adam\w*|SGD|RMSprop|LBFGS|func|vmap|compile)\b")  # what pulls in torch._dynamo
 _ORACLES = ("numpy", "torch", "scipy", "sklearn")
 
 
@@ -32,9 +32,8 @@ class Plan:
     """How far a ladder has to reach."""
 
     workers: frozenset[str] = frozenset()
-    preload: frozenset[str] = frozenset()
-    torch: bool = False
-    training: bool = False
+    preload: frozenset[str] = frozenset()  # what the suites import
+    training: bool = False  # whether an optimiser runs
 
     @classmethod
     def of(cls, worker: str, suites: Iterable[Path], source: bytes) -> Plan:
@@ -42,17 +41,13 @@ class Plan:
         texts = [suite.read_bytes() for suite in suites]
         names = {name.decode() for text in texts for name in _IMPORT.findall(text)}
         preload = frozenset(name for name in names if name.partition(".")[0] in _ORACLES)
-        torch = worker == "torch" or any(name.partition(".")[0] == "torch" for name in preload)
-        training = torch and any(_TRAINS.search(text) for text in (*texts, source))
-        return cls(frozenset([worker]), preload, torch, training)
+        training = any(_TRAINS.search(text) for text in (*texts, *([source] if worker == "torch" else [])))
+        return cls(frozenset([worker]), preload, training)
 
     def __or__(self, other: Plan) -> Plan:
         """One plan that covers both."""
         return Plan(
-            self.workers | other.workers,
-            self.preload | other.preload,
-            self.torch or other.torch,
-            self.training or other.training,
+            self.workers | other.workers, self.preload | other.preload, self.training or other.training
         )
 
     def covers(self, other: Plan) -> bool:
@@ -63,7 +58,6 @@ class Plan:
         return {
             "workers": sorted(self.workers),
             "preload": sorted(self.preload),
-            "torch": self.torch,
             "training": self.training,
         }
 
@@ -138,7 +132,7 @@ class Ladder:
         self._control.settimeout(None)
         self.seconds = report["seconds"]
         layers = list(report["sandbox"].values())
-        self.sandbox = layers[0]["text"] if layers else "sandbox: no workers"
+        self.sandbox = layers[0]["text"].removeprefix("sandbox: ") if layers else "no workers"
         self.complete = bool(layers) and all(layer["complete"] for layer in layers)
         self.refused = layers[0]["refused"] if layers else {}
         self._ready = True
@@ -171,7 +165,7 @@ class NoLadder:
     """Judges started as processes of their own."""
 
     def __init__(self) -> None:
-        self.sandbox = "sandbox: decided in each worker (no ladder: every process is started afresh)"
+        self.sandbox = "decided in each worker (no ladder: every process is started afresh)"
         self.complete = False
         self.refused = {}
 

@@ -33,10 +33,10 @@ def main(control: socket.socket) -> NoReturn:
     worker.warm("numpy")
     if "numpy" in plan["workers"]:
         rungs["numpy"] = _Rung(worker, "numpy", namespaces, control)
-    if plan["torch"]:
+    if "torch" in plan["workers"]:
         worker.warm("torch")
-        if plan["training"]:
-            worker.warm_training()
+    if plan["training"]:
+        worker.warm_training()
     if "torch" in plan["workers"]:
         rungs["torch"] = _Rung(worker, "torch", namespaces, control)
     warm_judge(plan["preload"])
@@ -95,6 +95,7 @@ def warm_judge(preload: list[str]) -> None:
         with contextlib.suppress(Exception):  # a suite that imports what is not there will say so itself
             importlib.import_module(name)
     if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
         import grader.judge.autograd
         import grader.judge.modules  # noqa: F401
     with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):

@@ -7,8 +7,25 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from grader.limits import MAX_DEPTH, MAX_DIMENSIONS, MAX_INTEGER_BYTES, MAX_NODES, MAX_RAW_BYTES
-from grader.wire.frame import ALIGNMENT, ARRAY, C128, DTYPES, F64, I64, ITEMSIZE, REQUIRES_GRAD, U32, BadFrame, Frame
+from grader.limits import MAX_COLLISIONS, MAX_DEPTH, MAX_DIMENSIONS, MAX_INTEGER_BYTES, MAX_NODES, MAX_RAW_BYTES
+from grader.wire.frame import (
+    ALIGNMENT,
+    ARRAY_NODES,
+    BFLOAT16,
+    BOOL,
+    DTYPES,
+    GENERATOR_NODES,
+    ITEMSIZE,
+    REQUIRES_GRAD,
+    TAG_ARRAY,
+    TAG_BYTE,
+    TAG_C128,
+    TAG_F64,
+    TAG_I64,
+    TAG_U32,
+    BadFrame,
+    Frame,
+)
 
 
 class Decoder:
@@ -17,189 +34,228 @@ class Decoder:
     Arrays are views of the frame's own buffer. `resolve` turns `(handle, description)` into an object.
     `differentiable` holds the tensors that their sender marked as requiring grad, `generators` the random generators,
     each in order of appearance.
+
+    Every reader begins at its own tag, which `_at` points to. Reading past the tree's end raises `struct.error`.
     """
 
     def __init__(self, body: bytearray, tree_bytes: int, resolve: Callable[[int, Any], Any] | None = None) -> None:
         self._body = body
-        self._end = tree_bytes
+        self._tree = bytes(memoryview(body)[:tree_bytes])  # apart from the arrays, so that no value strays into them
         self._at = 0
-        self.raw_at = tree_bytes
+        self._raw_at = tree_bytes
         self._nodes = 0
         self._resolve = resolve
         self.differentiable: list[Any] = []
         self.generators: list[Any] = []
 
-    def value(self, depth: int = 0) -> Any:
-        """Read the next value of the tree."""
-        self._nodes += 1
-        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
-            raise BadFrame("a frame nests too deep or holds too many values")
-        tag = self._take(1)[0]
+    def root(self) -> Any:
+        """The frame's single value. Raises BadFrame, whatever the bytes."""
+        try:
+            value = self._value(0)
+        except struct.error:
+            raise BadFrame("a frame that ends inside a value") from None
+        if self._raw_at != len(self._body) or self._tree[self._at :].strip(b"\0") or len(self._tree) - self._at >= ALIGNMENT:
+            raise BadFrame("a frame with bytes that belong to nothing")
+        return value
+
+    def _value(self, depth: int) -> Any:
+        tag = self._tree[self._at : self._at + 1]
         read = _READERS.get(tag)
         if read is None:
-            raise BadFrame(f"a frame holds the unknown tag {tag:#x}")
+            raise BadFrame(f"a frame with the unknown tag {tag!r}")
         return read(self, depth)
 
-    def _take(self, size: int) -> memoryview | bytearray:
-        start = self._at
-        self._at = end = start + size
-        if end > self._end:
-            raise BadFrame("a frame ends inside a value")
-        return self._body[start:end]
+    def _spend(self, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            raise BadFrame("a frame of too many values")
+
+    def _items(self, count: int, depth: int) -> list[Any]:
+        """What a container holds; `_at` is behind its head."""
+        if depth >= MAX_DEPTH:
+            raise BadFrame("a frame that nests too deep")
+        if count > len(self._tree) - self._at:  # a value takes a byte at least
+            raise BadFrame("a frame that declares more items than it can hold")
+        self._spend(count)
+        depth += 1
+        return [self._value(depth) for _ in range(count)]
 
     def _count(self) -> int:
-        return int(U32.unpack(self._take(4))[0])
+        """The number that follows a tag; steps behind it."""
+        count: int = TAG_U32.unpack_from(self._tree, self._at)[1]
+        self._at += TAG_U32.size
+        return count
 
-    def _int(self, depth: int) -> int:
-        return int(I64.unpack(self._take(8))[0])
+    # Plain values
+
+    def _none(self, depth: int) -> None:
+        self._at += 1
+
+    def _true(self, depth: int) -> bool:
+        self._at += 1
+        return True
+
+    def _false(self, depth: int) -> bool:
+        self._at += 1
+        return False
+
+    def _int(self, depth: int) -> Any:
+        at = self._at
+        self._at = at + TAG_I64.size
+        return TAG_I64.unpack_from(self._tree, at)[1]
 
     def _big_int(self, depth: int) -> int:
-        size = self._count()
-        if size > MAX_INTEGER_BYTES:
+        data = self._bytes(depth)
+        if len(data) > MAX_INTEGER_BYTES:
             raise BadFrame("an int of too many bytes")
-        return int.from_bytes(self._take(size), "little", signed=True)
+        return int.from_bytes(data, "little", signed=True)
 
-    def _float(self, depth: int) -> float:
-        return float(F64.unpack(self._take(8))[0])
+    def _float(self, depth: int) -> Any:
+        at = self._at
+        self._at = at + TAG_F64.size
+        return TAG_F64.unpack_from(self._tree, at)[1]
 
     def _complex(self, depth: int) -> complex:
-        return complex(*C128.unpack(self._take(16)))
-
-    def _str(self, depth: int) -> str:
-        return self._take(self._count()).decode("utf-8", "replace")  # type: ignore[union-attr]  # a slice of a bytearray
+        _, real, imaginary = TAG_C128.unpack_from(self._tree, self._at)
+        self._at += TAG_C128.size
+        return complex(real, imaginary)
 
     def _bytes(self, depth: int) -> bytes:
-        return bytes(self._take(self._count()))
+        count = self._count()
+        start = self._at
+        self._at = end = start + count
+        if end > len(self._tree):
+            raise BadFrame("a frame that ends inside a value")
+        return self._tree[start:end]
+
+    def _str(self, depth: int) -> str:
+        return self._bytes(depth).decode("utf-8", "replace")
+
+    # Containers
 
     def _list(self, depth: int) -> list[Any]:
-        count = self._count()
-        if count > self._end - self._at:  # a value takes a byte at least
-            raise BadFrame("a frame declares more items than it can hold")
-        return [self.value(depth + 1) for _ in range(count)]
+        return self._items(self._count(), depth)
 
     def _tuple(self, depth: int) -> tuple[Any, ...]:
-        return tuple(self._list(depth))
+        return tuple(self._items(self._count(), depth))
 
     def _dict(self, depth: int) -> dict[Any, Any]:
-        count = self._count()
-        if count > self._end - self._at:
-            raise BadFrame("a frame declares more items than it can hold")
-        result: dict[Any, Any] = {}
-        for _ in range(count):
-            key = self.value(depth + 1)
-            try:
-                hash(key)
-            except TypeError:
-                raise BadFrame("a dict key that cannot be one") from None
-            result[key] = self.value(depth + 1)
-        return result
+        parts = self._items(2 * self._count(), depth)
+        keys = parts[::2]
+        try:
+            hashes = set(map(hash, keys))
+        except TypeError:
+            raise BadFrame("a dict with a key that cannot be one") from None
+        if len(keys) - len(hashes) > MAX_COLLISIONS:  # keys made to collide would take the square of their number
+            raise BadFrame("a dict whose keys collide")
+        return dict(zip(keys, parts[1::2], strict=True))
 
     def _slice(self, depth: int) -> slice:
-        parts = self._list(depth)
-        if len(parts) != 3:
-            raise BadFrame("a slice without its three parts")
-        return slice(*parts)
-
-    def _size(self, depth: int) -> Any:
-        dims = self._list(depth)
-        if not all(type(dim) is int for dim in dims):
-            raise BadFrame("a size that holds no ints")
-        return _loaded("torch").Size(dims)
+        self._at += 1
+        return slice(*self._items(3, depth))
 
     def _object(self, depth: int) -> Any:
         handle = self._count()
-        description = self.value(depth + 1)
+        (description,) = self._items(1, depth)
         if self._resolve is None:
             raise BadFrame("an object where none is expected")
         return self._resolve(handle, description)
 
-    def _array_head(self) -> tuple[int, int, tuple[int, ...], int, int]:
-        """dtype code, flags, shape, number of elements, and the offset of the raw bytes."""
-        code, flags, dimensions = ARRAY.unpack(self._take(3))
-        if code >= len(DTYPES) or dimensions > MAX_DIMENSIONS:
+    # Arrays
+
+    def _array(self) -> tuple[Any, int, int]:
+        """A numpy view of the next raw bytes, the code of its dtype (bfloat16 comes as int16), and its flags."""
+        _, code, flags, dimensions = TAG_ARRAY[0].unpack_from(self._tree, self._at)
+        if code >= len(DTYPES) or flags > REQUIRES_GRAD or dimensions > MAX_DIMENSIONS:
             raise BadFrame("an array of unknown dtype or too many dimensions")
-        shape = struct.unpack(f"<{dimensions}q", self._take(8 * dimensions))
-        count = 1
-        for dim in shape:
-            if dim < 0:
+        head = TAG_ARRAY[dimensions]
+        shape = head.unpack_from(self._tree, self._at)[4:]
+        self._at += head.size
+        extent = ITEMSIZE[code]  # in bytes, as if no dimension were 0
+        for size in shape:
+            if size < 0:
                 raise BadFrame("an array of negative size")
-            count *= dim
-        if count == 0 and any(dim > MAX_RAW_BYTES for dim in shape):
-            raise BadFrame("an empty array of absurd shape")
-        start, size = self.raw_at, count * ITEMSIZE[code]
-        self.raw_at = start + size + (-size % ALIGNMENT)
-        if self.raw_at > len(self._body):
+            extent *= size or 1
+        if extent > MAX_RAW_BYTES:
+            raise BadFrame("an array of absurd shape")
+        start, size = self._raw_at, 0 if 0 in shape else extent
+        self._raw_at = start + size + -size % ALIGNMENT
+        if self._raw_at > len(self._body):
             raise BadFrame("an array larger than its frame")
-        return code, flags, shape, count, start
+        numpy = _loaded("numpy")
+        if code == BOOL:  # any byte but 0 and 1 would make a bool that is neither
+            octets = numpy.ndarray(shape, "uint8", self._body, start)
+            return numpy.minimum(octets, 1, out=octets).view("bool"), code, flags
+        return numpy.ndarray(shape, "int16" if code == BFLOAT16 else DTYPES[code], self._body, start), code, flags
 
     def _ndarray(self, depth: int) -> Any:
-        numpy = _loaded("numpy")
-        code, _, shape, count, start = self._array_head()
-        if DTYPES[code] == "bfloat16":
-            raise BadFrame("numpy has no bfloat16")
-        if code == 0:  # any byte but 0 and 1 makes a bool that is neither
-            flat = numpy.frombuffer(self._body, "uint8", count, start)
-            numpy.minimum(flat, 1, out=flat)
-            return flat.view("bool").reshape(shape)
-        return numpy.frombuffer(self._body, DTYPES[code], count, start).reshape(shape)
+        self._spend(ARRAY_NODES)
+        array, code, flags = self._array()
+        if code == BFLOAT16 or flags:
+            raise BadFrame("an array as numpy has none")
+        return array
 
     def _numpy_scalar(self, depth: int) -> Any:
-        array = self._ndarray(depth)
-        if array.shape != ():
-            raise BadFrame("a scalar with a shape")
+        array, code, flags = self._array()
+        if code == BFLOAT16 or flags or array.shape:
+            raise BadFrame("a scalar as numpy has none")
         return array[()]
 
     def _tensor(self, depth: int) -> Any:
+        self._spend(ARRAY_NODES)
         torch = _loaded("torch")
-        code, flags, shape, count, start = self._array_head()
-        dtype = getattr(torch, DTYPES[code])
-        if count == 0:
-            tensor = torch.empty(shape, dtype=dtype)
-        else:
-            if code == 0:
-                flat = torch.frombuffer(self._body, dtype=torch.uint8, count=count, offset=start)
-                flat.clamp_(max=1)
-            tensor = torch.frombuffer(self._body, dtype=dtype, count=count, offset=start).reshape(shape)
-        if flags & REQUIRES_GRAD:
-            if not (dtype.is_floating_point or dtype.is_complex):
+        array, code, flags = self._array()
+        tensor = torch.from_numpy(array)
+        if code == BFLOAT16:
+            tensor = tensor.view(torch.bfloat16)
+        if flags:
+            if not (tensor.is_floating_point() or tensor.is_complex()):
                 raise BadFrame("a tensor of integers that requires grad")
             self.differentiable.append(tensor)
         return tensor
 
+    # What else numpy and torch have
+
     def _dtype(self, depth: int) -> Any:
-        code = self._take(1)[0]
+        _, code = TAG_BYTE.unpack_from(self._tree, self._at)
+        self._at += TAG_BYTE.size
         if code >= len(DTYPES):
             raise BadFrame("an unknown dtype")
         return getattr(_loaded("torch"), DTYPES[code])
 
+    def _size(self, depth: int) -> Any:
+        sizes = self._items(self._count(), depth)
+        if any(type(size) is not int or size.bit_length() > 63 for size in sizes):
+            raise BadFrame("a size that is none")
+        return _loaded("torch").Size(sizes)
+
     def _torch_generator(self, depth: int) -> Any:
+        self._spend(GENERATOR_NODES)
+        self._at += 1
+        (state,) = self._items(1, depth)
         torch = _loaded("torch")
-        state = self.value(depth + 1)
         generator = torch.Generator()
-        if type(state) is not torch.Tensor or state.dtype != torch.uint8 or state.shape != generator.get_state().shape:
-            raise BadFrame("a generator without its state")
-        generator.set_state(state.clone())
+        try:
+            generator.set_state(state.clone())
+        except (AttributeError, TypeError, RuntimeError):
+            raise BadFrame("a generator without its state") from None
         self.generators.append(generator)
         return generator
 
     def _numpy_generator(self, depth: int) -> Any:
+        self._spend(GENERATOR_NODES)
+        self._at += 1
+        state, increment, has_uint32, uinteger = self._items(4, depth)
         numpy = _loaded("numpy")
-        state = self.value(depth + 1)
-        if (
-            type(state) is not dict
-            or set(state) != {"state", "inc", "has", "u"}
-            or any(type(v) is not int for v in state.values())
-        ):
-            raise BadFrame("a generator without its state")
         bits = numpy.random.PCG64(0)
         try:
             bits.state = {
                 "bit_generator": "PCG64",
-                "state": {"state": state["state"], "inc": state["inc"]},
-                "has_uint32": state["has"],
-                "uinteger": state["u"],
+                "state": {"state": state, "inc": increment},
+                "has_uint32": has_uint32,
+                "uinteger": uinteger,
             }
-        except (ValueError, OverflowError, TypeError):
+        except (TypeError, ValueError, OverflowError):
             raise BadFrame("a generator without its state") from None
         generator = numpy.random.Generator(bits)
         self.generators.append(generator)
@@ -213,35 +269,32 @@ def _loaded(name: str) -> Any:
     return module
 
 
-_READERS: dict[int, Callable[[Decoder, int], Any]] = {
-    ord("N"): lambda decoder, depth: None,
-    ord("t"): lambda decoder, depth: True,
-    ord("f"): lambda decoder, depth: False,
-    ord("i"): Decoder._int,
-    ord("I"): Decoder._big_int,
-    ord("d"): Decoder._float,
-    ord("x"): Decoder._complex,
-    ord("s"): Decoder._str,
-    ord("b"): Decoder._bytes,
-    ord("l"): Decoder._list,
-    ord("u"): Decoder._tuple,
-    ord("m"): Decoder._dict,
-    ord("c"): Decoder._slice,
-    ord("z"): Decoder._size,
-    ord("O"): Decoder._object,
-    ord("a"): Decoder._ndarray,
-    ord("g"): Decoder._numpy_scalar,
-    ord("T"): Decoder._tensor,
-    ord("D"): Decoder._dtype,
-    ord("G"): Decoder._torch_generator,
-    ord("R"): Decoder._numpy_generator,
+_READERS: dict[bytes, Callable[[Decoder, int], Any]] = {
+    b"N": Decoder._none,
+    b"t": Decoder._true,
+    b"f": Decoder._false,
+    b"i": Decoder._int,
+    b"I": Decoder._big_int,
+    b"d": Decoder._float,
+    b"x": Decoder._complex,
+    b"s": Decoder._str,
+    b"b": Decoder._bytes,
+    b"l": Decoder._list,
+    b"u": Decoder._tuple,
+    b"m": Decoder._dict,
+    b"c": Decoder._slice,
+    b"O": Decoder._object,
+    b"a": Decoder._ndarray,
+    b"g": Decoder._numpy_scalar,
+    b"T": Decoder._tensor,
+    b"D": Decoder._dtype,
+    b"z": Decoder._size,
+    b"G": Decoder._torch_generator,
+    b"R": Decoder._numpy_generator,
 }
 
 
 def decode(frame: Frame, resolve: Callable[[int, Any], Any] | None = None) -> tuple[Any, Decoder]:
     """The single value of a frame, and the decoder that met it."""
     decoder = Decoder(frame.body, frame.tree_bytes, resolve)
-    value = decoder.value()
-    if decoder.raw_at != len(frame.body):
-        raise BadFrame("a frame with bytes that belong to nothing")
-    return value, decoder
+    return decoder.root(), decoder

@@ -10,20 +10,24 @@ from typing import Any
 from grader.limits import MAX_DEPTH, MAX_DIMENSIONS, MAX_INTEGER_BYTES, MAX_NODES, MAX_RAW_BYTES, MAX_TREE_BYTES
 from grader.wire.frame import (
     ALIGNMENT,
-    ARRAY,
-    C128,
+    ARRAY_NODES,
+    BFLOAT16,
     CODE,
-    F64,
+    GENERATOR_NODES,
     HEADER,
-    I64,
     MAGIC,
     REQUIRES_GRAD,
-    U32,
+    TAG_ARRAY,
+    TAG_BYTE,
+    TAG_C128,
+    TAG_F64,
+    TAG_I64,
+    TAG_U32,
     VERSION,
     Unsendable,
 )
 
-_INT64 = range(-(1 << 63), 1 << 63)
+_COPIED = 1 << 16  # an array of fewer bytes is copied into its frame, a larger one is written from where it lies
 
 
 class Encoder:
@@ -35,164 +39,184 @@ class Encoder:
 
     def __init__(self, export: Callable[[Any], tuple[int, Any]] | None = None) -> None:
         self.tree = bytearray()
-        self.raw: list[Any] = []
-        self.raw_bytes = 0
         self.differentiable: list[Any] = []
         self.generators: list[Any] = []
+        self._raw: list[Any] = []
+        self._raw_bytes = 0
         self._export = export
         self._nodes = 0
 
     def frame(self, kind: int, call: int) -> list[Any]:
-        """The buffers of the finished frame, for `writev`."""
-        self.tree.extend(bytes(-len(self.tree) % ALIGNMENT))
-        if len(self.tree) > MAX_TREE_BYTES or self.raw_bytes > MAX_RAW_BYTES:
-            raise Unsendable(f"{(len(self.tree) + self.raw_bytes) / 1e6:.0f} MB in one call is more than the limit")
-        header = HEADER.pack(MAGIC, VERSION, kind, call, len(self.tree), self.raw_bytes)
-        return [header + self.tree, *self.raw]
+        """The buffers of the finished frame, for `writev`: just one where all arrays are small."""
+        self.tree += bytes(-len(self.tree) % ALIGNMENT)
+        if len(self.tree) > MAX_TREE_BYTES:
+            raise Unsendable(f"{len(self.tree) / 1e6:.0f} MB of values in one call: use an array")
+        head = HEADER.pack(MAGIC, VERSION, kind, call, len(self.tree), self._raw_bytes)
+        buffers = [head, self.tree, *self._raw]
+        return [b"".join(buffers)] if self._raw_bytes < _COPIED else buffers
 
     def value(self, value: Any, depth: int = 0) -> None:
         """Append `value` to the tree."""
-        self._nodes += 1
-        if depth > MAX_DEPTH:
-            raise Unsendable(f"a value nested more than {MAX_DEPTH} deep (does it contain itself?)")
+        self._spend(1)
+        kind = type(value)
+        (_WRITERS.get(kind) or _writer(kind))(self, value, depth)
+
+    def _spend(self, nodes: int) -> None:
+        self._nodes += nodes
         if self._nodes > MAX_NODES:
             raise Unsendable(f"more than {MAX_NODES:,} values in one call: use an array")
-        write = _WRITERS.get(type(value))
-        if write is not None:
-            write(self, value, depth)
-        else:
-            self._other(value, depth)
+
+    def _items(self, items: Any, depth: int) -> None:
+        """Append what a container holds."""
+        if depth >= MAX_DEPTH:
+            raise Unsendable(f"a value nested more than {MAX_DEPTH} deep (does it contain itself?)")
+        self._spend(len(items))
+        for item in items:
+            kind = type(item)
+            (_WRITERS.get(kind) or _writer(kind))(self, item, depth + 1)
+
+    # Plain values
+
+    def _none(self, value: None, depth: int) -> None:
+        self.tree += b"N"
+
+    def _bool(self, value: bool, depth: int) -> None:
+        self.tree += b"t" if value else b"f"
 
     def _int(self, value: int, depth: int) -> None:
-        if value in _INT64:
-            self.tree += b"i" + I64.pack(value)
-            return
-        size = value.bit_length() // 8 + 1
-        if size > MAX_INTEGER_BYTES:
-            raise Unsendable(f"an int of {value.bit_length()} bits")
-        self.tree += b"I" + U32.pack(size) + value.to_bytes(size, "little", signed=True)
+        try:
+            self.tree += TAG_I64.pack(b"i", value)
+        except struct.error:
+            size = value.bit_length() // 8 + 1
+            if size > MAX_INTEGER_BYTES:
+                raise Unsendable(f"an int of {value.bit_length()} bits") from None
+            self.tree += TAG_U32.pack(b"I", size) + value.to_bytes(size, "little", signed=True)
+
+    def _float(self, value: float, depth: int) -> None:
+        self.tree += TAG_F64.pack(b"d", value)
+
+    def _complex(self, value: complex, depth: int) -> None:
+        self.tree += TAG_C128.pack(b"x", value.real, value.imag)
 
     def _str(self, value: str, depth: int) -> None:
-        data = value.encode("utf-8", "backslashreplace")
-        self.tree += b"s" + U32.pack(len(data)) + data
+        self._text(b"s", value.encode("utf-8", "backslashreplace"))
 
     def _bytes(self, value: bytes, depth: int) -> None:
-        self.tree += b"b" + U32.pack(len(value)) + value
+        self._text(b"b", value)
+
+    def _text(self, tag: bytes, data: bytes) -> None:
+        if len(data) > MAX_TREE_BYTES:
+            raise Unsendable(f"a text of {len(data) / 1e6:.0f} MB")
+        self.tree += TAG_U32.pack(tag, len(data))
+        self.tree += data
+
+    # Containers
 
     def _list(self, value: list[Any], depth: int) -> None:
-        self._items(b"l", value, depth)
+        self.tree += TAG_U32.pack(b"l", len(value))
+        self._items(value, depth)
 
     def _tuple(self, value: tuple[Any, ...], depth: int) -> None:
-        self._items(b"u", value, depth)
-
-    def _items(self, tag: bytes, items: list[Any] | tuple[Any, ...], depth: int) -> None:
-        self.tree += tag + U32.pack(len(items))
-        for item in items:
-            self.value(item, depth + 1)
+        self.tree += TAG_U32.pack(b"u", len(value))
+        self._items(value, depth)
 
     def _dict(self, value: dict[Any, Any], depth: int) -> None:
-        self.tree += b"m" + U32.pack(len(value))
-        for key, item in value.items():
-            if type(key) not in (str, int, bool, float, tuple, type(None)):
+        self.tree += TAG_U32.pack(b"m", len(value))
+        for key in value:
+            writer = _WRITERS.get(type(key)) or _writer(type(key))
+            if writer is Encoder._object:
                 raise Unsendable(f"a dict with a key of type {type_name(key)}")
-            self.value(key, depth + 1)
-            self.value(item, depth + 1)
+        self._items([part for item in value.items() for part in item], depth)
 
     def _slice(self, value: slice, depth: int) -> None:
-        self._items(b"c", (value.start, value.stop, value.step), depth)
+        self.tree += b"c"
+        self._items((value.start, value.stop, value.step), depth)
 
-    def _other(self, value: Any, depth: int) -> None:
-        """Arrays, tensors and the rest; the libraries are looked up only if this process has loaded them."""
-        numpy = sys.modules.get("numpy")
-        kind = type(value)
-        if numpy is not None:
-            if kind is numpy.ndarray:
-                return self._ndarray(value)
-            if isinstance(value, numpy.generic) and kind.__module__ == "numpy":
-                return self._ndarray(numpy.asarray(value), tag=b"g")
-            if kind is numpy.random.Generator:
-                state = value.bit_generator.state
-                if state.get("bit_generator") != "PCG64":
-                    raise Unsendable(
-                        f"a numpy Generator over {state.get('bit_generator')}: use numpy.random.default_rng"
-                    )
-                self.generators.append(value)
-                self.tree += b"R"
-                return self.value(_plain_state(state), depth + 1)
-        torch = sys.modules.get("torch")
-        if torch is not None:
-            if kind is torch.Tensor or kind is torch.nn.Parameter:
-                return self._tensor(value, torch)
-            if kind is torch.dtype:
-                self.tree += b"D" + bytes([self._code(str(value).removeprefix("torch."))])
-                return None
-            if kind is torch.Generator:
-                self.generators.append(value)
-                self.tree += b"G"
-                return self._tensor(value.get_state(), torch)
-            if kind is torch.Size:
-                return self._items(b"z", tuple(value), depth)
+    def _object(self, value: Any, depth: int) -> None:
         if self._export is None:
             raise Unsendable(f"a value of type {type_name(value)}")
         handle, description = self._export(value)
-        self.tree += b"O" + U32.pack(handle)
-        return self.value(description, depth + 1)
+        self.tree += TAG_U32.pack(b"O", handle)
+        self._items((description,), depth)
 
-    @staticmethod
-    def _code(name: str) -> int:
-        code = CODE.get(name)
-        if code is None:
-            raise Unsendable(f"an array of dtype {name}")
-        return code
+    # Arrays
 
-    def _array(self, tag: bytes, dtype: str, flags: int, shape: tuple[int, ...]) -> None:
+    def _array(self, tag: bytes, code: int, flags: int, array: Any) -> None:
+        """Append the head of an array to the tree, and its elements in C order, padded, to the raw bytes."""
+        shape = array.shape
         if len(shape) > MAX_DIMENSIONS:
             raise Unsendable(f"an array of {len(shape)} dimensions")
-        self.tree += tag + ARRAY.pack(self._code(dtype), flags, len(shape)) + struct.pack(f"<{len(shape)}q", *shape)
-
-    def _buffer(self, array: Any) -> None:
-        """Append the bytes of a C-contiguous numpy array, padded."""
+        self.tree += TAG_ARRAY[len(shape)].pack(tag, code, flags, len(shape), *shape)
         size = array.nbytes
-        if size == 0:
-            return
-        self.raw_bytes += size + (-size % ALIGNMENT)
-        if self.raw_bytes > MAX_RAW_BYTES:
-            raise Unsendable(f"arrays of {self.raw_bytes / 1e6:.0f} MB in one call")
-        self.raw.append(array.tobytes() if size < 65536 else array.reshape(-1).view("uint8").data)
-        if size % ALIGNMENT:
-            self.raw.append(bytes(-size % ALIGNMENT))
+        padding = -size % ALIGNMENT
+        self._raw_bytes += size + padding
+        if self._raw_bytes > MAX_RAW_BYTES:
+            raise Unsendable(f"arrays of {self._raw_bytes / 1e6:.0f} MB in one call")
+        if size < _COPIED:
+            self._raw.append(array.tobytes() + bytes(padding))
+        else:
+            flat = array.reshape(-1)  # a copy only where the elements do not lie in C order
+            self._raw += [flat.view("uint8").data, bytes(padding)]
 
-    def _ndarray(self, array: Any, tag: bytes = b"a") -> None:
-        if not array.dtype.isnative:
-            array = array.astype(array.dtype.newbyteorder("="))
-        self._array(tag, array.dtype.name, 0, array.shape)
-        self._buffer(array if array.flags.c_contiguous else array.copy(order="C"))
+    def _ndarray(self, array: Any, depth: int) -> None:
+        self._spend(ARRAY_NODES)
+        code = _CODES.get(array.dtype)
+        if code is None:
+            array, code = _native(array)
+        self._array(b"a", code, 0, array)
 
-    def _tensor(self, tensor: Any, torch: Any) -> None:
-        if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_nested:
-            form = (
-                "quantized"
-                if tensor.is_quantized
-                else "nested"
-                if tensor.is_nested
-                else f"{tensor.layout} {tensor.device}"
-            )
-            raise Unsendable(f"a tensor that is not dense on the CPU ({form.replace('torch.', '')})")
-        dtype = str(tensor.dtype).removeprefix("torch.")
+    def _numpy_scalar(self, scalar: Any, depth: int) -> None:
+        try:
+            array, code = _native(sys.modules["numpy"].asarray(scalar))
+        except Unsendable:
+            raise Unsendable(f"a value of type {type_name(scalar)}") from None
+        self._array(b"g", code, 0, array)
+
+    def _tensor(self, tensor: Any, depth: int) -> None:
+        self._spend(ARRAY_NODES)
         requires_grad = tensor.requires_grad
-        self._array(b"T", dtype, REQUIRES_GRAD if requires_grad else 0, tuple(tensor.shape))
+        try:
+            array = (tensor.detach() if requires_grad else tensor).numpy()
+            code = _CODES[array.dtype]
+        except (TypeError, RuntimeError, KeyError):
+            array, code = _dense(tensor)
+        self._array(b"T", code, REQUIRES_GRAD if requires_grad else 0, array)
         if requires_grad:
             self.differentiable.append(tensor)
-        dense = tensor.detach().resolve_conj().resolve_neg().contiguous()
-        self._buffer((dense.view(torch.int16) if dtype == "bfloat16" else dense).numpy())
+
+    # What else numpy and torch have
+
+    def _dtype(self, dtype: Any, depth: int) -> None:
+        self.tree += TAG_BYTE.pack(b"D", _code(dtype))
+
+    def _size(self, size: Any, depth: int) -> None:
+        self.tree += TAG_U32.pack(b"z", len(size))
+        self._items(size, depth)
+
+    def _torch_generator(self, generator: Any, depth: int) -> None:
+        self._spend(GENERATOR_NODES)
+        self.generators.append(generator)
+        self.tree += b"G"
+        self._items((generator.get_state(),), depth)
+
+    def _numpy_generator(self, generator: Any, depth: int) -> None:
+        self._spend(GENERATOR_NODES)
+        state = generator.bit_generator.state
+        if state.get("bit_generator") != "PCG64":
+            raise Unsendable(f"a numpy Generator over {state.get('bit_generator')}: use numpy.random.default_rng")
+        self.generators.append(generator)
+        self.tree += b"R"
+        self._items((state["state"]["state"], state["state"]["inc"], state["has_uint32"], state["uinteger"]), depth)
 
 
-_WRITERS: dict[type, Callable[[Encoder, Any, int], None]] = {
-    type(None): lambda encoder, value, depth: encoder.tree.extend(b"N"),
-    bool: lambda encoder, value, depth: encoder.tree.extend(b"t" if value else b"f"),
-    float: lambda encoder, value, depth: encoder.tree.extend(b"d" + F64.pack(value)),
-    complex: lambda encoder, value, depth: encoder.tree.extend(b"x" + C128.pack(value.real, value.imag)),
+_Writer = Callable[[Encoder, Any, int], None]
+
+_WRITERS: dict[type, _Writer] = {
+    type(None): Encoder._none,
+    bool: Encoder._bool,
     int: Encoder._int,
+    float: Encoder._float,
+    complex: Encoder._complex,
     str: Encoder._str,
     bytes: Encoder._bytes,
     list: Encoder._list,
@@ -201,19 +225,71 @@ _WRITERS: dict[type, Callable[[Encoder, Any, int], None]] = {
     slice: Encoder._slice,
 }
 
+_CODES: dict[Any, int] = {}  # dtypes of numpy, in this machine's byte order, as they are met
+
+
+def _writer(kind: type) -> _Writer:
+    """The writer for a type that is none of Python's own, remembered if numpy or torch made it.
+
+    The libraries are looked up only if this process has loaded them.
+    """
+    known: dict[Any, _Writer] = {}
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if numpy is not None:
+        known = {numpy.ndarray: Encoder._ndarray, numpy.random.Generator: Encoder._numpy_generator}
+        if issubclass(kind, numpy.generic) and kind.__module__ == "numpy":
+            known[kind] = Encoder._numpy_scalar
+    if torch is not None:
+        known |= {
+            torch.Tensor: Encoder._tensor,
+            torch.nn.Parameter: Encoder._tensor,
+            torch.dtype: Encoder._dtype,
+            torch.Size: Encoder._size,
+            torch.Generator: Encoder._torch_generator,
+        }
+    if kind not in known:
+        return Encoder._object
+    return _WRITERS.setdefault(kind, known[kind])
+
+
+def _code(dtype: Any) -> int:
+    """The code of a dtype of numpy or torch."""
+    code = CODE.get(getattr(dtype, "name", None) or str(dtype).removeprefix("torch."))
+    if code is None:
+        raise Unsendable(f"an array of dtype {str(dtype)[:100]}")
+    return code
+
+
+def _native(array: Any) -> tuple[Any, int]:
+    """An array in this machine's byte order, and the code of its dtype, which is remembered."""
+    code = _code(array.dtype)
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return native, _CODES.setdefault(native.dtype, code)
+
+
+def _dense(tensor: Any) -> tuple[Any, int]:
+    """The elements of a tensor that numpy does not take as it is, and the code of its dtype."""
+    torch = sys.modules["torch"]
+    form = (
+        "quantized" if tensor.is_quantized
+        else "nested" if tensor.is_nested
+        else str(tensor.layout).removeprefix("torch.") if tensor.layout is not torch.strided
+        else "" if tensor.device.type == "cpu"
+        else f"on {tensor.device}"
+    )  # fmt: skip
+    if form:
+        raise Unsendable(f"a tensor that is not dense on the CPU ({form})")
+    code = _code(tensor.dtype)
+    try:
+        plain = tensor.detach().resolve_conj().resolve_neg()
+        array = (plain.view(torch.int16) if code == BFLOAT16 else plain).numpy(force=True)
+    except RuntimeError:
+        raise Unsendable("a tensor inside a transform of torch.func, which holds no values yet") from None
+    return (array, code) if code == BFLOAT16 else _native(array)
+
 
 def type_name(value: Any) -> str:
     """The name of the type of `value`, as a learner knows it."""
     kind = type(value)
     module, name = getattr(kind, "__module__", ""), getattr(kind, "__qualname__", "?")
     return str(name) if module in ("builtins", "__main__", None) else f"{module}.{name}"
-
-
-def _plain_state(state: dict[str, Any]) -> dict[str, Any]:
-    inner = state["state"]
-    return {
-        "state": int(inner["state"]),
-        "inc": int(inner["inc"]),
-        "has": int(state["has_uint32"]),
-        "u": int(state["uinteger"]),
-    }

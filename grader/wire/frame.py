@@ -5,20 +5,26 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from grader.limits import MAX_RAW_BYTES, MAX_TREE_BYTES
+from grader.limits import MAX_DIMENSIONS, MAX_RAW_BYTES, MAX_TREE_BYTES
 
 MAGIC = b"gk"
 VERSION = 1
 HEADER = struct.Struct("<2sBBIIQ")  # magic, version, kind, call id, tree bytes, raw bytes
 ALIGNMENT = 16
 
-U32 = struct.Struct("<I")
-I64 = struct.Struct("<q")
-F64 = struct.Struct("<d")
-C128 = struct.Struct("<dd")
-ARRAY = struct.Struct("<BBB")  # dtype code, flags, number of dimensions
+# How a value of the tree begins: its tag, and what follows it at once.
+TAG_BYTE = struct.Struct("<cB")
+TAG_U32 = struct.Struct("<cI")
+TAG_I64 = struct.Struct("<cq")
+TAG_F64 = struct.Struct("<cd")
+TAG_C128 = struct.Struct("<cdd")
+TAG_ARRAY = tuple(struct.Struct(f"<cBBB{n}q") for n in range(MAX_DIMENSIONS + 1))  # tag, dtype, flags, dimensions, shape
 
 REQUIRES_GRAD = 1
+
+# What costs its reader more than a plain value counts against MAX_NODES as this many.
+ARRAY_NODES = 16
+GENERATOR_NODES = 512
 
 # The closed table of dtypes. A code is an index; the names exist in numpy, in torch, or in both.
 DTYPES = (
@@ -27,6 +33,7 @@ DTYPES = (
 )  # fmt: skip
 CODE = {name: code for code, name in enumerate(DTYPES)}
 ITEMSIZE = (1, 1, 1, 2, 4, 8, 2, 4, 8, 8, 16, 2, 2, 4, 8)
+BOOL, BFLOAT16 = CODE["bool"], CODE["bfloat16"]
 
 
 class Unsendable(TypeError):
@@ -57,6 +64,8 @@ class Frame(NamedTuple):
 
 def read_header(data: bytes | bytearray | memoryview) -> Header:
     """Check the first `HEADER.size` bytes of a frame."""
+    if len(data) < HEADER.size:
+        raise BadFrame("a frame that ends inside its header")
     magic, version, kind, call, tree_bytes, raw_bytes = HEADER.unpack_from(data)
     if magic != MAGIC or version != VERSION:
         raise BadFrame(f"a frame begins with {bytes(data[:3])!r}, expected {MAGIC + bytes([VERSION])!r}")

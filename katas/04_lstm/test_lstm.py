@@ -21,7 +21,7 @@ from grader.checks import (
 
 # Sequences, steps, features, hidden units and classes of each case; all five differ within a case.
 SIZES = [(4, 6, 3, 5, 2), (1, 5, 4, 3, 2), (3, 7, 2, 5, 4), (6, 4, 5, 3, 2), (2, 8, 5, 6, 3)]
-SMALL = [(5, 4, 2, 3, 6), (1, 5, 4, 2, 3)]
+SMALL = [(6, 3, 4, 2, 5), (1, 4, 3, 2, 5)]
 WEIGHTS = ("w_ih", "w_hh", "b_ih", "b_hh")
 ORACLE = dict(zip(WEIGHTS, ("0.weight_ih_l0", "0.weight_hh_l0", "0.bias_ih_l0", "0.bias_hh_l0"), strict=True))
 ORACLE |= {"head.weight": "1.weight", "head.bias": "1.bias"}

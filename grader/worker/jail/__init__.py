@@ -19,13 +19,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from . import landlock, rlimits, seccomp
-from .layers import Layer, Layers
+from .layers import Layer, Layers, switched_off
 from .readable import WRITABLE, Kind, default_readable
 from .syscalls import LINUX, JailError, die_with_parent, give_up_privileges, refuse_threads
 
 __all__ = ["Jail", "JailError", "Kind", "Layer", "Layers", "Policy", "prepare"]
-
-_SWITCH = "GRADKATA_TEST_WITHOUT"  # for the tests of the grader: layers to leave out, separated by commas
 
 
 @dataclass(frozen=True)
@@ -91,10 +89,9 @@ def prepare(policy: Policy, namespaces: Layer | None = None, environ: Mapping[st
 
     `namespaces` is what `namespaces.enter_tree` returned, if it was called.
     """
-    off = environ.get(_SWITCH, "").split(",")
 
     def layer(name: str, missing: str | None, detail: str = "") -> Layer:
-        reason = "switched off for a test" if name in off else missing
+        reason = switched_off(name, environ) or missing
         return Layer(name, not reason, reason or detail)
 
     version, ruleset, refusal = 0, -1, None

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+_SWITCH = "GRADKATA_TEST_WITHOUT"  # names of layers, separated by commas; only the grader's own tests set it
+
+
+def switched_off(name: str, environ: Mapping[str, str]) -> str | None:
+    """Why a layer is to be left out although the machine has it, or None."""
+    return "switched off for a test" if name in environ.get(_SWITCH, "").split(",") else None
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
-from .layers import Layer
+from .layers import Layer, switched_off
 from .syscalls import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
@@ -30,7 +30,7 @@ _ATTEMPTS = ((_ALL_BUT_USER, "net ipc pid mount"), (_ALL_BUT_USER | CLONE_NEWUSE
 _MS_NOSUID_NODEV_NOEXEC, _MS_REC_PRIVATE = 0b1110, (1 << 14) | (1 << 18)
 
 
-def enter_tree() -> Layer:
+def enter_tree(environ: Mapping[str, str] = os.environ) -> Layer:
     """Go on as process 1 of new namespaces, or as before with the reason.
 
     Call it once, in the ladder's first process, while that has one thread and is dumpable. On success it returns in a
@@ -40,6 +40,8 @@ def enter_tree() -> Layer:
     """
     if not LINUX:
         return Layer(NAME, False, "needs Linux")
+    if reason := switched_off(NAME, environ):
+        return Layer(NAME, False, reason)
     for flags, words in _ATTEMPTS:
         refusal = _in_child(partial(_leave, flags))
         if not refusal:

@@ -1,0 +1,3 @@
+"""Exit codes beside those of `grader.errors` and of the scorecard."""
+
+INTERRUPTED = 130
