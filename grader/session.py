@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, reduce
@@ -25,7 +25,7 @@ from grader.judge.job import Began, Event, Job, Judged
 from grader.judge.ladder import Judges, Plan, start
 from grader.judge.run import Judgement, run
 from grader.kata import Kata
-from grader.scorecard import KataResult, Scorecard, Verdict, grade_kata, reject_kata, total
+from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, grade_kata, reject_kata, total
 from grader.store import Store, key
 from grader.submission import Submission
 
@@ -34,15 +34,23 @@ _NOTHING_RAN = "nothing was run: every result is from the store"
 _NUMPY_ONLY = ("torch", "functorch")
 
 
-@dataclass
 class Listener:
-    """What a session tells while it runs; each is called in the session's own thread."""
+    """What a session tells while it runs, in the session's own thread. To be overridden where it matters."""
 
-    planned: Callable[[Sequence[str], dict[str, float]], None] = lambda ids, seconds: None
-    began: Callable[[str, str], None] = lambda kata, test: None
-    judged: Callable[[str, str, Verdict], None] = lambda kata, test, verdict: None
-    finished: Callable[[KataResult], None] = lambda result: None
-    changed: Callable[[Scorecard], None] = lambda partial: None
+    def planned(self, tests: Mapping[str, int], expected: Mapping[str, float]) -> None:
+        """The katas that must be judged with their numbers of tests, and the seconds that each took the last time."""
+
+    def started(self, kata: str) -> None:
+        """A judge has taken up a kata."""
+
+    def tested(self, kata: str, result: TestResult) -> None:
+        """One test of it has ended."""
+
+    def finished(self, result: KataResult) -> None:
+        """All of its tests have ended."""
+
+    def changed(self, partial: Scorecard) -> None:
+        """The scorecard as it stands after another kata."""
 
 
 @dataclass
@@ -94,7 +102,6 @@ class Session:
 
         def finish(result: KataResult) -> None:
             results[result.id] = result
-            tell.finished(result)
             tell.changed(card())
 
         try:
@@ -123,7 +130,6 @@ class Session:
         finish: Callable[[KataResult], None],
     ) -> None:
         seconds = self.store.last_seconds()
-        tell.planned([kata.id for kata in katas], seconds)
         left: dict[str, tuple[Kata, Submission, str]] = {}
         for kata in katas:
             read = submission.read(kata, source_dir, self.course)
@@ -138,20 +144,22 @@ class Session:
             return
         work = sorted(left.values(), key=lambda each: -seconds.get(each[0].id, each[0].minutes))
         plans = {kata.id: self._plan_for(kata, read) for kata, read, _ in work}
+        tell.planned({kata.id: kata.tests for kata, _, _ in work}, seconds)
         judges = self._ladder(reduce(or_, plans.values()))
 
         def hear(judgement: Judgement, event: Event) -> None:
             match event:
-                case Began(name):
-                    tell.began(judgement.job.kata, name)
+                case Began() if not judgement.tests:
+                    tell.started(judgement.job.kata)
                 case Judged(result, _):
-                    tell.judged(judgement.job.kata, result.name, result.verdict)
+                    tell.tested(judgement.job.kata, result)
 
         def leave(judgement: Judgement) -> None:
             self._sandbox = judges.sandbox
             kata, read, stored_as = left[judgement.job.kata]
             result = _result(kata, read, judgement)
             self.store.put(stored_as, result)
+            tell.finished(result)
             finish(result)
 
         jobs = [(self.job(kata, read), plans[kata.id], kata.tests) for kata, read, _ in work]

@@ -239,6 +239,7 @@ def test_tolerance_follows_the_scale_of_what_is_expected():
 
 
 def test_overflow_of_the_difference_fails():
+    failure(assert_close, np.array([np.finfo(np.longdouble).max]), np.array([1.0]), dtype=False)
     failure(assert_close, np.array([-1.7e308]), np.array([1.7e308]), tol=0.9)
 
 

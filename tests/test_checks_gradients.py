@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from grader.checks import CheckFailure, assert_gradients, assert_numpy_gradients
 from grader.checks.observations import drain
+from grader.checks.slopes import Slopes
 
 
 @pytest.fixture
@@ -196,6 +197,17 @@ def test_results_and_gradients_that_are_not_finite_fail(bad, rng):
     assert failure(assert_gradients, lambda x: x * bad, x, rng).message == "the result is not finite"
     wrong = failure(assert_gradients, scaled(bad, only=(1, 1)), x, rng)
     assert (wrong.message, wrong.where) == ("gradient of x is not finite", "index (1, 1)")
+
+
+@pytest.mark.parametrize("size", [1e200, 1.5e308])
+def test_results_too_large_to_compare_fail(size, rng):
+    failure(assert_gradients, lambda x, w: size * x.tanh() + w, {"x": normal(rng, 3), "w": normal(rng, 3)}, rng)
+
+
+@pytest.mark.parametrize("numeric", [[np.nan, 1.0], [1.0, np.nan], [np.inf, 1.0], [1e308, -1e308]])
+def test_a_difference_that_overflows_is_an_infinite_error(numeric):
+    with np.errstate(all="ignore"):
+        assert Slopes("w", (2,), np.array([-1e308, 1e308]), np.array(numeric), 1.0).error == np.inf
 
 
 def test_a_shape_that_changes_from_call_to_call_fails(rng):

@@ -21,7 +21,7 @@ FLOORS = {
     **dict.fromkeys(["wire", "limits", "forkserver", "modulestate", "errors", "schema"], 1),
     "": 0,  # grader/__init__.py
 }
-# Straight down inside one floor: a submission is for a kata of a course, and the store keeps what a scorecard is made of.
+# Straight down inside a floor: a submission is for a kata of a course, and the store keeps what a scorecard is made of.
 STAIRS = {("submission", "course"), ("submission", "kata"), ("course", "kata"), ("store", "scorecard")}
 FOUNDATION = {"limits", "errors"}  # what the files of floor 1 may stand on, beside their own folder
 COLD = {"cli", "course", "kata", "submission", "scorecard", "store", "reports", "authoring"}

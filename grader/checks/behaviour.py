@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from grader.checks.failure import CheckFailure, cut
+from grader.checks.failure import AuthorFault, CheckFailure, cut
 from grader.checks.reading import describe
 
 
@@ -14,7 +14,7 @@ def assert_unchanged(mutated: list[str]) -> None:
     """No call so far has changed one of its arguments in place."""
     __tracebackhide__ = True
     if type(mutated) is not list:
-        raise ValueError(f"pass the fixture `mutated` itself, found {describe(mutated)}")
+        raise AuthorFault(f"pass the fixture `mutated` itself, found {describe(mutated)}")
     if mutated:
         raise CheckFailure(
             f"an argument was changed in place: {cut(', '.join(mutated))}",
@@ -37,9 +37,9 @@ def assert_raises(
     """
     __tracebackhide__ = True
     if not (isinstance(exception, type) and issubclass(exception, BaseException)):
-        raise ValueError(f"exception must be an exception class, found {exception!r}")
+        raise AuthorFault(f"exception must be an exception class, found {exception!r}")
     if exception in (Exception, BaseException):
-        raise ValueError(f"{exception.__name__} is too wide: a typing slip would satisfy it; name the error")
+        raise AuthorFault(f"{exception.__name__} is too wide: a typing slip would satisfy it; name the error")
     try:
         returned = function(*args, **kwargs)
     except exception as raised:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks.failure import CheckFailure, at, number, pair, proportion
+from grader.checks.failure import AuthorFault, CheckFailure, at, number, pair, proportion
 from grader.checks.observations import observe
 from grader.checks.reading import ARTICLES, Reading, describe, read
 
@@ -91,16 +91,16 @@ def read_expected(expected: object) -> Reading:
     """The author's side of a comparison: a fault here is a ValueError, never the learner's failure."""
     want = read(expected)
     if want is None:
-        raise ValueError(f"expected must be a tensor, an array or a number, found {describe(expected)}")
+        raise AuthorFault(f"expected must be a tensor, an array or a number, found {describe(expected)}")
     if want.first_non_finite() is not None:
-        raise ValueError(f"expected must be finite, found NaN or infinity at {want.first_non_finite()}")
+        raise AuthorFault(f"expected must be finite, found NaN or infinity at {want.first_non_finite()}")
     return want
 
 
 def check_tolerance(tol: float) -> None:
     """A tolerance is a number in [0, 1)."""
     if not 0 <= tol < 1:
-        raise ValueError(f"tol must be >= 0 and < 1, found {tol}")
+        raise AuthorFault(f"tol must be >= 0 and < 1, found {tol}")
 
 
 def wrong_kind(name: str, actual: object, expected: str, help: str) -> CheckFailure:
@@ -146,7 +146,7 @@ def _largest(values: np.ndarray) -> float:
 def _checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     size = tuple(shape) if isinstance(shape, tuple | list) else None
     if size is None or not all(type(n) is int and n >= 0 for n in size):
-        raise ValueError(f"shape must be a tuple of whole numbers, found {shape!r}")
+        raise AuthorFault(f"shape must be a tuple of whole numbers, found {shape!r}")
     return size
 
 
@@ -159,6 +159,6 @@ def _dtype_name(dtype: Any) -> tuple[str, str]:
     try:
         name = np.dtype(dtype).name
     except TypeError:
-        raise ValueError(f"dtype must be a torch or numpy dtype or its name, found {dtype!r}") from None
+        raise AuthorFault(f"dtype must be a torch or numpy dtype or its name, found {dtype!r}") from None
     of_numpy = isinstance(dtype, np.dtype) or (isinstance(dtype, type) and issubclass(dtype, np.generic))
     return name, "array" if of_numpy else ""

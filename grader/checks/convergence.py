@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.checks.close import FLOOR, check_tolerance, read_expected
-from grader.checks.failure import CheckFailure, number, pair
+from grader.checks.failure import AuthorFault, CheckFailure, number, pair
 from grader.checks.observations import observe
 from grader.checks.reading import describe, read
 
@@ -50,7 +50,7 @@ def assert_beats(score: object, bar: float, *, name: str, higher: bool = True, h
     __tracebackhide__ = True
     limit = read_expected(bar)
     if limit.shape or limit.kind not in ("integer", "float"):
-        raise ValueError(f"bar must be a number, found {describe(bar)}")
+        raise AuthorFault(f"bar must be a number, found {describe(bar)}")
     goal = float(limit.data)
     needed = f"{'more' if higher else 'less'} than {number(goal)}"
     reached = read(score)
@@ -70,9 +70,9 @@ def _expected_steps(expected: object) -> np.ndarray:
     try:
         want = _steps(expected, "expected", "")
     except CheckFailure as fault:
-        raise ValueError(str(fault)) from None
+        raise AuthorFault(str(fault)) from None
     if not len(want) or not np.isfinite(want).all():
-        raise ValueError("expected must be at least one finite loss")
+        raise AuthorFault("expected must be at least one finite loss")
     return want
 
 

@@ -7,6 +7,10 @@ import numpy as np
 PROPORTIONAL = 1e-4  # relative deviation up to which one array is called a multiple of another
 
 
+class AuthorFault(ValueError):
+    """A check was called with something that cannot be right: the suite is at fault, not the learner."""
+
+
 class CheckFailure(AssertionError):
     """What is wrong, where, what was got and what was expected there, and what to look at."""
 

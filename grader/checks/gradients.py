@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grader.checks.close import assert_finite, check_tolerance, wrong_kind
-from grader.checks.failure import CheckFailure
+from grader.checks.failure import AuthorFault, CheckFailure
 from grader.checks.reading import describe, is_tensor, read
 from grader.checks.slopes import Probe, compare_slopes, fail_unreached
 
@@ -107,18 +107,18 @@ def _check_arguments(
 ) -> None:
     check_tolerance(tol)
     if not 0 < eps < 1:
-        raise ValueError(f"eps must be > 0 and < 1, found {eps}")
+        raise AuthorFault(f"eps must be > 0 and < 1, found {eps}")
     if not inputs and not parameters:
-        raise ValueError("nothing to differentiate by: inputs and parameters are empty")
+        raise AuthorFault("nothing to differentiate by: inputs and parameters are empty")
     if both := sorted(set(inputs) & set(parameters)):
-        raise ValueError(f"the names of inputs and parameters must differ, found {both} in both")
+        raise AuthorFault(f"the names of inputs and parameters must differ, found {both} in both")
     for key, value in inputs.items():
         got = read(value)
         if got is None or (got.family, got.dtype) != (family, "float64"):
             found = describe(value) if got is None else f"{describe(value)} and dtype {got.dtype}"
-            raise ValueError(f"inputs[{key!r}] must be a float64 {family}, found {found}")
+            raise AuthorFault(f"inputs[{key!r}] must be a float64 {family}, found {found}")
         if got.first_non_finite() is not None:
-            raise ValueError(f"inputs[{key!r}] must be finite")
+            raise AuthorFault(f"inputs[{key!r}] must be finite")
 
 
 def _check_parameter(key: str, parameter: Any, help: str) -> None:

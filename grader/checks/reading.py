@@ -111,5 +111,6 @@ def _read_array(family: str, array: np.ndarray, dtype: str | None = None) -> Rea
     kind = KINDS.get(array.dtype.kind)
     if kind is None:
         return None
-    data = array.astype(WIDEST[kind]) if kind in WIDEST else array
+    with np.errstate(all="ignore"):  # what float64 cannot hold becomes infinite, and is told as that
+        data = array.astype(WIDEST[kind]) if kind in WIDEST else array
     return Reading(family, array.shape, dtype or array.dtype.name, kind, data)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -83,17 +84,29 @@ def run(
         for form, path in files:
             _write(path, reports.render(form, card))
 
-    with Progress(sys.stderr) as progress:
-        listener = Listener(progress.planned, progress.began, progress.judged, progress.finished, write)
-        try:
-            card = session.grade(asked, source_dir, fresh=fresh, listener=listener)
-        finally:
-            session.close()
+    try:
+        with ExitStack() as stack:
+            card = session.grade(asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write))
+    finally:
+        session.close()
     write(card)
     form = to_stdout[0] if to_stdout else "terminal"
     sys.stdout.write(_on_screen(card) if form == "terminal" else reports.render(form, card))
     sys.stdout.flush()
     return exit_code(card) if card.complete else INTERRUPTED
+
+
+class _OnScreen(Listener):
+    """Shows the progress of what must be judged, for as long as the stack is open, and keeps report files up to date."""
+
+    def __init__(self, stack: ExitStack, jobs: int, changed: Callable[[Scorecard], None]) -> None:
+        self._stack = stack
+        self._jobs = jobs
+        self.changed = changed  # type: ignore[method-assign]  # the function is the whole method
+
+    def planned(self, tests: Mapping[str, int], expected: Mapping[str, float]) -> None:
+        progress = self._stack.enter_context(Progress(tests, sys.stderr, expected, self._jobs))
+        self.started, self.tested, self.finished = progress.started, progress.tested, progress.finished  # type: ignore[method-assign]  # likewise
 
 
 def _on_screen(card: Scorecard) -> str:

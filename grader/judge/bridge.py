@@ -45,6 +45,7 @@ class Bridge:
 
     def load(self, spec: dict[str, Any]) -> dict[str, bool]:
         """Import the learner's file; returns its names, and whether each can be called."""
+        self._worker.ready()
         self.start_clock()
         names = self._ask(Kind.LOAD, (spec,))[0]
         if type(names) is not dict:

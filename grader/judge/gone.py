@@ -16,6 +16,11 @@ class LearnerError(Exception):
     line: int | None
 
     def __str__(self) -> str:
+        return self.text
+
+    @property
+    def described(self) -> str:
+        """Type and text, as at the end of a traceback."""
         return f"{self.type_name}: {self.text}" if self.text else self.type_name
 
 

@@ -30,8 +30,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     forbidden_operators: tuple[str, ...]
     forbidden_imports: tuple[str, ...]
     seed: int
-    threads: int = 1
+    threads: int = 1  # of the worker's tensor operations
     only: tuple[str, ...] = ()  # names of tests; none means all
+    local: bool = False  # import the file in the judge itself, as plain pytest does: for an author's own files only
 
     @property
     def filename(self) -> str:

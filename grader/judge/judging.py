@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from grader.checks import observations
-from grader.judge import plugin, reference
+from grader.judge import local, plugin, reference
 from grader.judge.bridge import Bridge
 from grader.judge.gone import LearnerError, WorkerGone
 from grader.judge.job import Began, Event, Fault, Job, Judged, test_seed
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
-from grader.judge.verdicts import Ending, StubProblem, ending, unimportable
+from grader.judge.verdicts import Ending, StubProblem, ending, plain_ending, unimportable
 from grader.judge.workers import Worker, Workshop
 from grader.limits import SUITE_GRACE_SECONDS
 from grader.scorecard import Line, Observation, TestResult, Verdict
@@ -39,12 +39,17 @@ class Judging:
         self._stub_problem: Ending | None = None
         self._error: BaseException | None = None
         self._recorder = Recorder()
+        self._local_mutated: list[str] = []
 
     # Fixtures
 
-    def solution(self, item: pytest.Item) -> RemoteFile:
+    def solution(self, item: pytest.Item) -> Any:
         if self._stub_problem is not None:
             raise StubProblem(self._stub_problem)
+        if self._job.local:
+            self._local_mutated = []
+            module = local.module_of(self._job.source, self._job.filename, self._job.slug)
+            return local.LocalFile(module, self._local_mutated)
         self._worker = self._spare or self._start()
         self._spare = self._start()  # forked while this test runs, so that the next need not wait for it
         job = self._job
@@ -70,7 +75,7 @@ class Judging:
         return reference.load(Path(self._job.reference))
 
     def mutated(self, item: pytest.Item) -> list[str]:
-        return self._bridge.mutated if self._bridge is not None else []
+        return self._bridge.mutated if self._bridge is not None else self._local_mutated
 
     def recorder(self, item: pytest.Item) -> Recorder:
         return self._recorder
@@ -132,7 +137,7 @@ class Judging:
             self._spare.peak()
 
     def _finish(self, item: pytest.Item, seconds: float) -> None:
-        end = ending(self._error, self._bridge)
+        end = plain_ending(self._error) if self._job.local else ending(self._error, self._bridge)
         output, dropped, peak = "", 0, None
         if self._worker is not None:
             self._worker.end()

@@ -31,7 +31,6 @@ class LocalSource:
         read = submission.read(kata, self._source_dir, found)
         if read.problem is not None:
             pytest.fail(read.problem.message, pytrace=False)
-        sys.modules[kata.slug] = ModuleType(kata.slug)  # so that no older import of the same file is met
         module = reference.module_from(read.path, kata.slug)
         sys.modules[kata.slug] = module
         return LocalFile(module, self.mutated(item))
@@ -111,6 +110,14 @@ class LocalFile:
     def _note(self, name: str, owner: Any, before: Any, after: Any) -> None:
         if not same(before, after):
             self._mutated.append(f"{name} of {owner.__qualname__}")
+
+
+def module_of(source: bytes, filename: str, name: str) -> ModuleType:
+    """The module `name` that these bytes are the source of."""
+    module = ModuleType(name)
+    sys.modules[name] = module
+    exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
+    return module
 
 
 def copied(value: Any) -> Any:

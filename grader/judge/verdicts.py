@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from grader.checks.failure import CheckFailure
+from grader.checks.failure import AuthorFault, CheckFailure
 from grader.errors import GradeError
 from grader.judge.bridge import Bridge
 from grader.judge.gone import LearnerError, WorkerGone
@@ -58,13 +58,24 @@ def ending(error: BaseException | None, bridge: Bridge | None) -> Ending:
     return _without_worker(error)
 
 
+def plain_ending(error: BaseException | None) -> Ending:
+    """The verdict of one test where the learner's module was imported in this process."""
+    if error is None:
+        return Ending(Verdict.PASS)
+    if isinstance(error, NotImplementedError):
+        return Ending(Verdict.TODO, str(error))
+    if isinstance(error, CheckFailure):
+        return Ending(Verdict.FAIL, error.message)
+    return Ending(Verdict.FAIL, _described(error))
+
+
 def raised(error: LearnerError) -> Ending:
     """The verdict for an exception of the learner's."""
     if isinstance(error, MemoryError) or _NO_MEMORY.search(error.text):
-        return Ending(Verdict.MEMORY, f"out of memory: {error}", None, error.line)
+        return Ending(Verdict.MEMORY, f"out of memory: {error.described}", None, error.line)
     if error.type_name in ("SystemExit", "KeyboardInterrupt"):
-        return Ending(Verdict.CRASH, f"your code ends the process ({error})", None, error.line)
-    return Ending(Verdict.FAIL, f"your code raised {error}", None, error.line)
+        return Ending(Verdict.CRASH, f"your code ends the process ({error.described})", None, error.line)
+    return Ending(Verdict.FAIL, f"your code raised {error.described}", None, error.line)
 
 
 def unimportable(error: LearnerError | WorkerGone, bridge: Bridge) -> Ending:
@@ -73,13 +84,13 @@ def unimportable(error: LearnerError | WorkerGone, bridge: Bridge) -> Ending:
         message = f"{bridge.filename} was being imported: {error.message}"
         return Ending(error.verdict, message, None, error.line)
     if bridge.forbidden:
-        return Ending(Verdict.FORBIDDEN, f"{error.text or error}", None, error.line)
+        return Ending(Verdict.FORBIDDEN, error.text or error.described, None, error.line)
     if error.type_name == "SystemExit":
         message = f"{bridge.filename} exited while it was being imported"
     elif isinstance(error, SyntaxError):
         message = f"{bridge.filename} is not Python yet: {error.text}"
     else:
-        message = f"{bridge.filename} does not import: {error}"
+        message = f"{bridge.filename} does not import: {error.described}"
     verdict = raised(error).verdict
     return Ending(Verdict.MEMORY if verdict is Verdict.MEMORY else Verdict.ERROR, message, None, error.line)
 
@@ -88,9 +99,7 @@ def _without_worker(error: BaseException | None) -> Ending:
     """An exception of the suite's own: a plain assertion, a value that it could not use, or a fault of ours."""
     if isinstance(error, AssertionError):
         return Ending(Verdict.FAIL, _first_line(error) or "this does not hold")
-    if error is None or isinstance(error, GradeError | ImportError | NameError) or not isinstance(error, Exception):
-        return Ending(Verdict.INTERNAL, f"the suite is at fault: {_described(error)}")
-    if isinstance(error, ValueError) and type(error).__module__ == "grader.checks.failure":
+    if error is None or isinstance(error, GradeError | AuthorFault | ImportError | NameError) or not isinstance(error, Exception):
         return Ending(Verdict.INTERNAL, f"the suite is at fault: {_described(error)}")
     return Ending(Verdict.FAIL, f"the test cannot use what your code returned: {_described(error)}")
 

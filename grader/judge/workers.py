@@ -113,14 +113,11 @@ class Worker:
         self._poller = select.poll()
         self._poller.register(channel, select.POLLIN)
         self._poller.register(output, select.POLLIN)
-        self._ready = False
 
     # Calls
 
     def exchange(self, buffers: list[Any], deadline: float, filename: str) -> Frame:
         """Send one frame and return the answer. Raises WorkerGone."""
-        if not self._ready:
-            self._hello()
         began = time.monotonic()
         try:
             self._send(buffers, deadline)
@@ -133,7 +130,7 @@ class Worker:
         except (EOFError, OSError):
             raise self._ended(filename) from None
 
-    def _hello(self) -> None:
+    def ready(self) -> None:
         """Wait until the worker is locked down. Nothing of the learner's runs before, so trouble here is ours."""
         try:
             frame = self._receive(time.monotonic() + START_SECONDS)
@@ -145,7 +142,6 @@ class Worker:
             raise WorkerGone(Verdict.INTERNAL, f"a worker did not start: {said or 'it said nothing'}") from None
         if frame.kind != Kind.READY:
             raise WorkerGone(Verdict.INTERNAL, "a worker did not start: it said something else than ready")
-        self._ready = True
 
     def _send(self, buffers: list[Any], deadline: float) -> None:
         pending = [memoryview(buffer).cast("B") for buffer in buffers]

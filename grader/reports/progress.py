@@ -1,81 +1,110 @@
-"""While a run goes on: what is being judged, how far it is, and how long it will take. Always on standard error."""
+"""While it runs: what is being judged, how far it is, and how long it may take yet; on standard error."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
-from grader.scorecard import KataResult, Verdict
+from grader.reports.layout import cut
+from grader.reports.table import amount, mark, word
+from grader.scorecard import KataResult, TestResult
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.live import Live
 
-_UNKNOWN_SECONDS = 3.0  # what a kata is expected to take that was never judged
-_SHOW_AFTER = 0.3  # a run that is over by then shows nothing
+BAR = 24  # cells
 
 
+@dataclass
+class _Running:
+    """A kata that is being judged, and the test of it that ended last."""
+
+    since: float
+    done: int = 0
+    last: str = ""
+
+
+@dataclass
 class Progress:
-    """Live lines on a terminal; elsewhere one plain line per finished kata, and none when all come from the store."""
+    """Live lines on a terminal, which vanish at the end; elsewhere one plain line per kata that is done.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._live: Live | None = None
-        self._running: dict[str, str] = {}
-        self._expected: dict[str, float] = {}
-        self._left: list[str] = []
-        self._asked = 0
-        self._began = 0.0
+    `tests` has the number of tests of every kata that is to be judged, `expected` the seconds that a kata took the last
+    time, for those of which that is known.
+    """
 
-    def __enter__(self) -> Progress:
-        self._began = time.monotonic()
+    tests: Mapping[str, int]
+    stream: TextIO
+    expected: Mapping[str, float] = field(default_factory=dict)
+    jobs: int = 1
+    clock: Callable[[], float] = time.monotonic
+    _running: dict[str, _Running] = field(default_factory=dict, init=False)
+    _finished: dict[str, int] = field(default_factory=dict, init=False)
+    _live: Live | None = field(default=None, init=False)
+
+    def __enter__(self) -> Self:
+        if self.tests and self.stream.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(file=self.stream)
+            if not console.is_dumb_terminal:
+                self._live = Live(self, console=console, transient=True, refresh_per_second=8, redirect_stdout=False)
+                self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
+        if self._live:
             self._live.stop()
+            self._live = None
 
-    def planned(self, ids: Sequence[str], seconds: dict[str, float]) -> None:
-        """The katas of the run, and how long each took the last time."""
-        self._left, self._asked, self._expected = list(ids), len(ids), dict(seconds)
+    def started(self, kata: str) -> None:
+        """A judge has taken up the kata."""
+        self._running[kata] = _Running(self.clock())
 
-    def began(self, kata: str, test: str) -> None:
-        """A test is being judged."""
-        self._running[kata] = test
-        self._show()
-
-    def judged(self, kata: str, test: str, verdict: Verdict) -> None:
-        """A test has its verdict."""
-        self._running.pop(kata, None)
+    def tested(self, kata: str, test: TestResult) -> None:
+        """One test of it has ended."""
+        running = self._running.setdefault(kata, _Running(self.clock()))
+        running.done += 1
+        running.last = test.title
 
     def finished(self, result: KataResult) -> None:
-        """A kata is done."""
-        if result.id in self._left:
-            self._left.remove(result.id)
+        """All of its tests have ended."""
         self._running.pop(result.id, None)
-        if self._live is not None:
-            self._live.update(self._lines())
-        elif not result.from_store and result.tests and not self._stream.isatty():
-            print(f"{result.id}: {result.verdict} in {result.seconds:.1f} s", file=self._stream, flush=True)
+        self._finished[result.id] = self.tests.get(result.id, len(result.tests))
+        if not self._live:
+            points = f"{amount(result.points)}/{amount(result.max)} points"
+            ended = f"{mark(result.verdict)} {word(result.verdict)}"
+            print(f"{result.id}  {ended}  {points}  {result.seconds:.1f} s", file=self.stream, flush=True)
 
-    def _show(self) -> None:
-        if not self._stream.isatty() or time.monotonic() - self._began < _SHOW_AFTER:
-            return
-        if self._live is None:
-            from rich.console import Console
-            from rich.live import Live
+    def remaining(self) -> float | None:
+        """Seconds that it may take yet, from the seconds of last time; None where they are not known."""
+        now, left = self.clock(), 0.0
+        for kata in self.tests.keys() - self._finished.keys():
+            if kata not in self.expected:
+                return None
+            running = self._running.get(kata)
+            left += max(self.expected[kata] - (now - running.since if running else 0.0), 0.0)
+        return left / max(self.jobs, 1)
 
-            self._live = Live(console=Console(file=self._stream), transient=True, refresh_per_second=8)
-            self._live.start()
-        self._live.update(self._lines())
-
-    def _lines(self) -> Any:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
 
-        done = self._asked - len(self._left)
-        left = sum(self._expected.get(kata, _UNKNOWN_SECONDS) for kata in self._left) / max(1, len(self._running))
-        head = f"judging {done} of {self._asked}, about {max(1, round(left))} s to go"
-        return Text("\n".join([head, *(f"  {kata}  {test}" for kata, test in self._running.items())]))
+        running = dict(self._running)  # a copy, since the lines are drawn in a thread of their own
+        done = sum(dict(self._finished).values()) + sum(each.done for each in running.values())
+        total = sum(self.tests.values())
+        filled = BAR * min(done, total) // max(total, 1)
+        left = self.remaining()
+        eta = "" if left is None else f", about {max(round(left), 1)} s left"
+        counts = f"  {done} of {total} tests, {len(self._finished)} of {len(self.tests)} katas{eta}"
+        bar = ("━" * filled, "green"), ("─" * (BAR - filled), "dim")
+        yield Text.assemble(*bar, cut(counts, options.max_width - BAR))
+        for kata, each in running.items():
+            yield Text(cut(f"  {kata}  {each.done}/{self.tests.get(kata, '?')}  {each.last}", options.max_width))
+        if not running and not done:
+            yield Text(cut("  starting the judges", options.max_width), style="dim")

@@ -30,7 +30,7 @@ def story(kata: KataResult, width: int, paint: Paint) -> str:
         return "\n".join(lines)
     same = len(kata.tests) > 1 == len({(each.verdict, each.message) for each in kata.tests})
     title = f"All {len(kata.tests)} tests end like this" if same else test.title
-    lines += ["", *_told(test, title, kata.stub, width, paint)]
+    lines += [""] * bool(kata.message) + _told(test, title, kata.stub, width, paint)
     others = sum(other.verdict is not Verdict.PASS for other in kata.tests) - 1
     if others and not same:
         lines += ["", paint(f"  and {others} more {'test does' if others == 1 else 'tests do'} not pass", "dim")]

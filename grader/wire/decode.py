@@ -142,13 +142,12 @@ class Decoder:
     def _dict(self, depth: int) -> dict[Any, Any]:
         parts = self._items(2 * self._count(), depth)
         keys = parts[::2]
-        try:
-            hashes = set(map(hash, keys))
+        try:  # keys made to collide would take the square of their number
+            if len(keys) > MAX_COLLISIONS and len(keys) - len(set(map(hash, keys))) > MAX_COLLISIONS:
+                raise BadFrame("a dict whose keys collide")
+            return dict(zip(keys, parts[1::2], strict=True))
         except TypeError:
             raise BadFrame("a dict with a key that cannot be one") from None
-        if len(keys) - len(hashes) > MAX_COLLISIONS:  # keys made to collide would take the square of their number
-            raise BadFrame("a dict whose keys collide")
-        return dict(zip(keys, parts[1::2], strict=True))
 
     def _slice(self, depth: int) -> slice:
         self._at += 1

@@ -87,6 +87,8 @@ class Server:
     def _load(self, frame: Frame) -> None:
         (spec,), _ = decode(frame)
         self._filename = spec["filename"]
+        if spec["threads"] > 1 and (torch := sys.modules.get("torch")) is not None:
+            torch.set_num_threads(spec["threads"])
         seed(spec["seed"])
         self._forbidden = Forbidden(spec["forbidden_imports"], spec["forbidden_operators"])
         module = load(spec["source"], self._filename, spec["module"], self._forbidden)

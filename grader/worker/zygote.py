@@ -53,8 +53,11 @@ def fresh(arguments: list[str]) -> NoReturn:
 
 def warm(kind: Kind) -> None:
     """Import what workers lean on, and run each library's first operation: on one thread, without autograd."""
+    import tempfile
+
     import numpy
 
+    tempfile.tempdir = "/tmp"  # no worker can look for a folder that it may write to: there is none
     numpy.linalg.norm(numpy.random.default_rng(0).normal(size=(2, 2)))
     if kind == "torch":
         import torch

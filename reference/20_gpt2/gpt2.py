@@ -37,7 +37,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     Returns for each query the mean of the values that it may see, weighted by the softmax of q k / sqrt(D).
     mixed (B, H, T, D)  what the queries found
     """
-    # BEGIN SOLUTION: score every query against every key, hide the later keys, then average the values
+    # BEGIN SOLUTION: scores first, then hide the later keys, then average the values
     T, S, D = q.shape[-2], k.shape[-2], q.shape[-1]
     scores = q @ k.transpose(-2, -1) / math.sqrt(D)
     visible = torch.ones(T, S, dtype=torch.bool).tril(S - T)
@@ -70,7 +70,7 @@ class CausalSelfAttention(nn.Module):
         Returns (y, cache): the result, and the cache to pass to the next call.
         y (B, T, E)  the new positions, each with what it found
         """
-        # BEGIN SOLUTION: project, split into heads, put the cached keys and values in front, attend, merge the heads
+        # BEGIN SOLUTION: split the heads, put the cache in front, attend, merge
         B, T, E = x.shape
         q, k, v = self.qkv(x).view(B, T, 3, self.heads, E // self.heads).permute(2, 0, 3, 1, 4)
         if cache is not None:
@@ -107,7 +107,7 @@ class Block(nn.Module):
         Returns (y, cache): the result, and the cache to pass to the next call.
         y (B, T, E)  the new positions, each with what was added to it
         """
-        # BEGIN SOLUTION: normalise inside each branch, so that x itself flows through untouched
+        # BEGIN SOLUTION: normalise inside each branch, leave the stream alone
         mixed, cache = self.attention(self.norm1(x), cache)
         x = x + mixed
         return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh")), cache
@@ -125,7 +125,7 @@ class GPT(nn.Module):
 
     def __init__(self, vocabulary: int, context: int, width: int, heads: int, layers: int) -> None:
         super().__init__()
-        # BEGIN SOLUTION: make the parts, draw both embeddings with their standard deviation, tie the head
+        # BEGIN SOLUTION: make the parts, draw both embeddings, tie the head
         self.context = context
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(context, width)
@@ -148,7 +148,7 @@ class GPT(nn.Module):
 
         Raises ValueError when cached and new tokens together are more than the context.
         """
-        # BEGIN SOLUTION: positions go on from the end of the cache; every block has a cache of its own
+        # BEGIN SOLUTION: positions go on where the cache ends; each block has its own cache
         past = 0 if cache is None else cache[0][0].shape[2]
         end = past + tokens.shape[1]
         if end > self.context:
@@ -215,7 +215,7 @@ def next_token_probabilities(
 
     Raises ValueError unless temperature > 0.
     """
-    # BEGIN SOLUTION: sort the probabilities, drop the tail, renormalise, put the rest back in its place
+    # BEGIN SOLUTION: sort, drop the tail, renormalise, unsort
     if temperature <= 0:
         raise ValueError(f"temperature must be > 0, found {temperature}")
     probabilities, order = (logits / temperature).softmax(dim=-1).sort(dim=-1, descending=True)

@@ -92,7 +92,7 @@ def bridge() -> None:
     import torch
 
     workshop = ForkedWorkshop(control)
-    spec = {"source": LSTM, "filename": "m.py", "module": "m", "seed": 0, "forbidden_imports": [], "forbidden_operators": []}
+    spec = {"source": LSTM, "filename": "m.py", "module": "m", "seed": 0, "threads": 1, "forbidden_imports": [], "forbidden_operators": []}
 
     def begin() -> tuple[Worker, RemoteFile]:
         worker = workshop.start(1 << 30, 60)

@@ -1,0 +1,187 @@
+"""The repository as a stranger finds it: what stands where, pages that tell the truth, and a Makefile that works."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from grader import __version__
+from grader.cli import grade
+
+ROOT = Path(__file__).parents[1]
+
+FOLDERS = {"katas", "reference", "grader", "tests"}
+FILES = {"README.md", "LICENSE", "CHANGELOG.md", "Makefile", "pyproject.toml"}
+DOTTED = {".gitignore", ".github", ".ci"}
+
+HOME = re.compile(r"(?<![\w.~])(?:/(?:home|Users)/\w[\w.-]*/|/root/|[A-Za-z]:\\Users\\)")
+HOSTILE = "tests/escapes/"  # attacks name such places on purpose
+
+
+def tracked() -> list[str]:
+    """Every file that is in the repository, or would be after `git add`."""
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    return sorted(name for name in names if name and (ROOT / name).is_file())
+
+
+def pages() -> list[str]:
+    """The project's own pages; statements of katas are held by the tests of katas."""
+    return [
+        name for name in tracked() if name.endswith(".md") and not name.startswith(("katas/0", "katas/2", "tests/toy"))
+    ]
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def code_of(page: str) -> str:
+    """What a page shows as code, in blocks and between backticks; scorecards and measurements apart."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    text = re.sub(r"<!-- (scorecard|bench) -->.*?<!-- /\1 -->", "", text, flags=re.DOTALL)
+    blocks = re.findall(r"^```.*?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", rest)])
+
+
+def test_only_what_every_repository_has_stands_beside_the_four_folders() -> None:
+    top = {name.split("/")[0] for name in tracked()}
+    assert top <= FOLDERS | FILES | DOTTED
+    assert top >= FOLDERS | FILES
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDERS))
+def test_each_folder_says_what_belongs_in_it(folder: str) -> None:
+    assert len((ROOT / folder / "README.md").read_text(encoding="utf-8").splitlines()) > 3
+
+
+def test_no_tracked_file_names_a_folder_of_somebodys_machine() -> None:
+    here = re.compile(rf"(?<![\w.]){re.escape(str(ROOT))}(?![\w.-])")
+    found = []
+    for name in tracked():
+        text = (ROOT / name).read_text(encoding="utf-8", errors="ignore")
+        if not name.startswith(HOSTILE):
+            found += [f"{name}: {match[0]}" for pattern in (HOME, here) for match in pattern.finditer(text)]
+    assert found == []
+
+
+@pytest.mark.parametrize("text", ["see /{}/ada/katas", "'/{}/ada/.venv/bin/python'", "PATH=/bin:/{}/a-b/bin"])
+@pytest.mark.parametrize("folder", ["home", "Users"])
+def test_a_home_folder_is_recognised(text: str, folder: str) -> None:
+    assert HOME.search(text.format(folder))
+
+
+@pytest.mark.parametrize("text", ["katas/home/ada/x", "https://example.org/home/ada/", "~/root/x", "/home", "/root"])
+def test_what_only_looks_like_a_home_folder_is_left_alone(text: str) -> None:
+    assert not HOME.search(text)
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_make_command_on_a_page_is_a_target(page: str) -> None:
+    assert set(re.findall(r"\bmake ([a-z]+)", code_of(page))) <= targets()
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_link_on_a_page_leads_somewhere(page: str) -> None:
+    text = re.sub(r"^```.*?^```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link and not link.startswith("#")]
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link.split("#")[0]).exists()] == []
+
+
+def test_the_readme_opens_with_two_commands() -> None:
+    first = re.search(r"^```.*?\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert first is not None
+    assert [line.split("#")[0].strip() for line in first[1].splitlines()] == ["make grade", "make test"]
+
+
+def test_the_readme_has_room_for_what_is_measured() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("scorecard", "bench"):
+        assert re.search(rf"<!-- {name} -->\n.+?<!-- /{name} -->", readme, re.DOTALL)
+
+
+def test_every_command_and_option_on_a_page_is_one_of_the_commands() -> None:
+    context = click.Context(grade)
+    commands = {name: grade.get_command(context, name) for name in grade.list_commands(context)}
+    options = {name: {opt for param in command.params for opt in param.opts} for name, command in commands.items()}
+    common = {"--help", "-h", "--version"}
+    for page in pages():
+        for line in re.findall(r"^(?:\$ )?(?:\S*/bin/)?grade\b(?! *=)(.*)", code_of(page), re.MULTILINE):
+            words = shlex.split(line, comments=True)
+            name = words[0] if words and words[0] in commands else "run"
+            used = {word.split("=")[0] for word in words if word.startswith("-")}
+            assert used <= options[name] | common, f"{page}: grade {line}"
+
+
+def test_the_changelog_has_this_version_and_the_licence_its_holder() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## Unreleased", changelog, re.MULTILINE)
+    assert re.search(rf"^## {re.escape(__version__)}\b", changelog, re.MULTILINE)
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert licence.startswith("MIT License") and "Copyright (c) gradkata contributors" in licence
+
+
+def test_the_package_takes_along_every_file_that_it_reads() -> None:
+    """Whatever stands in grader/ and is no Python is package data, or a page."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["grader"]
+    taken = {path.relative_to(ROOT).as_posix() for pattern in patterns for path in (ROOT / "grader").glob(pattern)}
+    other = {name for name in tracked() if name.startswith("grader/") and not name.endswith((".py", ".md"))}
+    assert taken == other
+
+
+def test_the_check_of_a_fresh_clone_can_be_started() -> None:
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    subprocess.run(["bash", "-n", ".ci/run"], cwd=ROOT, check=True)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with the Makefile, and an installation that is up to date and whose command ends as it is told."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    command = tmp_path / ".venv/bin/grade"
+    command.parent.mkdir(parents=True)
+    command.write_text('#!/bin/sh\necho "graded: $*"\nexit ${CODE}\n', encoding="utf-8")
+    command.chmod(0o755)
+    (tmp_path / ".venv/installed").touch()
+    return tmp_path
+
+
+def make(clone: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
+    environment = inherited | {"CODE": str(code), "LC_ALL": "C"}
+    return subprocess.run(["make", *words], cwd=clone, env=environment, capture_output=True, text=True)
+
+
+def test_a_kata_that_does_not_pass_is_no_error_of_make(clone: Path) -> None:
+    for code in (0, 1):
+        done = make(clone, "grade", "ARGS=lstm --fresh", code=code)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "graded: lstm --fresh\n", "")
+
+
+@pytest.mark.parametrize("code", [2, 3])
+def test_a_fault_is_an_error_of_make(clone: Path, code: int) -> None:
+    done = make(clone, "grade", code=code)
+    assert done.returncode == 2
+    assert f"Error {code}" in done.stderr
+
+
+def test_make_lists_its_targets(clone: Path) -> None:
+    listed = [line.split()[1] for line in make(clone).stdout.splitlines()]
+    assert set(listed) == targets() == {"help", "venv", "grade", "test", "lint", "bench", "clean"}
+
+
+def test_an_old_python_is_told_before_anything_is_made(clone: Path) -> None:
+    shutil.rmtree(clone / ".venv")
+    done = make(clone, "venv", "PYTHON=false")
+    assert done.returncode == 2
+    assert "needs Python 3.11 or newer" in done.stderr
+    assert not (clone / ".venv").exists()
