@@ -137,7 +137,7 @@ class _Group:
     """Slots of one dtype, and their bits as both sides know them."""
 
     def __init__(self, slots: list[int], tensors: list[torch.Tensor]) -> None:
-        self._known = _bits(_flat(tensors)).clone()
+        self._known = _bits(_flat(tensors)).copy()
         words = len(self._known) // (sum(tensor.numel() for tensor in tensors) or 1)  # two for a complex128
         ends = list(accumulate((words * tensor.numel() for tensor in tensors), initial=0))
         self.places = {slot: slice(*place) for slot, place in zip(slots, pairwise(ends), strict=True)}
@@ -146,15 +146,15 @@ class _Group:
     def changed(self, now: list[Any]) -> tuple[list[int], torch.Tensor] | None:
         """The slots whose bits are not known, and their elements; from now on they are."""
         import numpy
-        import torch
 
         flat = _flat([now[slot] for slot in self.places])
         bits = _bits(flat)
-        if torch.equal(bits, self._known):
+        different = bits != self._known
+        if not different.any():
             return None
-        anew = numpy.logical_or.reduceat((bits != self._known).numpy(), self._starts)
+        anew = numpy.logical_or.reduceat(different, self._starts)
         slots = [slot for slot, new in zip(self.places, anew.tolist(), strict=True) if new]
-        self._known.copy_(bits)
+        self._known[:] = bits
         return slots, flat if len(slots) == len(self.places) else _flat([now[slot] for slot in slots])
 
     def learn(self, slots: list[int], flat: torch.Tensor) -> None:
@@ -194,9 +194,9 @@ def _flat(tensors: list[torch.Tensor]) -> torch.Tensor:
     return flat.resolve_conj().resolve_neg()
 
 
-def _bits(flat: torch.Tensor) -> torch.Tensor:
-    """The same as integers, which are equal only where every bit is."""
+def _bits(flat: torch.Tensor) -> Any:
+    """The same as integers of numpy, which are equal only where every bit is."""
     import torch
 
     words = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
-    return flat.view(words.get(flat.element_size(), torch.int64))
+    return flat.view(words.get(flat.element_size(), torch.int64)).numpy()

@@ -175,7 +175,7 @@ class NoLadder:
     def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
         line, far = socket.socketpair()
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "grader.judge.zygote", "alone", str(far.fileno()), json.dumps(sorted(plan.preload))],
+            [sys.executable, "-I", "-m", "grader.judge.zygote", "alone", str(far.fileno()), json.dumps(plan.document())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[far.fileno()],

@@ -317,12 +317,14 @@ class ForkedWorkshop:
 class FreshWorkshop:
     """Workers started as processes of their own: slower, same wire, same verdicts."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, training: bool) -> None:
         self._kind = kind
+        self._training = training
 
     def start(self, memory_bytes: int, cpu_seconds: float) -> Worker:
         ends = Ends()
-        document = json.dumps({"memory_bytes": memory_bytes, "cpu_seconds": cpu_seconds})
+        asked = {"memory_bytes": memory_bytes, "cpu_seconds": cpu_seconds, "training": self._training}
+        document = json.dumps(asked)
         command = [sys.executable, "-I", "-m", "grader.worker.fresh", self._kind, document, *map(str, ends.far())]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=ends.far_output, stderr=ends.far_output, pass_fds=ends.far())
         ends.close_far()

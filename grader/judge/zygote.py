@@ -124,15 +124,15 @@ def serve_one(line: socket.socket, workshop: Any) -> None:
 
 
 def alone(arguments: list[str]) -> NoReturn:
-    """A judge without a ladder, where fork is not to be had: `python -I -m grader.judge.zygote alone LINE PRELOAD`."""
+    """A judge without a ladder, where fork is not to be had: `python -I -m grader.judge.zygote alone LINE PLAN`."""
     from grader.judge.workers import FreshWorkshop
 
-    line = socket.socket(fileno=int(arguments[0]))
-    importlib.import_module(_WORKER).warm("torch" if "torch" in json.loads(arguments[1]) else "numpy")
-    warm_judge(json.loads(arguments[1]))
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 1)
-    serve_one(line, FreshWorkshop)
+    plan = json.loads(arguments[1])
+    if plan["training"]:
+        importlib.import_module(_WORKER).warm_training()
+    warm_judge(plan["preload"])
+    os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+    serve_one(socket.socket(fileno=int(arguments[0])), lambda kind: FreshWorkshop(kind, plan["training"]))
     os._exit(0)
 
 

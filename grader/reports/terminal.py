@@ -11,6 +11,7 @@ from grader.scorecard import Curve, KataResult, Scorecard, Verdict
 
 CURVES = 3  # shown per kata
 BARS = 24
+FOOTER = ("python", "numpy", "torch")  # the libraries whose versions are shown
 
 
 def render(card: Scorecard, *, width: int = 80, colour: bool = False) -> str:
@@ -37,10 +38,10 @@ def _curves(card: Scorecard, width: int, paint: Paint) -> str:
 
 
 def _footer(card: Scorecard, width: int, paint: Paint) -> str:
-    """What protected the run, and what it takes to repeat it."""
-    versions = ", ".join(f"{name} {version}" for name, version in card.versions.items())
+    """What protected the run, and what it takes to repeat it; the JSON report has every version."""
+    versions = ", ".join(f"{name} {card.versions[name]}" for name in FOOTER if name in card.versions)
     jobs = f"{card.jobs} job{'s' * (card.jobs > 1)}"
-    facts = " · ".join(["self-check", f"seed {card.seed}", jobs, versions])
+    facts = " · ".join(filter(None, ["self-check", f"seed {card.seed}", jobs, versions]))
     lines = [line for text in (facts, f"sandbox: {card.sandbox}") for line in wrap(text, width)]
     return "\n".join(paint(line, "dim") for line in lines)
 

@@ -6,9 +6,12 @@ import builtins
 import importlib.abc
 import linecache
 import sys
+import sysconfig
 from collections.abc import Iterable, Sequence
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
+
+_STDLIB = sysconfig.get_paths()["stdlib"]
 
 
 class ForbiddenImport(ImportError):
@@ -79,13 +82,25 @@ class Forbidden:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Asks before anything is imported by other roads than the import statement."""
+    """Asks before the learner imports anything by other roads than the import statement.
+
+    Libraries import for themselves what they like: the import counts as the learner's if, but for the standard library
+    (importlib, pydoc, runpy, ...), it was the learner's own file that led here.
+    """
 
     def __init__(self, forbidden: Forbidden) -> None:
         self._forbidden = forbidden
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        self._forbidden.check(fullname)
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and _is_standard(frame.f_code.co_filename):
+            frame = frame.f_back
+        if frame is None or "site-packages" not in frame.f_code.co_filename:
+            self._forbidden.check(fullname)
+
+
+def _is_standard(file: str) -> bool:
+    return file.startswith("<frozen ") or (file.startswith(_STDLIB) and "site-packages" not in file)
 
 
 def load(source: bytes, filename: str, name: str, forbidden: Forbidden) -> ModuleType:

@@ -44,10 +44,13 @@ def main(control: socket.socket, kind: Kind, namespaces: Layer | None = None) ->
 def fresh(arguments: list[str]) -> NoReturn:
     """Become a single worker: `python -I -m grader.worker.fresh KIND DOCUMENT CHANNEL OUTPUT TRACE`."""
     kind: Kind = "torch" if arguments[0] == "torch" else "numpy"
+    document = json.loads(arguments[1])
     warm(kind)
+    if document["training"]:
+        warm_training()
     _forget_the_course()
     jail = replace(prepare(Policy.of(kind)), parent=os.getppid())
-    _worker(jail, json.loads(arguments[1]), [int(number) for number in arguments[2:]])
+    _worker(jail, document, [int(number) for number in arguments[2:]])
     os._exit(0)
 
 

@@ -20,7 +20,7 @@ from grader.checks import (
 # Images, pixels, hidden units and latent dimensions of each case; all four differ within a case.
 SIZES = [(4, 9, 6, 3), (1, 7, 5, 2), (3, 11, 8, 5), (6, 8, 10, 4), (2, 12, 7, 6)]
 HELD_OUT = 397
-STEPS, BATCH, HIDDEN, LATENT, LEARNING_RATE = 400, 64, 64, 8, 0.01
+STEPS, BATCH, HIDDEN, LATENT, LEARNING_RATE = 120, 128, 64, 8, 0.02
 
 
 def _normal(rng, *shape):
@@ -355,7 +355,7 @@ def test_held_out_digits(solution, rng, record):
     swapped = -_log_likelihood(_logits(weights, z.roll(1, 0)), held_out).mean().item()
     elbo = (reconstruction + kl).mean().item()
     help = "the mean image explains every digit alike; reconstruction and KL both count"
-    assert_beats(elbo, 0.9 * baseline, name="negative ELBO on held-out digits", higher=False, help=help)
+    assert_beats(elbo, 0.91 * baseline, name="negative ELBO on held-out digits", higher=False, help=help)
     lost = swapped - reconstruction.mean().item()
     help = "the code carries nothing: does the gradient of the reconstruction reach the mean?"
-    assert_beats(lost, 0.55 * baseline, name="nats lost by decoding another digit's code", help=help)
+    assert_beats(lost, 0.45 * baseline, name="nats lost by decoding another digit's code", help=help)

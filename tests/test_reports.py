@@ -1,0 +1,317 @@
+"""Reports: exact texts for the scorecards of tests/golden, and what must hold for any scorecard."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace as edited
+from pathlib import Path
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from rich.cells import cell_len
+
+from grader import reports
+from grader.reports import layout, terminal
+from grader.reports.progress import Progress
+from grader.reports.table import amount
+from grader.scorecard import Cause, KataResult, Line, Scorecard, TestResult, Verdict
+
+GOLDEN = Path(__file__).with_name("golden")
+CASES = sorted(path.name for path in GOLDEN.iterdir())
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def golden(case: str) -> Scorecard:
+    return msgspec.json.decode((GOLDEN / case / "scorecard.json").read_bytes(), type=Scorecard)
+
+
+EXPECTED = {
+    "terminal-80.txt": lambda card: terminal.render(card, width=80),
+    "terminal-120.txt": lambda card: terminal.render(card, width=120),
+    "junit.xml": lambda card: reports.render("junit", card),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("case", CASES)
+def test_a_golden_scorecard_reads_exactly_so(case: str, name: str) -> None:
+    """With GOLDEN=write in the environment the files are written instead: look at their difference before you keep it."""
+    text, path = EXPECTED[name](golden(case)), GOLDEN / case / name
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8", newline="\n")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != "hostile"])
+def test_json_gives_back_what_it_was_read_from(case: str) -> None:
+    assert reports.render("json", golden(case)) == (GOLDEN / case / "scorecard.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", reports.REPORTS)
+@pytest.mark.parametrize("case", CASES)
+def test_no_report_holds_a_control_character(case: str, name: str) -> None:
+    text = reports.render(name, golden(case))
+    assert text.endswith("\n")
+    assert all(character.isprintable() or character == "\n" for character in text)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_colours_change_nothing_but_the_colour(case: str) -> None:
+    card = golden(case)
+    painted = terminal.render(card, colour=True)
+    assert painted != terminal.render(card)
+    assert ESCAPE.sub("", painted) == terminal.render(card)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_line_is_wider_than_the_terminal(case: str) -> None:
+    for width in (*range(50, 130), 200):
+        lines = terminal.render(golden(case), width=width).split("\n")
+        assert max(map(cell_len, lines)) <= width
+        assert not [line for line in lines if line != line.rstrip()]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_very_narrow_terminal_is_no_error(case: str) -> None:
+    for width in range(1, 50):
+        assert "points" in terminal.render(golden(case), width=width)
+
+
+def test_next_is_the_first_kata_that_its_learner_can_do_something_about() -> None:
+    last = {case: reports.render("terminal", golden(case)).rstrip("\n").split("\n")[-1] for case in CASES}
+    assert last["untouched"] == "Next: katas/01_mlp/mlp.py (statement: katas/01_mlp/README.md)"
+    assert last["mixed"] == "Next: katas/04_lstm/lstm.py (statement: katas/04_lstm/README.md)"
+    assert last["our-fault"] == "Next: katas/20_gpt2/gpt2.py (statement: katas/20_gpt2/README.md)"
+    assert last["all-pass"].startswith("42 of 42 points · 4 of 4 katas pass") and last["all-pass"].endswith("All done.")
+
+
+def test_the_story_prefers_what_went_wrong_to_what_is_still_to_do() -> None:
+    card = golden("troubles")
+    kata = card.katas[3]
+    tests = list(kata.tests)
+    tests[-1] = replace(tests[-1], verdict=Verdict.FAIL, message="worse than the bigram model")
+    text = terminal.render(replace(card, katas=(replace(kata, tests=tuple(tests)),)))
+    assert "worse than the bigram model" in text
+    assert "Top-p" not in text
+
+
+def test_our_own_fault_is_called_ours_and_says_what_to_do() -> None:
+    text = reports.render("terminal", golden("our-fault"))
+    assert text.count("This is our fault, not yours") == 2
+    assert "`grade run 07_vae --fresh`" in text and "`grade doctor`" in text
+
+
+def test_nothing_that_a_learner_wrote_stands_at_the_left_edge() -> None:
+    forged = "x\n✓ pass   04_lstm  10/10\n42 of 42 points"
+    test = TestResult(
+        name="t", kind="value", title="A title", verdict=Verdict.ERROR, message=forged, output=forged, line=Line(1, forged),
+        cause=Cause(forged, forged, forged, forged),
+    )  # fmt: skip
+    card = golden("mixed")
+    kata = replace(card.katas[1], tests=(test,), message=forged)
+    shown = terminal.render(replace(card, katas=(kata,)))
+    assert not re.search(r"^(✓ pass|42 of 42)", shown, re.MULTILINE)
+    assert "    | ✓ pass   04_lstm  10/10" in shown
+
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=80) | st.text("ab \n\t\x1b\u202e从零，。", max_size=200)
+
+
+@given(text=TEXT, width=st.integers(8, 60))
+def test_wrapping_loses_nothing_but_white_space(text: str, width: int) -> None:
+    lines = layout.wrap(text, width)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(cell_len(line) <= width for line in layout.wrap(text.replace("\x1b", ""), width))
+
+
+@given(text=TEXT, width=st.integers(1, 60), right=st.booleans())
+def test_padding_is_exact(text: str, width: int, right: bool) -> None:
+    plain = "".join(character for character in text if character.isprintable())
+    assert cell_len(layout.pad(plain, width, right=right)) == width
+
+
+@given(st.lists(st.none() | st.floats(-1e300, 1e300), max_size=100), st.integers(1, 40))
+def test_a_sparkline_is_as_long_as_the_curve_or_the_room(values: list[float | None], width: int) -> None:
+    line = layout.sparkline(values, width)
+    assert len(line) == min(len(values), width)
+    if len(values) <= width:
+        assert [bar == "!" for bar in line] == [value is None for value in values]
+
+
+def test_a_sparkline_rises_with_its_values() -> None:
+    assert layout.sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
+    assert layout.sparkline([2.0, 2.0], 8) == "▁▁"
+
+
+@pytest.mark.parametrize(
+    ("points", "shown"),
+    [(10.0, "10"), (7.5, "7.5"), (2.9999, "2.99"), (1 / 3 * 3, "1"), (0.0, "0"), (23 / 3, "7.66"), (0.29, "0.29")],
+)
+def test_points_look_full_only_when_they_are(points: float, shown: str) -> None:
+    assert amount(points) == shown
+
+
+def cases_of(case: str) -> Iterator[tuple[ElementTree.Element, KataResult]]:
+    card = golden(case)
+    suites = ElementTree.fromstring(reports.render("junit", card)).findall("testsuite")
+    assert len(suites) == len(card.katas) + len(card.unfinished)
+    yield from zip(suites, card.katas, strict=False)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_junit_reader_sees_a_pass_exactly_where_there_is_one(case: str) -> None:
+    for suite, kata in cases_of(case):
+        found = suite.findall("testcase")
+        bad = [test for test in found if test.find("failure") is not None or test.find("error") is not None]
+        assert (not bad) == (kata.verdict is Verdict.PASS)
+        assert bool(suite.findall("testcase/error")) == (kata.verdict is Verdict.INTERNAL)
+        assert len(found) - len(bad) == sum(test.verdict is Verdict.PASS for test in kata.tests)
+        assert int(suite.attrib["tests"]) == len(found)
+        assert int(suite.attrib["failures"]) + int(suite.attrib["errors"]) == len(bad)
+        assert suite.attrib["skipped"] == "0" and not suite.findall("testcase/skipped")
+
+
+def test_what_was_not_judged_is_an_error_to_a_junit_reader() -> None:
+    root = ElementTree.fromstring(reports.render("junit", golden("stopped")))
+    stopped = root.findall("testsuite")[2:]
+    assert [suite.attrib["name"] for suite in stopped] == ["07_vae", "20_gpt2"]
+    assert all(suite.find("testcase/error") is not None for suite in stopped)
+
+
+def test_junit_has_the_form_that_pytest_writes(tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_text("def test_good(): pass\ndef test_bad():\n    print('x')\n    assert 0\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=a.xml", "test_a.py"]
+    subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, capture_output=True, check=False
+    )
+    theirs = form(ElementTree.parse(tmp_path / "a.xml").getroot())
+    ours = form(ElementTree.fromstring(reports.render("junit", golden("mixed"))))
+    ours.pop("properties"), ours.pop("property")
+    assert ours.keys() <= theirs.keys() | {"system-out"}
+    for tag, names in ours.items():
+        assert names - {"type"} <= theirs.get(tag, set()), tag
+
+
+def form(root: ElementTree.Element) -> dict[str, set[str]]:
+    """The elements of a document, each with the attributes that it has somewhere."""
+    found: dict[str, set[str]] = {}
+    for element in root.iter():
+        found.setdefault(element.tag, set()).update(element.attrib)
+    return found
+
+
+def test_every_report_of_the_registry_is_a_file_that_renders() -> None:
+    here = Path(reports.__file__).parent
+    for name in reports.REPORTS:
+        assert (here / f"{name}.py").is_file()
+        assert reports.render(name, golden("mixed"))
+    with pytest.raises(KeyError):
+        reports.render("layout", golden("mixed"))
+
+
+def test_reading_and_rendering_need_neither_rich_console_nor_jsonschema() -> None:
+    program = (
+        "import sys, msgspec\nfrom grader import reports\nfrom grader.scorecard import Scorecard\n"
+        "card = msgspec.json.decode(open(sys.argv[1], 'rb').read(), type=Scorecard)\n"
+        "reports.render('terminal', card)\n"
+        "print(sorted({'rich.console', 'jsonschema', 'xml', 'numpy', 'torch'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, str(GOLDEN / "mixed" / "scorecard.json")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_report_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "out.json"
+    reports.write(path, "one")
+    with pytest.raises(UnicodeEncodeError):
+        reports.write(path, "two \ud800")
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="refused"):
+        reports.write(path, "three")
+    assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def refuse(*arguments: object) -> None:
+    raise OSError("refused")
+
+
+def test_a_report_goes_through_links_and_into_devices(tmp_path: Path) -> None:
+    target, link = tmp_path / "real.json", tmp_path / "link.json"
+    target.write_text("old")
+    link.symlink_to(target)
+    reports.write(link, "new")
+    assert link.is_symlink() and target.read_text() == "new"
+    reports.write(Path("/dev/null"), "nothing")
+    assert not Path("/dev/null").is_file()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_off_a_terminal_is_a_plain_line_per_finished_kata() -> None:
+    stream, card = io.StringIO(), golden("mixed")
+    with Progress({kata.id: len(kata.tests) for kata in card.katas}, stream) as progress:
+        for kata in card.katas:
+            progress.started(kata.id)
+            for test in kata.tests:
+                progress.tested(kata.id, test)
+            progress.finished(kata)
+    assert stream.getvalue().splitlines() == [
+        "01_mlp  ✓ pass  9/9 points  0.6 s",
+        "04_lstm  ✗ fail  7.5/10 points  1.4 s",
+        "07_vae  ✗ timeout  7.66/10 points  6.2 s",
+        "20_gpt2  ○ to do  0/13 points  0.2 s",
+    ]
+
+
+def test_progress_on_a_terminal_says_what_is_judged_and_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream, card = Terminal(), golden("mixed")
+    with Progress({"01_mlp": 8, "04_lstm": 9}, stream, {"01_mlp": 4.0, "04_lstm": 6.0}, clock=lambda: 0.0) as progress:
+        progress.started("01_mlp")
+        progress.tested("01_mlp", card.katas[0].tests[0])
+        shown = " ".join(ESCAPE.sub("", lines(progress)).split())
+        assert "1 of 17 tests, 0 of 2 katas, about 10 s left" in shown
+        assert "01_mlp 1/8 The scores have one row per example" in shown
+    assert "✓" not in stream.getvalue()
+
+
+def lines(progress: Progress) -> str:
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    console.print(progress)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return str(text)
+
+
+def test_the_time_left_counts_down_and_is_shared_by_the_jobs() -> None:
+    now = [0.0]
+    progress = Progress({"a": 1, "b": 1}, io.StringIO(), {"a": 6.0, "b": 4.0}, jobs=2, clock=lambda: now[0])
+    assert progress.remaining() == 5.0
+    progress.started("a")
+    now[0] = 4.0
+    assert progress.remaining() == 3.0
+    now[0] = 100.0
+    assert progress.remaining() == 2.0
+    assert edited(progress, expected={"a": 1.0}).remaining() is None
+    assert edited(progress, tests={}).remaining() == 0.0
+
+
+def test_json_is_json_to_anybody() -> None:
+    found = json.loads(reports.render("json", golden("mixed")))
+    assert list(found)[0] == "format_version"
+    assert set(found["katas"][0]["by_kind"]["value"]) == {"points", "max", "passed", "total"}
