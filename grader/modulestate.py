@@ -1,9 +1,10 @@
-"""The state of an `nn.Module` that exists twice, in the judge and in a worker: what changed here, and what changed there.
+"""The state of an `nn.Module` that exists twice, in the judge and in a worker: what changed here, what changed there.
 
-Both sides hold a `Twin` over modules of the same structure. Parameters and buffers are numbered *slots* (a tied weight is one
-slot), submodules are numbered in the order of `Module.modules()`. Only what changed crosses: a slot counts as changed when its
-bytes, dtype or shape differ from what both sides last agreed on, however the change was made (`p.data -= ...` leaves no other
-trace). Small slots of one dtype are compared, sent and taken over as one flat tensor, which keeps the steps of a training cheap.
+Both sides hold a `Twin` over modules of the same structure. Parameters and buffers are numbered *slots* (a tied
+weight is one slot), submodules are numbered in the order of `Module.modules()`. Only what changed crosses: a slot
+counts as changed when its bits, dtype or shape differ from what both sides last agreed on, however the change was
+made (`p.data -= ...` leaves no other trace). Small slots of one dtype are compared, sent and taken over as one flat
+tensor: so a training step stays cheap.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Changes = tuple[
 ]
 
 
-_LARGE = 1 << 12  # elements of a tensor that is a group of its own
+_LARGE = 1 << 15  # elements of a tensor that is a group of its own
 
 
 class Twin:
@@ -108,7 +109,7 @@ class Twin:
         if type(flat) is not torch.Tensor or flat.shape != (size,) or any(one.dtype != flat.dtype for one in targets):
             raise ValueError("elements of other slots")
         with torch.no_grad():
-            torch._foreach_copy_(targets, _unflatten_dense_tensors(flat, targets))  # type: ignore[no-untyped-call]
+            torch._foreach_copy_(targets, _unflatten_dense_tensors(flat, targets))
         group.learn(slots, flat)
 
     def _replace(self, whole: list[Any]) -> None:
@@ -190,7 +191,7 @@ def _flat(tensors: list[torch.Tensor]) -> torch.Tensor:
     from torch._utils import _flatten_dense_tensors
 
     with torch.no_grad():
-        flat: torch.Tensor = _flatten_dense_tensors(tensors)  # type: ignore[no-untyped-call]
+        flat: torch.Tensor = _flatten_dense_tensors(tensors)
     return flat.resolve_conj().resolve_neg()
 
 

@@ -87,8 +87,8 @@ def test_a_kinds_points_are_shared_by_its_tests_and_only_a_pass_earns() -> None:
     assert [test.max for test in result.tests] == [1.0, 1.0, 1.0, 1.0, 1.75, 1.75]
 
 
-@given(st.lists(st.sampled_from(list(Verdict)), min_size=6, max_size=6), st.lists(st.floats(0, 9), min_size=3, max_size=3))
-def test_points_add_up_for_any_verdicts_and_any_worth(verdicts: list[Verdict], worth: list[float]) -> None:
+@given(st.tuples(*[st.sampled_from(Verdict)] * 6), st.tuples(*[st.floats(0, 9)] * 3))
+def test_points_add_up_for_any_verdicts_and_any_worth(verdicts: tuple[Verdict, ...], worth: tuple[float, ...]) -> None:
     result = grade_kata(kata(dict(zip(POINTS, worth, strict=True))), results(*verdicts), seconds=0.0)
     assert result.max == math.fsum(worth)
     assert result.points == math.fsum(score.points for score in result.by_kind.values()) <= result.max
@@ -225,7 +225,7 @@ def schema() -> dict[str, Any]:
 
 
 def test_the_schema_in_the_package_is_that_of_the_records() -> None:
-    """With GOLDEN=write in the environment the file is written instead. A change for readers needs a new FORMAT_VERSION."""
+    """With GOLDEN=write in the environment the file is written instead; old readers want a new FORMAT_VERSION then."""
     text = json.dumps(schema(), indent=2) + "\n"
     if os.environ.get("GOLDEN") == "write":
         SCHEMA.write_text(text, encoding="utf-8", newline="\n")
@@ -285,8 +285,8 @@ def test_the_names_that_other_programs_rely_on() -> None:
     assert set(found["score"]) == {"points", "max"}
     assert {"id", "verdict", "points", "max", "by_kind", "seconds", "from_store", "tests"} <= set(kata)
     assert set(kata["by_kind"]["shape"]) == {"points", "max", "passed", "total"}
-    names = {"name", "kind", "title", "verdict", "points", "max", "seconds", "message", "cause", "output", "peak_memory_mb"}
-    assert names <= set(test) and test["cause"] is None
+    assert {"name", "kind", "title", "verdict", "points", "max", "seconds", "message"} <= set(test)
+    assert {"cause", "output", "peak_memory_mb"} <= set(test) and test["cause"] is None
     assert set(msgspec.to_builtins(Cause())) == {"expected", "actual", "where", "help"}
     words = {"pass", "fail", "todo", "error", "timeout", "crash", "memory", "forbidden", "internal"}
     assert set(map(str, Verdict)) == words

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from grader.checks import observations
 from grader.judge import local, plugin, reference
@@ -38,6 +40,7 @@ class Judging:
         self._bridge: Bridge | None = None
         self._stub_problem: Ending | None = None
         self._error: BaseException | None = None
+        self._ended: deque[tuple[Worker, Judged]] = deque()  # verdicts whose workers are not gone yet
         self._recorder = Recorder()
         self._local_mutated: list[str] = []
 
@@ -131,18 +134,18 @@ class Judging:
         return (yield)
 
     def finish(self) -> None:
-        """Let the worker go that waited for a test which did not come."""
+        """Report the last verdicts, and let the worker go that waited for a test which did not come."""
+        self._report(wait=True)
         if self._spare is not None:
             self._spare.end()
             self._spare.peak()
 
     def _finish(self, item: pytest.Item, seconds: float) -> None:
         end = plain_ending(self._error) if self._job.local else ending(self._error, self._bridge)
-        output, dropped, peak = "", 0, None
+        output, dropped = "", 0
         if self._worker is not None:
             self._worker.end()
             output, dropped = self._worker.output(), self._worker.dropped
-            peak = self._worker.peak()
         result = TestResult(
             name=item.name,
             kind=next(iter(_kinds(item)), ""),
@@ -154,7 +157,6 @@ class Judging:
             line=self._line(end.line),
             output=output,
             output_dropped=dropped,
-            peak_memory_mb=None if peak is None else round(peak / _MIB, 1),
             pictures=tuple(self._recorder.pictures),
             observations=tuple(
                 Observation(seen.check, seen.name, seen.error, seen.tolerance, seen.margin)
@@ -164,7 +166,22 @@ class Judging:
         self.tests += 1
         transcript = self._bridge.transcript.hexdigest() if self._bridge is not None else ""
         self._error = None
-        self._emit(Judged(result, transcript))
+        judged = Judged(result, transcript)
+        if self._worker is None:
+            self._report(wait=True)
+            self._emit(judged)
+        else:
+            self._ended.append((self._worker, judged))
+            self._report(wait=False)
+
+    def _report(self, wait: bool) -> None:
+        """Emit verdicts in order, each with the memory that its worker held, once that is gone: its end takes a while."""
+        while self._ended and (wait or self._ended[0][0].is_gone()):
+            worker, judged = self._ended.popleft()
+            peak = worker.peak()
+            if peak is not None:
+                judged = replace(judged, result=replace(judged.result, peak_memory_mb=round(peak / _MIB, 1)))
+            self._emit(judged)
 
     def _line(self, number: int | None) -> Line | None:
         if number is None or not 0 < number <= len(self._lines):

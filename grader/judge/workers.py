@@ -54,10 +54,10 @@ class SocketLeash:
     def exit(self, seconds: float) -> Exit | None:
         deadline = time.monotonic() + seconds
         while self._end.fileno() >= 0:
-            self._end.settimeout(max(0.001, deadline - time.monotonic()))
+            self._end.settimeout(max(0.0, deadline - time.monotonic()))
             try:
                 said = self._end.recv(256)
-            except TimeoutError:
+            except (TimeoutError, BlockingIOError):
                 return None
             except OSError:
                 said = b""
@@ -264,6 +264,10 @@ class Worker:
     def end(self) -> None:
         """Kill the process; `peak` collects what became of it."""
         self._leash.kill()
+
+    def is_gone(self) -> bool:
+        """Whether the process has ended, without waiting for it."""
+        return self._leash.exit(0.0) is not None
 
     def peak(self) -> int | None:
         """The most memory that the process held, in bytes; waits for its end and closes everything."""

@@ -21,6 +21,7 @@ from grader.store.database import Database
 
 STORABLE = {Verdict.PASS, Verdict.FAIL, Verdict.TODO, Verdict.ERROR, Verdict.FORBIDDEN}
 KEPT_PER_KATA = 20  # results; the history of attempts is kept whole
+CHECKS_PER_KATA = 2000  # enough for `grade check --seeds 200`
 
 MIGRATIONS = (
     """
@@ -32,6 +33,11 @@ MIGRATIONS = (
                            points REAL NOT NULL, max REAL NOT NULL, sha256 TEXT NOT NULL, seconds REAL NOT NULL);
     CREATE INDEX attempts_by_kata ON attempts (kata, id);
     CREATE TABLE manifests (digest TEXT PRIMARY KEY);
+    """,
+    """
+    CREATE TABLE checks (key TEXT PRIMARY KEY, kata TEXT NOT NULL, stored REAL NOT NULL, result BLOB NOT NULL,
+                         digest TEXT NOT NULL);
+    CREATE INDEX checks_by_kata ON checks (kata, stored);
     """,
 )
 
@@ -104,12 +110,28 @@ class Store:
         statement = "INSERT OR IGNORE INTO manifests VALUES (?)"
         self._attempt(lambda: bool(self._sql(statement, digest)), False)
 
+    def check(self, key: str) -> bytes | None:
+        """What an author's check found under this key; what is damaged counts as unknown."""
+        rows = self._attempt(lambda: self._sql("SELECT result, digest FROM checks WHERE key = ?", key), [])
+        return next((content for content, digest in rows if digest == _digest(key, content)), None)
+
+    def put_check(self, key: str, kata: str, content: bytes) -> None:
+        """Keep what an author's check found."""
+        row = (key, kata, time.time(), content, _digest(key, content))
+        self._attempt(lambda: self._sql("INSERT OR REPLACE INTO checks VALUES (?, ?, ?, ?, ?)", *row), [])
+
+    def prune_checks(self, kata: str) -> None:
+        """Forget all but the newest."""
+        newest = "SELECT key FROM checks WHERE kata = ? ORDER BY stored DESC LIMIT ?"
+        drop = f"DELETE FROM checks WHERE kata = ? AND key NOT IN ({newest})"
+        self._attempt(lambda: self._sql(drop, kata, kata, CHECKS_PER_KATA), [])
+
     def _get(self, key: str, kata: str) -> KataResult | None:
         rows = self._sql("SELECT result, digest FROM results WHERE key = ?", key)
         if not rows:
             return None
         content, digest = rows[0]
-        with suppress(msgspec.MsgspecError, TypeError):
+        with suppress(msgspec.MsgspecError, ValueError, TypeError, RecursionError):
             result: KataResult = msgspec.json.decode(content, type=KataResult)
             if digest == _digest(key, content) and result.id == kata and storable(result):
                 return replace(result, from_store=True)

@@ -48,7 +48,7 @@ class Database:
                 return operation()
             except (sqlite3.Error, OSError, msgspec.ValidationError) as error:
                 self.close()
-                if retry or not _damaged(error) or not self._set_aside():
+                if retry or not self._mended(error):
                     self._off = True
                     self.notice(f"results are not kept in {self.path}: {error}")
         return otherwise
@@ -82,7 +82,9 @@ class Database:
         ignore = self.path.parent / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
-        self._inode = self.path.stat().st_ino if self.path.exists() else None
+        if not self.path.exists():
+            self.path.touch()
+        self._inode = self.path.stat().st_ino
         self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         self._connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         newest = len(self._migrations)
@@ -98,20 +100,24 @@ class Database:
     def _version(self) -> int:
         return int(self.sql("PRAGMA user_version")[0][0])
 
-    def _set_aside(self) -> bool:
-        """Move the file away, unless another `grade` did, with its journal, which would be played into a new one."""
-        bad = self.path.with_suffix(".bad.sqlite")
+    def _mended(self, error: Exception) -> bool:
+        """Whether a new file may do better, because the content is at fault, and not the disk, a lock or a right."""
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+        if code == sqlite3.SQLITE_READONLY_DBMOVED:
+            return True  # another `grade` has set the file aside
+        if not isinstance(error, msgspec.ValidationError) and code & 0xFF not in DAMAGE:
+            return False
         try:
-            if self._inode in (None, self.path.stat().st_ino):
-                os.replace(self.path, bad)
-                with suppress(FileNotFoundError):
-                    os.replace(f"{self.path}-journal", f"{bad}-journal")
-                self.notice(f"{self.path} is damaged: it is kept as {bad.name}, and begun anew")
+            self._set_aside()
         except OSError:
             return False
         return True
 
-
-def _damaged(error: Exception) -> bool:
-    """Whether it is the file's content that is at fault, and not the disk, a lock or a right."""
-    return isinstance(error, msgspec.ValidationError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
+    def _set_aside(self) -> None:
+        """Move the file away, unless another `grade` did, with its journal, which would be played into a new one."""
+        if self._inode == self.path.stat().st_ino:
+            bad = self.path.with_suffix(".bad.sqlite")
+            os.replace(self.path, bad)
+            with suppress(FileNotFoundError):
+                os.replace(f"{self.path}-journal", f"{bad}-journal")
+            self.notice(f"{self.path} is damaged: it is kept as {bad.name}, and begun anew")

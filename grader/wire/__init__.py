@@ -1,10 +1,12 @@
 """The wire between judge and worker: values travel by value, in frames that are checked before memory is taken.
 
-A frame is a fixed header, a *tree* of tagged values, and the raw bytes of the tree's arrays. Nothing is ever unpickled, no type
-is looked up by a name that the peer sent, and every length, dtype, shape, count and depth is bounded (`grader.limits`).
+A frame is a fixed header, a *tree* of tagged values, and the raw bytes of the tree's arrays. Nothing is ever
+unpickled, no type is looked up by a name that the peer sent, and every length, dtype, shape, count and depth is
+bounded (`grader.limits`).
 
-Values: None, bool, int, float, complex, str, bytes, list, tuple, dict, slice, numpy arrays and scalars, dense CPU tensors,
-`torch.dtype`, generators of numpy and torch (their state travels), and *objects*, which cross as numbered handles.
+Values: None, bool, int, float, complex, str, bytes, list, tuple, dict, slice, numpy arrays and scalars, dense CPU
+tensors, torch's dtypes and sizes, generators of numpy and torch (their state travels), and *objects*, which cross as
+numbered handles.
 """
 
 from grader.wire.decode import Decoder, decode

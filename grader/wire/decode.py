@@ -54,7 +54,8 @@ class Decoder:
             value = self._value(0)
         except struct.error:
             raise BadFrame("a frame that ends inside a value") from None
-        if self._raw_at != len(self._body) or self._tree[self._at :].strip(b"\0") or len(self._tree) - self._at >= ALIGNMENT:
+        padding = self._tree[self._at :]
+        if self._raw_at != len(self._body) or len(padding) >= ALIGNMENT or any(padding):
             raise BadFrame("a frame with bytes that belong to nothing")
         return value
 

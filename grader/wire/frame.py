@@ -18,7 +18,7 @@ TAG_U32 = struct.Struct("<cI")
 TAG_I64 = struct.Struct("<cq")
 TAG_F64 = struct.Struct("<cd")
 TAG_C128 = struct.Struct("<cdd")
-TAG_ARRAY = tuple(struct.Struct(f"<cBBB{n}q") for n in range(MAX_DIMENSIONS + 1))  # tag, dtype, flags, dimensions, shape
+TAG_ARRAY = tuple(struct.Struct(f"<cBBB{n}q") for n in range(MAX_DIMENSIONS + 1))  # tag, dtype, flags, n, shape
 
 REQUIRES_GRAD = 1
 

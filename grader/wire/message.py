@@ -12,7 +12,7 @@ class Kind(IntEnum):
     CALL = 2  # (target, name, args, kwargs, state, freed, grad): call `name` of `target`, or `target` itself
     GET = 3  # (target, name, state)
     SET = 4  # (target, name, value, state)
-    BACKWARD = 5  # (graph, upstream gradients): their vector-Jacobian products, one per input
+    BACKWARD = 5  # (graph, upstream gradients, freed): their vector-Jacobian products, one per input
 
     READY = 16  # (): the worker is locked down, and nothing of the learner's has run
     RETURN = 17  # (value, state, mutated, graph, advanced, forbidden)

@@ -341,7 +341,7 @@ def test_fresh_parameters(solution, rng):
 
 @pytest.mark.convergence
 def test_remembers_the_first_step(solution, generator, record):
-    """Trained for 100 steps, the classifier still knows at step 25 which symbol it was shown at step 1."""
+    """Trained for 80 steps, the classifier still knows at step 25 which symbol it was shown at step 1."""
     model = _make(solution, SYMBOLS, HIDDEN, SYMBOLS, forget_bias=FORGET_BIAS)
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.01, STEPS)

@@ -240,18 +240,23 @@ def test_model_and_loss(solution, generator):
 
 @pytest.mark.gradient
 def test_gradients(solution, generator, rng):
-    """Gradients of attention by q, k and v, and of the loss by every parameter, are right"""
-    q, k, v = _normal(generator, 2, 2, 3, 2), _normal(generator, 2, 2, 4, 2), _normal(generator, 2, 2, 4, 2)
+    """Gradients are right: of attention by q, k and v, of the logits by every parameter, of the loss by the logits"""
+    q, k, v = (_normal(generator, 2, 2, n, 3) for n in (2, 3, 3))
     assert_gradients(solution.causal_attention, {"q": q, "k": k, "v": v}, rng, name="gradient of attention")
+
     size = (2, 4, 5, 6, 2, 2, 1)
     model, _ = _model(solution, size, generator)
     tokens = _tokens(generator, size[2], *size[:2])
 
-    def loss():
-        return solution.next_token_loss(model(tokens)[0], tokens)
+    def logits():
+        return model(tokens)[0]
 
-    parameters = dict(model.named_parameters())
-    assert_gradients(loss, {}, rng, parameters=parameters, name="gradient of the loss")
+    assert_gradients(logits, {}, rng, parameters=dict(model.named_parameters()), name="gradient of the logits")
+
+    def loss(logits):
+        return solution.next_token_loss(logits, tokens)
+
+    assert_gradients(loss, {"logits": _normal(generator, 2, 4, 5)}, rng, name="gradient of the loss")
 
 
 @pytest.mark.value

@@ -1,4 +1,4 @@
-"""GPT-2 with plain loops: one head, one query, one row at a time; the cache is a list of tensors (B, S, E)."""
+"""GPT-2 with plain loops: one query, one row, one token at a time; the cache is a list of tensors (B, S, E)."""
 
 import torch
 from torch import nn
@@ -27,10 +27,9 @@ class CausalSelfAttention(nn.Module):
         q, k, v = self.qkv(x).chunk(3, dim=-1)
         if cache:
             k, v = torch.cat([cache[0], k], 1), torch.cat([cache[1], v], 1)
-        heads = []
-        for first in range(0, x.shape[-1], self.size):
-            one = [part[..., first : first + self.size].unsqueeze(1) for part in (q, k, v)]
-            heads.append(causal_attention(*one).squeeze(1))
+        firsts = range(0, x.shape[-1], self.size)
+        stacked = [torch.stack([part[..., i : i + self.size] for i in firsts], dim=1) for part in (q, k, v)]
+        heads = causal_attention(*stacked).unbind(1)
         return self.out(torch.cat(heads, dim=-1)), [k, v]
 
 
