@@ -28,7 +28,7 @@ grade: venv ## grade your katas; ARGS="lstm --fresh" is handed on
 	@$(BIN)/grade $(ARGS) || { code=$$?; [ $$code -eq 1 ] || exit $$code; }
 
 test: venv ## run the project's own tests; ARGS="-k floors" is handed on
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 2 -W error --timeout 120 $(ARGS)
 
 lint: venv ## check style, formatting and types
 	$(BIN)/ruff check .

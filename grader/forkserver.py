@@ -1,9 +1,10 @@
 """A fork server: one warm process that forks a child for each request, and holds each child on a leash.
 
-A request is one datagram on a control socket: a JSON document and file descriptors, the first of which is the child's *leash*,
-one end of a socket pair whose other end the asker holds. On the leash the server writes the child's pid, and at its end how
-it ended; the asker writes `STACK` to have the child dump its stack, and closes the leash to have it killed. An asker that dies
-closes its leash too, so that no child outlives whoever asked for it. The child never sees the leash.
+A request is one datagram on a control socket: a JSON document and file descriptors, the first of which is the child's
+*leash*, one end of a socket pair whose other end the asker holds. On the leash the server writes the child's pid, and
+at its end how it ended; the asker writes `STACK` to have the child dump its stack, and closes the leash to have it
+killed. An asker that dies closes its leash too, so that no child outlives whoever asked for it. The child never sees
+the leash.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ def serve(control: socket.socket, child: Child, at_end: Callable[[], None] = lam
     poller.register(control, select.POLLIN)
     by_fd: dict[int, _Held] = {}
     while True:
-        events = sorted(poller.poll(), key=lambda event: event[0] == control.fileno())  # last: a fork may reuse a number
+        events = sorted(
+            poller.poll(), key=lambda event: event[0] == control.fileno()
+        )  # last: a fork may reuse a number
         for fd, _ in events:
             if fd == control.fileno():
                 held = _fork(control, child, by_fd)

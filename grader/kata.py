@@ -93,6 +93,19 @@ def load(
     for each content: `on_good` is told the digest of what was found good (of schema and manifest together), and
     `known_good` is asked for it the next time.
     """
+    katas, faults = survey(root, known_good=known_good, on_good=on_good)
+    if faults:
+        raise CourseFault(faults)
+    return katas
+
+
+def survey(
+    root: Path,
+    *,
+    known_good: Callable[[str], bool] = lambda digest: False,
+    on_good: Callable[[str], None] = lambda digest: None,
+) -> tuple[tuple[Kata, ...], tuple[Fault, ...]]:
+    """The katas under `root/katas` that can be read, by number, and every fault of every manifest."""
     katas: list[Kata] = []
     faults: list[Fault] = []
     manifests = sorted(root.glob("katas/*/kata.toml"))
@@ -102,9 +115,7 @@ def load(
         except CourseFault as fault:
             faults += fault.faults
     faults += _rules(katas, {path.parent.name for path in manifests})
-    if faults:
-        raise CourseFault(faults)
-    return tuple(sorted(katas, key=lambda kata: kata.number))
+    return tuple(sorted(katas, key=lambda kata: kata.number)), tuple(faults)
 
 
 def _read(path: Path, known_good: Callable[[str], bool], on_good: Callable[[str], None]) -> dict[str, Any]:

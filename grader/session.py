@@ -9,6 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, reduce
@@ -104,15 +105,15 @@ class Session:
             results[result.id] = result
             tell.changed(card())
 
-        try:
+        with suppress(KeyboardInterrupt):
             self._run(katas, source_dir, fresh, tell, finish)
-        except KeyboardInterrupt:
-            pass
         return card()
 
     def plan(self, katas: Sequence[Kata], source_dir: Path | None = None) -> Plan:
         """How far the ladder must reach to judge all of `katas`."""
-        return reduce(or_, (self._plan_for(kata, submission.read(kata, source_dir, self.course)) for kata in katas), Plan())
+        return reduce(
+            or_, (self._plan_for(kata, submission.read(kata, source_dir, self.course)) for kata in katas), Plan()
+        )
 
     def close(self) -> None:
         """Take down the ladder and let go of the store."""

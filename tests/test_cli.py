@@ -97,7 +97,14 @@ def test_files_from_elsewhere_flat_or_in_folders(course: Path, tmp_path: Path) -
 
 def test_reports_go_where_they_are_sent(course: Path, tmp_path: Path) -> None:
     done = grade(
-        course, "1", "--from", "reference", "--report", f"json={tmp_path / 'a.json'}", "--report", f"junit={tmp_path / 'a.xml'}"
+        course,
+        "1",
+        "--from",
+        "reference",
+        "--report",
+        f"json={tmp_path / 'a.json'}",
+        "--report",
+        f"junit={tmp_path / 'a.xml'}",
     )
     assert done.returncode == 0 and "10" not in done.stderr and "points" in done.stdout
     assert json.loads((tmp_path / "a.json").read_text())["complete"] is True

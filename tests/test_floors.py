@@ -21,11 +21,19 @@ FLOORS = {
     **dict.fromkeys(["wire", "limits", "forkserver", "modulestate", "errors", "schema"], 1),
     "": 0,  # grader/__init__.py
 }
-# Straight down inside a floor: a submission is for a kata of a course, and the store keeps what a scorecard is made of.
-STAIRS = {("submission", "course"), ("submission", "kata"), ("course", "kata"), ("store", "scorecard")}
+# Straight down inside a floor: a submission is for a kata of a course, the store keeps what a scorecard is made of, and
+# what proves a kata grades it in a session.
+STAIRS = {
+    ("submission", "course"),
+    ("submission", "kata"),
+    ("course", "kata"),
+    ("store", "scorecard"),
+    ("authoring", "session"),
+}
 FOUNDATION = {"limits", "errors"}  # what the files of floor 1 may stand on, beside their own folder
 COLD = {"cli", "course", "kata", "submission", "scorecard", "store", "reports", "authoring"}
 HEAVY = {"torch", "numpy", "scipy", "sklearn"}  # the last two import numpy
+TYPES_ONLY = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 Sources = Mapping[str, str]  # path in the repository -> text
 
@@ -67,15 +75,12 @@ def arrows(sources: Sources) -> list[Arrow]:
 def _imports(node: ast.AST, when: str) -> Iterator[tuple[str, ast.Import | ast.ImportFrom]]:
     if isinstance(node, ast.Import | ast.ImportFrom):
         yield when, node
-    elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-        for child in node.body:
-            yield from _imports(child, "types")
-        for child in node.orelse:
-            yield from _imports(child, when)
-    else:
-        inner = "call" if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else when
-        for child in ast.iter_child_nodes(node):
-            yield from _imports(child, inner)
+        return
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        when = "call"
+    for_types = node.body if isinstance(node, ast.If) and ast.unparse(node.test) in TYPES_ONLY else []
+    for child in ast.iter_child_nodes(node):
+        yield from _imports(child, "types" if child in for_types else when)
 
 
 def _targets(node: ast.Import | ast.ImportFrom, source: str, package: bool, modules: set[str]) -> list[str]:
@@ -222,6 +227,10 @@ BITES = {
     "torch in the command": (
         {"grader/cli/run.py": "try:\n    import torch.nn\nexcept ImportError: ..."},
         "torch is imported before it is needed: grader.cli.run > torch",
+    ),
+    "torch where types are not checked": (
+        {"grader/store/__init__.py": "if not TYPE_CHECKING:\n    import torch"},
+        "torch is imported before it is needed: grader.store > torch",
     ),
     "numpy in a class body": (
         {"grader/scorecard/records.py": "class A:\n    from numpy import array"},

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -20,7 +21,7 @@ FOLDERS = {"katas", "reference", "grader", "tests"}
 FILES = {"README.md", "LICENSE", "CHANGELOG.md", "Makefile", "pyproject.toml"}
 DOTTED = {".gitignore", ".github", ".ci"}
 
-HOME = re.compile(r"(?<![\w.~])(?:/(?:home|Users)/\w[\w.-]*/|/root/|[A-Za-z]:\\Users\\)")
+HOME = re.compile(r"(?<![\w.~])(?:/(?:(?:home|Users)/\w[\w.-]*|root)/|[A-Za-z]:\\Users\\)")
 HOSTILE = "tests/escapes/"  # attacks name such places on purpose
 
 
@@ -101,6 +102,17 @@ def test_the_readme_opens_with_two_commands() -> None:
     assert [line.split("#")[0].strip() for line in first[1].splitlines()] == ["make grade", "make test"]
 
 
+def test_the_readme_quotes_what_stands_in_the_katas() -> None:
+    blocks = re.findall(
+        r"^```(?:python|toml)\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    files = [
+        (ROOT / name).read_text(encoding="utf-8") for name in tracked() if name.startswith(("katas/", "reference/"))
+    ]
+    assert len(blocks) == 4
+    assert [block for block in blocks if not any(block in text for text in files)] == []
+
+
 def test_the_readme_has_room_for_what_is_measured() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in ("scorecard", "bench"):
@@ -140,6 +152,15 @@ def test_the_package_takes_along_every_file_that_it_reads() -> None:
 def test_the_check_of_a_fresh_clone_can_be_started() -> None:
     assert os.access(ROOT / ".ci/run", os.X_OK)
     subprocess.run(["bash", "-n", ".ci/run"], cwd=ROOT, check=True)
+
+
+def test_a_warning_in_a_learners_file_fails_no_plain_pytest(tmp_path: Path) -> None:
+    """As under `grade`; the strictness of the project's own tests stays with `make test`."""
+    right = (ROOT / "tests/toy/reference/01_scale/scale.py").read_text(encoding="utf-8")
+    (tmp_path / "scale.py").write_text(f"{right}\nimport warnings\nwarnings.warn('an old habit')\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "tests/toy/katas/01_scale", "--from", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """The zoo: solutions that solve nothing, made from the stub. Every test file must fail each of them.
 
-`stub` is the untouched stub, and `pass` does nothing. The others answer every call with an array of the shape of the first
-array that they were given: of zeros, of ones, of NaN, or that array itself. Where no array came, they answer with a number;
-where a tuple is announced, with a tuple of such answers.
+`stub` is the untouched stub, and `pass` does nothing. The others answer every call with an array of the shape of the
+first array that they were given: of zeros, of ones, of NaN, or that array itself. Where no array came, they answer
+with a number; where a tuple is announced, with a tuple of such answers.
 """
 
 from __future__ import annotations

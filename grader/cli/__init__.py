@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import click
 
@@ -16,7 +16,7 @@ from grader.errors import GradeError
 class _Commands(click.Group):
     """Commands by name, imported when they are asked for; whatever is no command is meant for `run`."""
 
-    _lazy = {
+    _lazy: ClassVar = {
         "run": "grader.cli.learn",
         "doctor": "grader.cli.doctor",
     }

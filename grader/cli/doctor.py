@@ -15,7 +15,9 @@ from grader.session import versions
 
 
 @click.command()
-@click.option("--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if not around here.")
+@click.option(
+    "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if not around here."
+)
 def doctor(root: Path | None) -> int:
     """Say what is here: versions, sandbox layers probed by doing, ladder start time, and what is missing."""
     trouble: list[str] = []
@@ -29,7 +31,10 @@ def doctor(root: Path | None) -> int:
     except GradeError as error:
         print(f"{'course':<14}{error.message}")
         trouble.append(error.next_step or "see the line on the course above")
-    print(f"{'workers':<14}" + ("forked from a warm ladder" if can_fork() else "started one by one: slower, same verdicts"))
+    print(
+        f"{'workers':<14}"
+        + ("forked from a warm ladder" if can_fork() else "started one by one: slower, same verdicts")
+    )
     trouble += _sandbox()
     print()
     for line in trouble or ["nothing is missing"]:

@@ -16,12 +16,12 @@ from grader.cli.codes import INTERRUPTED
 from grader.course import find, locate
 from grader.errors import UsageFault
 from grader.reports.progress import Progress
-from grader.scorecard import Scorecard, exit_code
+from grader.scorecard import KataResult, Scorecard, TestResult, exit_code
 from grader.session import Listener, Session
 from grader.store import Store
 
 
-class _Report(click.ParamType):
+class _Report(click.ParamType[tuple[str, Path | None]]):
     """`FORMAT` or `FORMAT=PATH`."""
 
     name = "FORMAT[=PATH]"
@@ -70,7 +70,9 @@ def run(
     """
     to_stdout = [form for form, path in wanted if path is None]
     if len(to_stdout) > 1:
-        raise UsageFault(f"{' and '.join(to_stdout)} cannot both go to standard output", "give one a path: json=out.json")
+        raise UsageFault(
+            f"{' and '.join(to_stdout)} cannot both go to standard output", "give one a path: json=out.json"
+        )
     if source_dir is not None and not source_dir.is_dir():
         raise UsageFault(f"{source_dir} is not a folder", "name the folder that holds the learners' files")
     here = locate(Path.cwd(), root)
@@ -97,16 +99,27 @@ def run(
 
 
 class _OnScreen(Listener):
-    """Shows the progress of what must be judged, for as long as the stack is open, and keeps report files up to date."""
+    """Shows the progress of what must be judged while the stack is open, and keeps report files up to date."""
 
-    def __init__(self, stack: ExitStack, jobs: int, changed: Callable[[Scorecard], None]) -> None:
+    def __init__(self, stack: ExitStack, jobs: int, write: Callable[[Scorecard], None]) -> None:
         self._stack = stack
         self._jobs = jobs
-        self.changed = changed  # type: ignore[method-assign]  # the function is the whole method
+        self._write = write
 
     def planned(self, tests: Mapping[str, int], expected: Mapping[str, float]) -> None:
-        progress = self._stack.enter_context(Progress(tests, sys.stderr, expected, self._jobs))
-        self.started, self.tested, self.finished = progress.started, progress.tested, progress.finished  # type: ignore[method-assign]  # likewise
+        self._progress = self._stack.enter_context(Progress(tests, sys.stderr, expected, self._jobs))
+
+    def started(self, kata: str) -> None:
+        self._progress.started(kata)
+
+    def tested(self, kata: str, result: TestResult) -> None:
+        self._progress.tested(kata, result)
+
+    def finished(self, result: KataResult) -> None:
+        self._progress.finished(result)
+
+    def changed(self, partial: Scorecard) -> None:
+        self._write(partial)
 
 
 def _on_screen(card: Scorecard) -> str:

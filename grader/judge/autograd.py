@@ -39,4 +39,4 @@ class _RemoteCall(torch.autograd.Function):
 
 def attach(bridge: Bridge, number: int, outputs: list[torch.Tensor], inputs: list[torch.Tensor]) -> None:
     """Make `outputs`, in place, the results of a node over `inputs` whose graph has this number in the worker."""
-    _RemoteCall.apply(bridge, number, outputs, *inputs)
+    _RemoteCall.apply(bridge, number, outputs, *inputs)  # type: ignore[no-untyped-call]  # torch's own

@@ -1,7 +1,8 @@
 """The bridge: a learner's module, living in a worker, as plain Python objects in the judge.
 
-Every call travels by value. Tensors that require grad, and the parameters of every module that the judge knows of, take part in
-autograd on both sides. What comes back is checked before it is used; whatever does not fit is the worker's crash.
+Every call travels by value. Tensors that require grad, and the parameters of every module that the judge knows of,
+take part in autograd on both sides. What comes back is checked before it is used; whatever does not fit is the
+worker's crash.
 """
 
 from __future__ import annotations
@@ -204,4 +205,3 @@ class Bridge:
             made = remote_object(self, handle, description)
         self._objects[handle] = made
         return made
-

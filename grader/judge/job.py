@@ -6,7 +6,6 @@ import hashlib
 import socket
 import struct
 from collections.abc import Iterator
-from typing import Literal
 
 import msgspec
 
@@ -23,7 +22,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     root: str  # of the course
     suites: tuple[str, ...]  # paths of pytest files
     reference: str  # path of the reference, which need not exist
-    worker: Literal["numpy", "torch"]
+    worker: str  # "numpy" or "torch"
     source: bytes
     seconds: float
     memory_bytes: int

@@ -175,7 +175,7 @@ class Judging:
             self._report(wait=False)
 
     def _report(self, wait: bool) -> None:
-        """Emit verdicts in order, each with the memory that its worker held, once that is gone: its end takes a while."""
+        """Emit verdicts in order, each with the memory that its worker held, once that is gone."""
         while self._ended and (wait or self._ended[0][0].is_gone()):
             worker, judged = self._ended.popleft()
             peak = worker.peak()
@@ -223,5 +223,7 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
     return judging.tests
 
 
-_IDLE_PLUGINS = ("cacheprovider", "junitxml", "pastebin", "doctest", "unittest", "stepwise", "setuponly", "setupplan",
-                 "tmpdir", "monkeypatch", "recwarn", "logging", "nose", "legacypath", "faulthandler", "debugging")  # fmt: skip
+_IDLE_PLUGINS = (
+    "cacheprovider", "junitxml", "pastebin", "doctest", "unittest", "stepwise", "setuponly", "setupplan", "tmpdir",
+    "monkeypatch", "recwarn", "logging", "legacypath", "faulthandler", "debugging",
+)  # fmt: skip

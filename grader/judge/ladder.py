@@ -21,7 +21,7 @@ from grader.judge.workers import Leash, ProcessLeash, SocketLeash
 from grader.limits import START_SECONDS
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
-_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
 _TRAINS = re.compile(rb"\b(?:optim|Adam\w*|SGD|RMSprop|LBFGS|func|vmap|compile)\b")  # what pulls in torch._dynamo
 _ORACLES = ("numpy", "torch", "scipy", "sklearn")
@@ -46,9 +46,7 @@ class Plan:
 
     def __or__(self, other: Plan) -> Plan:
         """One plan that covers both."""
-        return Plan(
-            self.workers | other.workers, self.preload | other.preload, self.training or other.training
-        )
+        return Plan(self.workers | other.workers, self.preload | other.preload, self.training or other.training)
 
     def covers(self, other: Plan) -> bool:
         """Whether a ladder for this plan serves another one too."""
@@ -72,6 +70,7 @@ class Judges(Protocol):
     def wait(self) -> None: ...
     def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
         """A new judge: the line on which it waits for its job, and the hold on its process."""
+
     def close(self) -> None: ...
 
 
@@ -102,7 +101,7 @@ class Ladder:
         self.seconds = 0.0
         self._ready = False
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the ladder stands
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-m", "grader.judge.zygote", str(far.fileno())],
             stdin=subprocess.DEVNULL,
@@ -167,7 +166,7 @@ class NoLadder:
     def __init__(self) -> None:
         self.sandbox = "decided in each worker (no ladder: every process is started afresh)"
         self.complete = False
-        self.refused = {}
+        self.refused: dict[str, bool] = {}
 
     def wait(self) -> None:
         """There is nothing to wait for."""
@@ -175,7 +174,15 @@ class NoLadder:
     def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
         line, far = socket.socketpair()
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "grader.judge.zygote", "alone", str(far.fileno()), json.dumps(plan.document())],
+            [
+                sys.executable,
+                "-I",
+                "-m",
+                "grader.judge.zygote",
+                "alone",
+                str(far.fileno()),
+                json.dumps(plan.document()),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[far.fileno()],

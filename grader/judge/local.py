@@ -1,4 +1,4 @@
-"""Plain pytest: the learner's module in this process, for an IDE or a debugger, called by value as through the bridge."""
+"""Plain pytest: the learner's module in this process, for a debugger, called by value as through the bridge."""
 
 from __future__ import annotations
 

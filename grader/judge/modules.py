@@ -1,4 +1,4 @@
-"""A learner's `nn.Module` in the judge: the same tree of submodules, parameters and buffers, whose forward is a message."""
+"""A learner's `nn.Module` in the judge: the same submodules, parameters and buffers, whose forward is a message."""
 
 from __future__ import annotations
 

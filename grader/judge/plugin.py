@@ -1,7 +1,8 @@
 """The pytest plugin of every suite: kinds, seeds and fixtures.
 
-Under `grade` the fixture `solution` is a bridge to a locked process (`grader.judge.judging`). Under plain `pytest katas/04_lstm`, for
-an IDE or a debugger, it is the learner's module itself, called by value as through the bridge (`grader.judge.local`).
+Under `grade` the fixture `solution` is a bridge to a locked process (`grader.judge.judging`). Under plain `pytest
+katas/04_lstm`, for an IDE or a debugger, it is the learner's module itself, called by value as through the bridge
+(`grader.judge.local`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
-
-from grader.judge.job import test_seed
 
 if TYPE_CHECKING:
     import numpy
@@ -45,8 +44,12 @@ SOURCE = pytest.StashKey[Source]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("gradkata")
-    group.addoption("--from", dest="gradkata_from", metavar="DIR", help="take learners' files from DIR, as `grade` does")
-    group.addoption("--course-seed", type=int, default=0, metavar="N", help="the seed that all tests' seeds derive from")
+    group.addoption(
+        "--from", dest="gradkata_from", metavar="DIR", help="take learners' files from DIR, as `grade` does"
+    )
+    group.addoption(
+        "--course-seed", type=int, default=0, metavar="N", help="the seed that all tests' seeds derive from"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -84,7 +84,7 @@ def remote_object(bridge: Bridge, handle: int, description: tuple[Any, ...]) -> 
     special: dict[str, Any] = {one: _special(one) for one in _SPECIAL if one in methods}
     if kind == "callable":
         special["__call__"] = _call
-    made = type(name[:100].replace("\0", ""), (RemoteObject,), special)()
+    made: RemoteObject = type(name[:100].replace("\0", ""), (RemoteObject,), special)()
     place(made, bridge, handle, methods)
     return made
 

@@ -52,7 +52,7 @@ def run(
     listen: Listener = lambda judgement, event: None,
     finished: Callable[[Judgement], None] = lambda judgement: None,
 ) -> None:
-    """Judge every job, `at_once` of them at a time, in the order given. A job comes with its plan and its number of tests.
+    """Judge every job, `at_once` of them at a time, in the order given; each comes with its plan and number of tests.
 
     `listen` hears every event, `finished` every judgement as it ends.
     """

@@ -11,7 +11,9 @@ from grader.judge.bridge import Bridge
 from grader.judge.gone import LearnerError, WorkerGone
 from grader.scorecard import Cause, Verdict
 
-_NO_MEMORY = re.compile(r"can't allocate memory|cannot allocate memory|std::bad_alloc|Unable to allocate", re.IGNORECASE)
+_NO_MEMORY = re.compile(
+    r"can't allocate memory|cannot allocate memory|std::bad_alloc|Unable to allocate", re.IGNORECASE
+)
 
 
 class Ending(NamedTuple):
@@ -34,8 +36,8 @@ class StubProblem(Exception):
 def ending(error: BaseException | None, bridge: Bridge | None) -> Ending:
     """The verdict of one test.
 
-    Nothing that the suite caught can hide what the bridge saw: a worker that went, a forbidden operator or a part that is still
-    to do is never a pass.
+    Nothing that the suite caught can hide what the bridge saw: a worker that went, a forbidden operator or a part
+    that is still to do is never a pass.
     """
     if isinstance(error, StubProblem):
         return error.ending
@@ -45,7 +47,9 @@ def ending(error: BaseException | None, bridge: Bridge | None) -> Ending:
         return Ending(bridge.gone.verdict, bridge.gone.message, None, bridge.gone.line)
     if bridge.forbidden:
         what = ", ".join(bridge.forbidden)
-        return Ending(Verdict.FORBIDDEN, f"your code uses {what}, which this kata is written without", None, bridge.line)
+        return Ending(
+            Verdict.FORBIDDEN, f"your code uses {what}, which this kata is written without", None, bridge.line
+        )
     if bridge.todo is not None:
         return Ending(Verdict.TODO, bridge.todo[0], None, bridge.todo[1])
     if error is None:
@@ -99,7 +103,11 @@ def _without_worker(error: BaseException | None) -> Ending:
     """An exception of the suite's own: a plain assertion, a value that it could not use, or a fault of ours."""
     if isinstance(error, AssertionError):
         return Ending(Verdict.FAIL, _first_line(error) or "this does not hold")
-    if error is None or isinstance(error, GradeError | AuthorFault | ImportError | NameError) or not isinstance(error, Exception):
+    if (
+        error is None
+        or isinstance(error, GradeError | AuthorFault | ImportError | NameError)
+        or not isinstance(error, Exception)
+    ):
         return Ending(Verdict.INTERNAL, f"the suite is at fault: {_described(error)}")
     return Ending(Verdict.FAIL, f"the test cannot use what your code returned: {_described(error)}")
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from grader import forkserver
 from grader.forkserver import Exit
 from grader.judge.gone import WorkerGone
-from grader.limits import MAX_OUTPUT_BYTES, MAX_TRACE_BYTES, START_SECONDS, STACK_SECONDS
+from grader.limits import MAX_OUTPUT_BYTES, MAX_TRACE_BYTES, STACK_SECONDS, START_SECONDS
 from grader.scorecard import Verdict
 from grader.wire import HEADER, BadFrame, Frame, read_header
 from grader.wire.message import Kind
@@ -32,6 +32,7 @@ class Leash(Protocol):
     def ask_for_stack(self) -> None: ...
     def exit(self, seconds: float) -> Exit | None:
         """How the process ended, waiting for it at most this long."""
+
     def close(self) -> None:
         """Let go; a process that is still there is killed."""
 
@@ -330,6 +331,8 @@ class FreshWorkshop:
         asked = {"memory_bytes": memory_bytes, "cpu_seconds": cpu_seconds, "training": self._training}
         document = json.dumps(asked)
         command = [sys.executable, "-I", "-m", "grader.worker.fresh", self._kind, document, *map(str, ends.far())]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=ends.far_output, stderr=ends.far_output, pass_fds=ends.far())
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=ends.far_output, stderr=ends.far_output, pass_fds=ends.far()
+        )
         ends.close_far()
         return Worker(ends.channel, ends.output, ends.trace, ProcessLeash(process))

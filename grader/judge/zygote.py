@@ -1,6 +1,7 @@
-"""The ladder: one chain of processes in which each import is done once, and from whose rungs workers and judges are forked.
+"""The ladder: a chain of processes that does each import once, and forks workers and judges from its rungs.
 
-    start -> numpy -> [zygote of numpy workers] -> torch -> [zygote of torch workers] -> pytest and oracles -> zygote of judges
+    start -> numpy -> [zygote of numpy workers] -> torch -> [zygote of torch workers] -> pytest and oracles -> zygote
+    of judges
 
 Run by name in an isolated interpreter with an environment of its own: `python -I -m grader.judge.zygote CONTROL`.
 """
@@ -85,10 +86,10 @@ class _Rung:
 def warm_judge(preload: list[str]) -> None:
     """Import what every judge needs, and what the suites will import; run one empty pytest session."""
     import pytest
-    import pytest_timeout  # noqa: F401
+    import pytest_timeout  # type: ignore[import-untyped]  # noqa: F401  # it ships no types
 
     import grader.judge.judging
-    import grader.judge.plugin  # noqa: F401
+    import grader.judge.plugin
 
     sys.dont_write_bytecode = True
     for name in preload:

@@ -57,11 +57,8 @@ def _closing(card: Scorecard, width: int, paint: Paint) -> str:
     if not card.complete:
         facts.insert(0, "stopped early")
     total, advice = " · ".join(facts), _next(card)
-    lines = (
-        [f"{total}   {advice}".rstrip()]
-        if cell_len(total + advice) + 3 <= width
-        else [*wrap(total, width), *wrap(advice, width)]
-    )
+    together = f"{total}   {advice}".rstrip()
+    lines = [together] if cell_len(together) <= width else [*wrap(total, width), *wrap(advice, width)]
     all_pass = card.complete and passed == asked
     return "\n".join(paint(line, "bold", "green") if all_pass else paint(line, "bold") for line in lines)
 

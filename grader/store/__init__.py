@@ -113,7 +113,7 @@ class Store:
     def check(self, key: str) -> bytes | None:
         """What an author's check found under this key; what is damaged counts as unknown."""
         rows = self._attempt(lambda: self._sql("SELECT result, digest FROM checks WHERE key = ?", key), [])
-        return next((content for content, digest in rows if digest == _digest(key, content)), None)
+        return next((found for found, digest in rows if type(found) is bytes and digest == _digest(key, found)), None)
 
     def put_check(self, key: str, kata: str, content: bytes) -> None:
         """Keep what an author's check found."""

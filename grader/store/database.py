@@ -46,7 +46,7 @@ class Database:
                 if self._connection is None:
                     self._open()
                 return operation()
-            except (sqlite3.Error, OSError, msgspec.ValidationError) as error:
+            except (sqlite3.Error, OSError, UnicodeDecodeError, msgspec.ValidationError) as error:
                 self.close()
                 if retry or not self._mended(error):
                     self._off = True
@@ -105,7 +105,7 @@ class Database:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
         if code == sqlite3.SQLITE_READONLY_DBMOVED:
             return True  # another `grade` has set the file aside
-        if not isinstance(error, msgspec.ValidationError) and code & 0xFF not in DAMAGE:
+        if not isinstance(error, msgspec.ValidationError | UnicodeDecodeError) and code & 0xFF not in DAMAGE:
             return False
         try:
             self._set_aside()

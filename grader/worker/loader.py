@@ -25,8 +25,8 @@ class ForbiddenOperator(RuntimeError):
 class Forbidden:
     """What the kata forbids, and what was seen of it.
 
-    Imports are refused in the learner's own `__import__` and, for what is not loaded yet, by a finder; operators at torch's
-    dispatcher, where every road (function, module, `torch.ops`, TorchScript) ends.
+    Imports are refused in the learner's own `__import__` and, for what is not loaded yet, by a finder; operators at
+    torch's dispatcher, where every road (function, module, `torch.ops`, TorchScript) ends.
     """
 
     def __init__(self, imports: Iterable[str], operators: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from grader.modulestate import Changes, Twin
-from grader.wire.encode import Unsendable, type_name
+from grader.wire import Unsendable, type_name
 
 _MAX_HANDLES = 100_000
 
@@ -48,7 +48,7 @@ class Objects:
             self.twins[handle].apply(changes)
 
     def differentiable(self) -> list[Any]:
-        """The parameters of every known module that take part in autograd; the judge lists its own in the same order."""
+        """The parameters of every known module that take part in autograd, in the order in which the judge has them."""
         return [tensor for twin in self.twins.values() for tensor in twin.differentiable()]
 
     def _register(self, value: Any) -> int:

@@ -12,8 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from grader.limits import MAX_MESSAGE_CHARACTERS
-from grader.wire import HEADER, Encoder, Frame, decode, read_header, type_name
-from grader.wire.encode import Unsendable
+from grader.wire import HEADER, Encoder, Frame, Unsendable, decode, read_header, type_name
 from grader.wire.message import Kind
 from grader.worker.loader import Forbidden, load
 from grader.worker.objects import Objects
@@ -163,7 +162,14 @@ class Server:
             text = error.msg or "invalid syntax"
         else:
             lines = list(self._lines(error.__traceback__))[-_MAX_LINES:]
-        message = (type_name(error), bases, text[:MAX_MESSAGE_CHARACTERS], lines, [], self._forbidden.seen)
+        message: tuple[Any, ...] = (
+            type_name(error),
+            bases,
+            text[:MAX_MESSAGE_CHARACTERS],
+            lines,
+            [],
+            self._forbidden.seen,
+        )
         self._send(Kind.RAISE, call, message)
 
     def _lines(self, traceback: TracebackType | None) -> Iterator[tuple[int, str]]:

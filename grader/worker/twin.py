@@ -1,7 +1,8 @@
 """The gradient twin: the worker's half of autograd.
 
-A call whose outputs require grad leaves its graph here, under a number. The judge's half (`grader.judge.autograd`) holds a node
-with the same number, asks for vector-Jacobian products when it is walked backward, and frees the graph when it dies.
+A call whose outputs require grad leaves its graph here, under a number. The judge's half (`grader.judge.autograd`)
+holds a node with the same number, asks for vector-Jacobian products when it is walked backward, and frees the graph
+when it dies.
 """
 
 from __future__ import annotations

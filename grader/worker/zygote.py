@@ -1,7 +1,7 @@
 """Where workers come from: forked from a warm zygote, or, where fork is not to be had, started as a fresh process.
 
-Either way a worker is given three descriptors (the channel to its judge, the pipe for what it prints, the pipe for its stack),
-gives up everything else, enters the jail, and serves.
+Either way a worker is given three descriptors (the channel to its judge, the pipe for what it prints, the pipe for
+its stack), gives up everything else, enters the jail, and serves.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def warm(kind: Kind) -> None:
         torch.set_num_threads(1)
         with torch.no_grad():
             torch.nn.LSTM(2, 2)(torch.nn.Conv1d(1, 2, 1)(torch.ones(1, 1, 2)))
-        import torch.fx.experimental.symbolic_shapes  # noqa: F401  # else the first backward of every worker imports it
+        import torch.fx.experimental.symbolic_shapes  # else the first backward of every worker imports it
 
 
 def warm_training() -> None:

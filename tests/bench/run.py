@@ -1,7 +1,7 @@
-"""The benchmark: ratios from one run, so that a slow or noisy machine does not matter. `make bench`, or `python tests/bench/run.py`.
+"""The benchmark, `make bench`: ratios from one run, so that a slow or noisy machine does not matter.
 
-Every figure is measured against something on the same machine in the same minute: plain pytest, one process that does the same
-imports, the same training step in process. The table is printed as Markdown for the README.
+Every figure is measured against something on the same machine in the same minute: plain pytest, one process that does
+the same imports, the same training step in process. The table is printed as Markdown for the README.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def median(measure: Callable[[], float], times: int) -> float:
     return statistics.median(measure() for _ in range(times))
 
 
-LSTM = b'''
+LSTM = b"""
 import torch
 from torch import nn
 
@@ -71,7 +71,7 @@ class Model(nn.Module):
             c = f.sigmoid() * c + i.sigmoid() * g.tanh()
             h = o.sigmoid() * c.tanh()
         return self.out(h)
-'''
+"""
 
 
 def bridge() -> None:
@@ -92,7 +92,15 @@ def bridge() -> None:
     import torch
 
     workshop = ForkedWorkshop(control)
-    spec = {"source": LSTM, "filename": "m.py", "module": "m", "seed": 0, "threads": 1, "forbidden_imports": [], "forbidden_operators": []}
+    spec = {
+        "source": LSTM,
+        "filename": "m.py",
+        "module": "m",
+        "seed": 0,
+        "threads": 1,
+        "forbidden_imports": [],
+        "forbidden_operators": [],
+    }
 
     def begin() -> tuple[Worker, RemoteFile]:
         worker = workshop.start(1 << 30, 60)
@@ -138,7 +146,12 @@ def bridge() -> None:
 
     mine, bridged = training(here["Model"](4, 24)), training(solution.Model(4, 24))  # type: ignore[operator]
     pairs = [(bridged(), mine()) for _ in range(150)][20:]
-    row("a bridged training step of a small LSTM, of the step in process", statistics.median(a / b for a, b in pairs), "x", 2)
+    row(
+        "a bridged training step of a small LSTM, of the step in process",
+        statistics.median(a / b for a, b in pairs),
+        "x",
+        2,
+    )
     worker.end()
     worker.peak()
     control.close()
@@ -155,7 +168,16 @@ def ladder() -> None:
     with tempfile.TemporaryDirectory() as folder:
         session = Session(course, Store(Path(folder), print))
         plan = session.plan(course.katas, ROOT / "reference")
-    modules = ["numpy", "torch", "torch._dynamo", "torch.optim", "pytest", "pytest_timeout", "msgspec", *sorted(plan.preload)]
+    modules = [
+        "numpy",
+        "torch",
+        "torch._dynamo",
+        "torch.optim",
+        "pytest",
+        "pytest_timeout",
+        "msgspec",
+        *sorted(plan.preload),
+    ]
     code = "import " + ", ".join(modules) + ", torch.fx.experimental.symbolic_shapes"
 
     def start() -> float:
@@ -173,7 +195,9 @@ def ladder() -> None:
 
     imports()
     pairs = [(start(), imports()) for _ in range(3)]
-    row("the ladder, of one process that imports the same modules", statistics.median(a / b for a, b in pairs), "x", 1.2)
+    row(
+        "the ladder, of one process that imports the same modules", statistics.median(a / b for a, b in pairs), "x", 1.2
+    )
 
 
 def katas() -> None:
@@ -197,13 +221,20 @@ def katas() -> None:
         bar = 0.7 if len(names) >= 20 else 1.0
         share = statistics.median(a / b for a, b, _ in triples)
         row(f"all {len(names)} katas, nothing stored, two jobs, of plain pytest in one process", share, "x", bar)
-        row("the same, of one plain pytest per kata, two at a time", statistics.median(a / c for a, _, c in triples), "x", 0.2)
+        row(
+            "the same, of one plain pytest per kata, two at a time",
+            statistics.median(a / c for a, _, c in triples),
+            "x",
+            0.2,
+        )
         import json
 
         scorecard = json.loads(card.read_text())
         bodies = sum(test["seconds"] for kata in scorecard["katas"] for test in kata["tests"])
-        print(f"  the wall was {scorecard['seconds']:.2f} s; test bodies {bodies:.2f} s on two jobs: "
-              f"{100 * (1 - bodies / 2 / scorecard['seconds']):.0f}% of the wall is not test bodies")
+        print(
+            f"  the wall was {scorecard['seconds']:.2f} s; test bodies {bodies:.2f} s on two jobs: "
+            f"{100 * (1 - bodies / 2 / scorecard['seconds']):.0f}% of the wall is not test bodies"
+        )
     seconds(everything)
     row("nothing changed: the whole process", median(lambda: seconds(everything), 5), "s", 0.3)
 
@@ -238,8 +269,10 @@ if __name__ == "__main__":
     parts = {part.__name__: part for part in (bridge, ladder, katas)}
     for name in sys.argv[1:] or parts:
         parts[name]()
-    print(f"\n{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Linux {platform.release()}, "
-          f"Python {platform.python_version()}\n")
+    print(
+        f"\n{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Linux {platform.release()}, "
+        f"Python {platform.python_version()}\n"
+    )
     print("| what | measured | target | |\n|---|---|---|---|")
     for entry in ROWS:
         print("| " + " | ".join(entry) + " |")
