@@ -45,24 +45,24 @@ def test_the_reference_scores_full_points_and_the_stub_none(grade_source: Grade,
 
 ENDINGS = {
     "wrong value": (scale("return x * factor + 1e-3"), Verdict.FAIL, "test_values", "off by 0.001.*largest of", None),
-    "wrong shape": (scale("return (x * factor)[:1]"), Verdict.FAIL, "test_shape", r"shape", None), "wrong dtype":
-    (scale("return (x * factor).astype('float32')"), Verdict.FAIL, "test_shape", "float32", None), "nothing returned":
-    (scale("pass"), Verdict.FAIL, "test_shape", "None", None), "not a number": (scale("return x * np.nan"),
-    Verdict.FAIL, "test_shape", "(?i)nan|finite", None), "an exception": (scale("return x.nope"), Verdict.FAIL,
-    "test_shape", "AttributeError.*nope", 4), "an odd object": (scale("return type('Liar', (), {'shape':
-    x.shape})()"), Verdict.FAIL, "test_shape", "Liar", None), "a generator": (scale("return (v for v in x)"),
-    Verdict.FAIL, "test_shape", "generator", None), "an object array": (scale("return np.array([None])"),
-    Verdict.FAIL, "test_shape", "object", None), "an endless list": (scale("a = []; a.append(a); return a"),
-    Verdict.FAIL, "test_shape", "nested", None), "an endless loop": (scale("\n    while True:\n        x = x"),
-    Verdict.TIMEOUT, "test_shape", r"still in scale\.py:[56]", None), "sleeping": (scale("import time;
-    time.sleep(100)"), Verdict.TIMEOUT, "test_shape", r"still in scale\.py:4", 4), "exit": (scale("import os;
-    os._exit(0)"), Verdict.CRASH, "test_shape", r"ended the process \(exit 0\)", None), "sys.exit": (scale("raise
-    SystemExit(0)"), Verdict.CRASH, "test_shape", "SystemExit", 4), "a null pointer": (scale("import ctypes;
-    ctypes.string_at(0)"), Verdict.CRASH, "test_shape", "SIGSEGV", 4), "abort": (scale("import os; os.abort()"),
-    Verdict.CRASH, "test_shape", "SIGABRT", 4), "too much memory": (scale("return np.ones(1 << 30)"), Verdict.MEMORY,
-    "test_shape", "out of memory", 4), "hanging up": (
-        scale("import os, time; os.closerange(3, 100); time.sleep(100)"), Verdict.CRASH, "test_shape", "closed the
-        line", None,
+    "wrong shape": (scale("return (x * factor)[:1]"), Verdict.FAIL, "test_shape", r"shape", None),
+    "wrong dtype": (scale("return (x * factor).astype('float32')"), Verdict.FAIL, "test_shape", "float32", None),
+    "nothing returned": (scale("pass"), Verdict.FAIL, "test_shape", "None", None),
+    "not a number": (scale("return x * np.nan"), Verdict.FAIL, "test_shape", "(?i)nan|finite", None),
+    "an exception": (scale("return x.nope"), Verdict.FAIL, "test_shape", "AttributeError.*nope", 4),
+    "an odd object": (scale("return type('Liar', (), {'shape': x.shape})()"), Verdict.FAIL, "test_shape", "Liar", None),
+    "a generator": (scale("return (v for v in x)"), Verdict.FAIL, "test_shape", "generator", None),
+    "an object array": (scale("return np.array([None])"), Verdict.FAIL, "test_shape", "object", None),
+    "an endless list": (scale("a = []; a.append(a); return a"), Verdict.FAIL, "test_shape", "nested", None),
+    "an endless loop": (scale("\n    while True:\n        x = x"), Verdict.TIMEOUT, "test_shape", r"still in scale\.py:[56]", None),
+    "sleeping": (scale("import time; time.sleep(100)"), Verdict.TIMEOUT, "test_shape", r"still in scale\.py:4", 4),
+    "exit": (scale("import os; os._exit(0)"), Verdict.CRASH, "test_shape", r"ended the process \(exit 0\)", None),
+    "sys.exit": (scale("raise SystemExit(0)"), Verdict.CRASH, "test_shape", "SystemExit", 4),
+    "a null pointer": (scale("import ctypes; ctypes.string_at(0)"), Verdict.CRASH, "test_shape", "SIGSEGV", 4),
+    "abort": (scale("import os; os.abort()"), Verdict.CRASH, "test_shape", "SIGABRT", 4),
+    "too much memory": (scale("return np.ones(1 << 30)"), Verdict.MEMORY, "test_shape", "out of memory", 4),
+    "hanging up": (
+        scale("import os, time; os.closerange(3, 100); time.sleep(100)"), Verdict.CRASH, "test_shape", "closed the line", None,
     ),
     "todo inside": (scale("raise NotImplementedError('later')"), Verdict.TODO, "test_shape", "later", 4),
     "recursion": (scale("return scale(x, factor)"), Verdict.FAIL, "test_shape", "RecursionError", 4),
@@ -101,12 +101,7 @@ IMPORTS = {
     "a syntax error": ("def scale(x, factor)\n    return x", Verdict.ERROR, "is not Python yet", 1),
     "an error": ("import numpy as np\n\nnp.nope", Verdict.ERROR, "does not import: AttributeError", 3),
     "an exit": ("import sys\nsys.exit(0)", Verdict.ERROR, "exited while it was being imported", 2),
-    "a loop": (
-        "while True:\n    pass",
-        Verdict.TIMEOUT,
-        r"scale\.py was being imported: still in scale\.py:[12]",
-        None,
-    ),
+    "a loop": ("while True:\n    pass", Verdict.TIMEOUT, r"scale\.py was being imported: still in scale\.py:[12]", None),
     "a hard exit": ("import os\nos._exit(0)", Verdict.CRASH, "was being imported", None),
     "torch": ("import torch", Verdict.FORBIDDEN, "without torch", 1),
     "deep nesting": ("x = " + "(" * 5000 + ")" * 5000, Verdict.ERROR, "is not Python yet|does not import", None),
@@ -150,9 +145,7 @@ HONEST = {
         "    t.start(); t.join()\n    return out[0]"
     ),
     "500 MB for a moment": scale("del [np.ones(20 << 20)][0:]; return x * factor"),
-    "a subclass of the error": scale("return x * factor").replace(
-        'ValueError("odd")', "type('Odd', (ValueError,), {})()"
-    ),
+    "a subclass of the error": scale("return x * factor").replace('ValueError("odd")', "type('Odd', (ValueError,), {})()"),
 }
 
 
@@ -198,9 +191,7 @@ def test_a_graph_that_is_cut_is_named(grade_source: Grade) -> None:
 def test_a_gradient_is_compared_not_believed(grade_source: Grade) -> None:
     lying = "class F(torch.autograd.Function):\n"
     lying += "        forward = staticmethod(lambda ctx, x, w, b: x @ w + b)\n"
-    lying += (
-        "        backward = staticmethod(lambda ctx, g: (torch.ones(4, 3).double(), torch.ones(3).double(), g.sum()))\n"
-    )
+    lying += "        backward = staticmethod(lambda ctx, g: (torch.ones(4, 3).double(), torch.ones(3).double(), g.sum()))\n"
     result = grade_source(line(lying + "    return F.apply(x, w, b)"), "line")
     assert verdicts(result)["test_gradients"] is Verdict.FAIL
 
@@ -213,16 +204,14 @@ def test_losses_that_a_learner_reports_are_no_evidence(grade_source: Grade) -> N
 @pytest.mark.parametrize(
     "road",
     [
-        "nn.LSTM(3, 3)(x.float()[None])", "torch.ops.aten.lstm.input(x.float()[None], [x.new_zeros(1, 1, 3).float()] *
-        2, list(nn.LSTM(3, 3).parameters()), True, 1, 0.0, False, False, False)", "getattr(torch, 'l' +
-        'stm')(x.float()[None], [x.new_zeros(1, 1, 3).float()] * 2, list(nn.LSTM(3, 3).parameters()), True, 1, 0.0,
-        False, False, False)", "type('Mine', (nn.LSTM,), {})(3, 3)(x.float()[None])", "eval('nn.LSTM(3,
-        3)')(x.float()[None])",
+        "nn.LSTM(3, 3)(x.float()[None])",
+        "torch.ops.aten.lstm.input(x.float()[None], [x.new_zeros(1, 1, 3).float()] * 2, list(nn.LSTM(3, 3).parameters()), True, 1, 0.0, False, False, False)",
+        "getattr(torch, 'l' + 'stm')(x.float()[None], [x.new_zeros(1, 1, 3).float()] * 2, list(nn.LSTM(3, 3).parameters()), True, 1, 0.0, False, False, False)",
+        "type('Mine', (nn.LSTM,), {})(3, 3)(x.float()[None])",
+        "eval('nn.LSTM(3, 3)')(x.float()[None])",
     ],
 )
 def test_a_forbidden_operator_is_seen_by_whatever_road(grade_source: Grade, road: str) -> None:
-    result = grade_source(
-        line(f"\n    try:\n        {road}\n    except Exception:\n        pass\n    return x @ w + b"), "line"
-    )
+    result = grade_source(line(f"\n    try:\n        {road}\n    except Exception:\n        pass\n    return x @ w + b"), "line")
     assert verdicts(result)["test_predict"] is Verdict.FORBIDDEN
     assert "aten::lstm" in result.tests[0].message

@@ -1,0 +1,300 @@
+"""Where hostile files are judged: a course with planted canaries, the real command in an outer limit, seven invariants.
+
+A case is a folder of `tests/escapes/`: `expect.toml`, and the file that is handed in (`scale.py` or `line.py`), or a `case.py` that
+makes it (`prepare(arena)`) or looks at more than the invariants do (`check(arena, outcome)`). In what is handed in,
+`@ROOT@` stands for the arena's folder: the attacker is told where everything is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree
+
+CASES = Path(__file__).parent / "escapes"
+TOY = Path(__file__).parent / "toy"
+GRADE = str(Path(sys.executable).with_name("grade"))
+PLACES = ("reference", "suite", "environment", "neighbour", "home")
+NEIGHBOUR = "03_neighbour"
+OUTER_SECONDS = 60
+# Of each process: 24 GiB of addresses (torch takes ten), 60 s of processor, files of 1 GiB. The inner limits come first.
+OUTER = f'ulimit -v {24 << 20} -t {OUTER_SECONDS} -f {1 << 21}; exec "$@"'
+_LEFT_BEHIND = ("/tmp", "/var/tmp", "/dev/shm", "/", sysconfig.get_paths()["purelib"])
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table: what is tried, and what must come of it."""
+
+    id: str
+    title: str
+    kind: str
+    kata: str = "01_scale"
+    verdict: str = "fail"
+    says: tuple[str, ...] = ()  # must occur in the scorecard, and
+    silent: tuple[str, ...] = ()  # must not
+    seconds: float = 5.0
+    memory_mb: int = 256
+    exit: int | None = None
+    tests: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> Case:
+        """The case of a folder. A key that means nothing is an error."""
+        document = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
+        for name in ("tests", "environment"):
+            document[name] = tuple(document.get(name, {}).items())
+        for name in ("says", "silent"):
+            document[name] = tuple(document.get(name, ()))
+        return cls(id=folder.name, kind=document.pop("class"), **document)
+
+    @property
+    def slug(self) -> str:
+        return self.kata.partition("_")[2]
+
+    @cached_property
+    def script(self) -> ModuleType | None:
+        """The case's own `case.py`."""
+        path = CASES / self.id / "case.py"
+        if not path.exists():
+            return None
+        module = ModuleType(f"escape_{self.id}")
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+        return module
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run said, in every way in which it says it."""
+
+    code: int
+    seconds: float
+    stdout: str
+    stderr: str
+    card: dict[str, Any]
+    junit: str
+    left: list[str]  # processes
+    changed: list[str]  # files
+
+    def kata(self, id: str) -> dict[str, Any]:
+        return next(kata for kata in self.card["katas"] if kata["id"] == id)
+
+    def everything(self) -> str:
+        return "\n".join((self.stdout, self.stderr, json.dumps(self.card, ensure_ascii=False), self.junit))
+
+
+class Arena:
+    """A folder that holds all that a run could betray or spoil: course, home, neighbour's submission."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.canaries = {place: f"canary-{place}-{secrets.token_hex(16)}" for place in PLACES}
+        self.environment: dict[str, str] = {}
+        self.course, self.handed_in, self.home = root / "course", root / "handed-in", root / "home"
+        shutil.copytree(TOY, self.course, ignore=shutil.ignore_patterns("__pycache__", ".grade"))
+        for folder in (root / "tmp", self.home / ".ssh", self.home / ".config/systemd/user"):
+            folder.mkdir(parents=True)
+        for file in (".ssh/id_ed25519", ".bash_history", ".bashrc"):
+            self.home.joinpath(file).write_text(f"# {self.canaries['home']}\n", encoding="utf-8")
+        self.copy_kata("01_scale", NEIGHBOUR)
+        for folder, place in (("katas", "suite"), ("reference", "reference")):
+            for path in self.course.glob(f"{folder}/*/*.py"):
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(f'\n_SECRET = "{self.canaries[place]}"\n')
+        right = (TOY / "reference/01_scale/scale.py").read_text(encoding="utf-8")
+        self.neighbour = self.handed_in / NEIGHBOUR / "neighbour.py"
+        self.neighbour.parent.mkdir(parents=True)
+        self.neighbour.write_text(f'{right}\n_MINE = "{self.canaries["neighbour"]}"\n', encoding="utf-8")
+
+    def copy_kata(self, old: str, new: str) -> None:
+        """Give the course another kata that is like one of the toy course."""
+        number, _, slug = new.partition("_")
+        old_slug = old.partition("_")[2]
+        for folder in ("katas", "reference"):
+            shutil.copytree(TOY / folder / old, self.course / folder / new, ignore=shutil.ignore_patterns("__pycache__"))
+            for path in list((self.course / folder / new).glob("*.py")):
+                path.rename(path.with_name(path.name.replace(old_slug, slug)))
+        manifest = self.course / "katas" / new / "kata.toml"
+        text = manifest.read_text(encoding="utf-8").replace(f'id = "{old}"', f'id = "{new}"')
+        manifest.write_text(re.sub(r"(?m)^number = .*$", f"number = {int(number)}", text), encoding="utf-8")
+
+    def admit(self, case: Case, kata: str = "") -> None:
+        """Put the submission of a case where it is handed in, on its own kata or on a copy of it."""
+        kata = kata or case.kata
+        if kata != case.kata:
+            self.copy_kata(case.kata, kata)
+        manifest = self.course / "katas" / kata / "kata.toml"
+        text = manifest.read_text(encoding="utf-8")
+        for name, value in (("seconds", case.seconds), ("memory_mb", case.memory_mb)):
+            text = re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
+        manifest.write_text(text, encoding="utf-8")
+        source, target = CASES / case.id / f"{case.slug}.py", self.handed_in / kata / f"{kata.partition('_')[2]}.py"
+        target.parent.mkdir(exist_ok=True)
+        if source.exists():
+            target.write_bytes(source.read_bytes().replace(b"@ROOT@", str(self.root).encode()))
+        self.environment |= dict(case.environment)
+        if case.script and hasattr(case.script, "prepare"):
+            case.script.prepare(self)
+
+    def grade(self, *katas: str, **environment: str) -> Outcome:
+        """Run the command over these katas and the neighbour's, and look at what it left."""
+        reports = self.root / "out"
+        reports.mkdir()
+        command = [GRADE, "run", *katas, NEIGHBOUR, "--from", str(self.handed_in), "--fresh", "-j", "1"]
+        command += ["--report", "terminal", "--report", f"json={reports}/card.json", "--report", f"junit={reports}/card.xml"]
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "TMPDIR": str(self.root / "tmp"),
+            "COLUMNS": "100",
+            "GRADKATA_SECRET": self.canaries["environment"],
+            "AWS_SECRET_ACCESS_KEY": self.canaries["environment"],
+            **self.environment,
+            **environment,
+        }
+        adopt_orphans()
+        files, processes, began = self._files(), descendants(), time.monotonic()
+        said = [(reports / name).open("w+", encoding="utf-8", errors="replace") for name in ("stdout", "stderr")]
+        process = subprocess.Popen(
+            ["sh", "-c", OUTER, "sh", *command],
+            cwd=self.course, stdin=subprocess.DEVNULL, stdout=said[0], stderr=said[1], env=env, start_new_session=True,
+        )  # fmt: skip
+        try:
+            code = process.wait(OUTER_SECONDS)
+        except subprocess.TimeoutExpired:
+            code = -signal.SIGKILL
+        seconds = time.monotonic() - began
+        left = [name for pid, name in descendants().items() if pid not in processes]
+        for pid in descendants().keys() - processes.keys():
+            os.kill(pid, signal.SIGKILL)
+        reap(processes)
+        texts = []
+        for file in said:
+            file.seek(0)
+            texts.append(file.read(4 << 20))
+            file.close()
+        written = {name: reports / name for name in ("card.json", "card.xml")}
+        card = json.loads(written["card.json"].read_text(encoding="utf-8")) if written["card.json"].exists() else {}
+        junit = written["card.xml"].read_text(encoding="utf-8") if written["card.xml"].exists() else ""
+        changed = sorted(f"{path}" for path, _ in set(files.items()) ^ set(self._files().items()))
+        return Outcome(code, seconds, *texts, card, junit, left, changed)
+
+    def _files(self) -> dict[str, Any]:
+        """What each file holds that the run could spoil, and the marked ones that it could leave elsewhere."""
+        found: dict[str, Any] = {}
+        for folder, folders, names in os.walk(self.root):
+            folders[:] = [name for name in folders if name not in (".grade", "out")]
+            for name in (*folders, *names):
+                path = Path(folder, name)
+                status = path.lstat()
+                small = path.is_file() and not path.is_symlink() and status.st_size < 1 << 20
+                found[str(path)] = path.read_bytes() if small else (status.st_mode, status.st_size)
+        for folder in _LEFT_BEHIND:
+            for entry in os.scandir(folder):
+                if entry.name.startswith("escaped-"):
+                    found[entry.path] = "left"
+                elif entry.name.endswith(".pth"):
+                    found[entry.path] = Path(entry.path).read_bytes()
+        return found
+
+
+def broken_invariants(arena: Arena, outcome: Outcome, lost: frozenset[int] = frozenset()) -> list[str]:
+    """Every departure from the invariants of the table's head, but for those that a missing layer loses."""
+    card, found = outcome.card, []
+    if not card:
+        return [f"2: the run wrote no scorecard: code {outcome.code}, {outcome.stderr[-1000:]}"]
+    tests = {kata["id"]: kata["tests"] for kata in card["katas"]}
+    for kata in card["katas"]:
+        passed = [test for test in kata["tests"] if test["verdict"] == "pass"]
+        if kata["points"] != sum(test["points"] for test in kata["tests"]) or any(t["points"] for t in kata["tests"] if t not in passed):
+            found.append("1: points without a pass")
+        if (kata["verdict"] == "pass") != bool(kata["tests"] and len(passed) == len(kata["tests"])):
+            found.append("1: a kata's verdict is not that of its tests")
+        manifest = tomllib.loads((arena.course / "katas" / kata["id"] / "kata.toml").read_text(encoding="utf-8"))
+        if len(kata["tests"]) != manifest["tests"] and (kata["verdict"] not in ("error", "internal") or kata["points"]):
+            found.append(f"6: {len(kata['tests'])} verdicts, the manifest says {manifest['tests']}")
+    if outcome.code == -signal.SIGKILL or outcome.seconds > OUTER_SECONDS / 2:
+        found.append(f"2: the run took {outcome.seconds:.0f} s")
+    if len(outcome.everything()) > 2_000_000:
+        found.append(f"2: {len(outcome.everything())} characters of reports")
+    if outcome.kata(NEIGHBOUR)["verdict"] != "pass":
+        found.append(f"3: the neighbour's verdict is {outcome.kata(NEIGHBOUR)['verdict']}")
+    found += [f"4: the canary of {place} is in a report" for place, text in arena.canaries.items() if text in outcome.everything()]
+    found += [f"5: a process is left: {name}" for name in outcome.left]
+    found += [f"5: a file changed: {name}" for name in outcome.changed]
+    found += [f"6: {line}" for line in _disagreements(outcome, tests)]
+    switched_off = arena.environment.get("GRADKATA_TEST_WITHOUT", "").split(",")
+    for layer in ("landlock", "seccomp", "rlimits", "namespaces"):
+        if layer not in card["sandbox"] or (layer in switched_off) != (f"{layer} off (switched off for a test)" in card["sandbox"]):
+            found.append(f"7: the report does not say how it stands with {layer}: {card['sandbox']}")
+    if f"sandbox: {card['sandbox']}" not in " ".join(outcome.stdout.split()):
+        found.append("7: the terminal says nothing about the sandbox, or something else")
+    return [each for each in found if int(each[0]) not in lost]
+
+
+def _disagreements(outcome: Outcome, tests: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Where exit code, terminal, JUnit and JSON tell different stories."""
+    verdicts = {kata["verdict"] for kata in outcome.card["katas"]}
+    code = 3 if "internal" in verdicts else int(verdicts != {"pass"})
+    found = [] if outcome.code == code else [f"exit code {outcome.code}, by the JSON {code}"]
+    words = {"todo": "to do", "internal": "our fault"}
+    suites = {suite.get("name"): suite for suite in ElementTree.fromstring(outcome.junit)}
+    for kata in outcome.card["katas"]:
+        row = re.compile(rf"^\S {re.escape(words.get(kata['verdict'], kata['verdict']))} +{kata['id']} .*\b{kata['points']:g}/{kata['max']:g} ", re.M)
+        if len(row.findall(outcome.stdout)) != 1 or len(re.findall(rf"(?m)^\S \w[\w ]* +{kata['id']} .*/", outcome.stdout)) != 1:
+            found.append(f"the terminal has another line for {kata['id']} than the JSON")
+        passed = sum(case.find("failure") is None and case.find("error") is None for case in suites[kata["id"]].iter("testcase"))
+        if passed != sum(test["verdict"] == "pass" for test in tests[kata["id"]]):
+            found.append(f"JUnit has {passed} passes for {kata['id']}")
+    score = outcome.card["score"]
+    if f"{score['points']:g} of {score['max']:g} points" not in outcome.stdout:
+        found.append("the terminal has another total")
+    return found
+
+
+def adopt_orphans() -> None:
+    """Whatever a run leaves becomes a child of this process, where it is seen."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def descendants() -> dict[int, str]:
+    """The living processes below this one, with their names."""
+    parents: dict[int, tuple[int, str]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                head, _, rest = Path("/proc", entry, "stat").read_text(errors="replace").rpartition(") ")
+            except OSError:
+                continue  # it ended meanwhile
+            state, parent = rest.split()[:2]
+            if state not in "ZX":
+                parents[int(entry)] = int(parent), head.partition("(")[2]
+    below, found = {os.getpid()}, {}
+    while grown := {pid: name for pid, (parent, name) in parents.items() if parent in below and pid not in below}:
+        below |= grown.keys()
+        found |= grown
+    return found
+
+
+def reap(known: dict[int, str]) -> None:
+    """Wait for adopted children that ended; those of other tests are theirs."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    for pid in map(int, children):
+        if pid not in known:
+            os.waitpid(pid, os.WNOHANG)
