@@ -35,9 +35,7 @@ class Course:
 
     @cached_property
     def _named(self) -> dict[str, Kata]:
-        return {
-            name: kata for kata in self.katas for name in (*kata.aliases, kata.slug, kata.id, str(kata.number))
-        }
+        return {name: kata for kata in self.katas for name in (*kata.aliases, kata.slug, kata.id, str(kata.number))}
 
     def _unknown(self, name: str) -> str:
         words = [word for word in self._named if not word.isdigit()]

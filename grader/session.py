@@ -146,7 +146,7 @@ class Session:
         work = sorted(left.values(), key=lambda each: -seconds.get(each[0].id, each[0].minutes))
         plans = {kata.id: self._plan_for(kata, read) for kata, read, _ in work}
         tell.planned({kata.id: kata.tests for kata, _, _ in work}, seconds)
-        judges = self._ladder(reduce(or_, plans.values()))
+        judges = self.ladder(reduce(or_, plans.values()))
 
         def hear(judgement: Judgement, event: Event) -> None:
             match event:
@@ -189,7 +189,7 @@ class Session:
     def _plan_for(self, kata: Kata, read: Submission) -> Plan:
         return Plan.of(kata.worker, self._suites(kata), read.source or b"")
 
-    def _ladder(self, plan: Plan) -> Judges:
+    def ladder(self, plan: Plan) -> Judges:
         """The warm ladder if it reaches far enough, else a new one."""
         if self._judges is not None and self._plan is not None and not self._plan.covers(plan):
             self._judges.close()

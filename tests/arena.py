@@ -50,7 +50,7 @@ class Case:
     silent: tuple[str, ...] = ()  # must not
     seconds: float = 5.0
     memory_mb: int = 256
-    exit: int | None = None
+    arguments: tuple[str, ...] = ()
     tests: tuple[tuple[str, str], ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
 
@@ -60,7 +60,7 @@ class Case:
         document = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
         for name in ("tests", "environment"):
             document[name] = tuple(document.get(name, {}).items())
-        for name in ("says", "silent"):
+        for name in ("says", "silent", "arguments"):
             document[name] = tuple(document.get(name, ()))
         return cls(id=folder.name, kind=document.pop("class"), **document)
 
@@ -106,6 +106,8 @@ class Arena:
         self.root = root
         self.canaries = {place: f"canary-{place}-{secrets.token_hex(16)}" for place in PLACES}
         self.environment: dict[str, str] = {}
+        self.arguments: tuple[str, ...] = ()
+        self.volatile: set[Path] = set()  # what a case changes itself while the run goes on
         self.course, self.handed_in, self.home = root / "course", root / "handed-in", root / "home"
         shutil.copytree(TOY, self.course, ignore=shutil.ignore_patterns("__pycache__", ".grade"))
         for folder in (root / "tmp", self.home / ".ssh", self.home / ".config/systemd/user"):
@@ -149,14 +151,15 @@ class Arena:
         if source.exists():
             target.write_bytes(source.read_bytes().replace(b"@ROOT@", str(self.root).encode()))
         self.environment |= dict(case.environment)
+        self.arguments += case.arguments
         if case.script and hasattr(case.script, "prepare"):
             case.script.prepare(self)
 
     def grade(self, *katas: str, **environment: str) -> Outcome:
         """Run the command over these katas and the neighbour's, and look at what it left."""
         reports = self.root / "out"
-        reports.mkdir()
-        command = [GRADE, "run", *katas, NEIGHBOUR, "--from", str(self.handed_in), "--fresh", "-j", "1"]
+        reports.mkdir(exist_ok=True)
+        command = [GRADE, "run", *katas, NEIGHBOUR, "--from", str(self.handed_in), "--fresh", "-j", "1", *self.arguments]
         command += ["--report", "terminal", "--report", f"json={reports}/card.json", "--report", f"junit={reports}/card.xml"]
         env = {
             "PATH": os.environ["PATH"],
@@ -202,6 +205,8 @@ class Arena:
             folders[:] = [name for name in folders if name not in (".grade", "out")]
             for name in (*folders, *names):
                 path = Path(folder, name)
+                if path in self.volatile:
+                    continue
                 status = path.lstat()
                 small = path.is_file() and not path.is_symlink() and status.st_size < 1 << 20
                 found[str(path)] = path.read_bytes() if small else (status.st_mode, status.st_size)

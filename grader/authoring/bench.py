@@ -109,7 +109,9 @@ class Bench:
 def _facts(subject: Subject) -> str:
     """The digest of what all trials of a kata share: suites, data, limits, the reference where a test asks for it."""
     kata = subject.kata
-    data = [path for path in sorted(kata.folder.iterdir()) if path.is_file() and path.suffix not in (".md", ".py", ".toml")]
+    data = [
+        path for path in sorted(kata.folder.iterdir()) if path.is_file() and path.suffix not in (".md", ".py", ".toml")
+    ]
     asks = any("reference" in suite.text for suite in subject.suites)
     return key(
         {

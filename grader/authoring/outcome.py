@@ -80,7 +80,9 @@ def outcome(judgement: Judgement) -> Outcome:
     faults = list(judgement.faults)
     if not judgement.done and not faults:
         faults.append("the judge did not come to its end")
-    return Outcome(tuple(_ran(test, judgement.transcripts.get(test.name, "")) for test in judgement.tests), tuple(faults))
+    return Outcome(
+        tuple(_ran(test, judgement.transcripts.get(test.name, "")) for test in judgement.tests), tuple(faults)
+    )
 
 
 def pack(found: Outcome) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -103,28 +104,31 @@ class Store:
 
     def known_good(self, digest: str) -> bool:
         """Whether a manifest of this digest was found good before."""
-        return self._attempt(lambda: bool(self._sql("SELECT 1 FROM manifests WHERE digest = ?", digest)), False)
+        return bool(self._rows("SELECT 1 FROM manifests WHERE digest = ?", digest))
 
     def on_good(self, digest: str) -> None:
         """Remember that a manifest of this digest is good."""
-        statement = "INSERT OR IGNORE INTO manifests VALUES (?)"
-        self._attempt(lambda: bool(self._sql(statement, digest)), False)
+        self._rows("INSERT OR IGNORE INTO manifests VALUES (?)", digest)
 
     def check(self, key: str) -> bytes | None:
         """What an author's check found under this key; what is damaged counts as unknown."""
-        rows = self._attempt(lambda: self._sql("SELECT result, digest FROM checks WHERE key = ?", key), [])
+        rows = self._rows("SELECT result, digest FROM checks WHERE key = ?", key)
         return next((found for found, digest in rows if type(found) is bytes and digest == _digest(key, found)), None)
 
     def put_check(self, key: str, kata: str, content: bytes) -> None:
         """Keep what an author's check found."""
         row = (key, kata, time.time(), content, _digest(key, content))
-        self._attempt(lambda: self._sql("INSERT OR REPLACE INTO checks VALUES (?, ?, ?, ?, ?)", *row), [])
+        self._rows("INSERT OR REPLACE INTO checks VALUES (?, ?, ?, ?, ?)", *row)
 
     def prune_checks(self, kata: str) -> None:
         """Forget all but the newest."""
         newest = "SELECT key FROM checks WHERE kata = ? ORDER BY stored DESC LIMIT ?"
-        drop = f"DELETE FROM checks WHERE kata = ? AND key NOT IN ({newest})"
-        self._attempt(lambda: self._sql(drop, kata, kata, CHECKS_PER_KATA), [])
+        self._rows(f"DELETE FROM checks WHERE kata = ? AND key NOT IN ({newest})", kata, kata, CHECKS_PER_KATA)
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """What one statement gives, and nothing where the disk is in its way."""
+        nothing: list[tuple[Any, ...]] = []
+        return self._attempt(lambda: self._sql(statement, *values), nothing)
 
     def _get(self, key: str, kata: str) -> KataResult | None:
         rows = self._sql("SELECT result, digest FROM results WHERE key = ?", key)
