@@ -1,0 +1,112 @@
+"""The numbers behind the rules: the room between right and wrong, the margins of convergence, the time."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from grader.authoring.case import Case, Role
+from grader.authoring.evidence import Evidence
+from grader.scorecard import Verdict
+
+RIGHT_RATIO = 0.1  # the largest error / tolerance that a right solution may have
+WRONG_RATIO = 10.0  # the smallest that a mistake may have in the comparison which catches it
+MARGIN = 6.0  # standard deviations over the seeds
+LEAST_SEEDS = 3  # for a standard deviation
+BUDGET_SECONDS = 3.0  # for all tests on the reference, on one quiet core
+ALLOWANCE = 2.0  # how much longer the best runs may take before the time is called a fault
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Error / tolerance of one comparison; infinite where something else than a number was wrong."""
+
+    value: float
+    test: str
+    case: Case
+    comparison: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How far the worst seed is beyond a bar, in standard deviations over the seeds; infinite where all seeds agree."""
+
+    deviations: float
+    worst: float
+    test: str
+    case: Case
+    comparison: str
+
+
+def right_ratios(evidence: Evidence) -> dict[str, Ratio]:
+    """Per test the comparison in which a right solution came nearest to failing."""
+    found: dict[str, Ratio] = {}
+    for trial, outcome in evidence.right():
+        for ran in outcome.tests:
+            for seen in ran.comparisons:
+                if seen.tolerance and (ran.name not in found or seen.ratio > found[ran.name].value):
+                    found[ran.name] = Ratio(seen.ratio, ran.name, trial.case, seen.name, trial.seed)
+    return found
+
+
+def wrong_ratios(evidence: Evidence) -> list[Ratio]:
+    """Per mistake that the test it names has caught: by how much."""
+    found = []
+    for case in evidence.subject.of(Role.MISTAKE):
+        ran = evidence.judged(case).get(case.caught_by)
+        if ran is None or ran.passed:
+            continue
+        failing = [seen for seen in ran.comparisons if seen.ratio > 1 and seen.tolerance]
+        worst = max(failing, key=lambda seen: seen.ratio, default=None)
+        if worst is None or ran.verdict is not Verdict.FAIL:
+            found.append(Ratio(math.inf, ran.name, case))
+        else:
+            found.append(Ratio(worst.ratio, ran.name, case, worst.name))
+    return found
+
+
+def mildest(ratios: Iterable[Ratio]) -> dict[str, Ratio]:
+    """Per test the smallest of the ratios."""
+    found: dict[str, Ratio] = {}
+    for ratio in ratios:
+        if ratio.test not in found or ratio.value < found[ratio.test].value:
+            found[ratio.test] = ratio
+    return found
+
+
+def margins(evidence: Evidence) -> list[Margin]:
+    """Every bar, for every right solution; none where there are too few seeds."""
+    seen: dict[tuple[Case, str, str], list[float]] = defaultdict(list)
+    for trial, outcome in evidence.right():
+        for ran in outcome.tests:
+            for comparison in ran.comparisons:
+                if comparison.margin is not None:
+                    seen[trial.case, ran.name, comparison.name].append(comparison.margin)
+    return [
+        Margin(_deviations(values), min(values), test, case, name)
+        for (case, test, name), values in seen.items()
+        if len(values) >= LEAST_SEEDS
+    ]
+
+
+def _deviations(values: list[float]) -> float:
+    spread = statistics.stdev(values)
+    return min(values) / spread if spread else math.copysign(math.inf, min(values))
+
+
+def seconds(evidence: Evidence) -> dict[str, float]:
+    """Per test the best time of the reference before a judge, on one thread."""
+    best: dict[str, float] = {}
+    for trial, outcome in evidence.found.items():
+        if trial.case.role is Role.REFERENCE and not trial.local and trial.threads == 1:
+            for ran in outcome.tests:
+                best[ran.name] = min(best.get(ran.name, math.inf), ran.seconds)
+    return best
+
+
+def over_budget(evidence: Evidence) -> bool:
+    return sum(seconds(evidence).values()) > BUDGET_SECONDS * ALLOWANCE

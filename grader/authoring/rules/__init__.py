@@ -1,0 +1,42 @@
+"""The rules of `grade check`, one function each: what they are given goes in, everything that is wrong comes out.
+
+A new rule is a function here in one of the files, and its name in one of the two lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from grader.authoring import strength
+from grader.authoring.evidence import Evidence
+from grader.authoring.finding import Finding
+from grader.authoring.rules import files, numbers, verdicts
+from grader.authoring.subject import Subject
+
+ON_FILES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
+    files.suite,
+    files.pages,
+    files.stub,
+    files.mistakes,
+    files.stray,
+)
+ON_EVIDENCE: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
+    verdicts.runs,
+    verdicts.right,
+    verdicts.deterministic,
+    verdicts.plain,
+    verdicts.zoo,
+    verdicts.caught,
+    verdicts.useful,
+    numbers.separation,
+    numbers.margins,
+    numbers.budget,
+    strength.weaker,
+)
+
+
+def broken(evidence: Evidence) -> list[Finding]:
+    """Everything that any rule finds wrong with one kata, each once."""
+    found = [finding for rule in ON_FILES for finding in rule(evidence.subject)]
+    found += [finding for rule in ON_EVIDENCE for finding in rule(evidence)]
+    return list(dict.fromkeys(found))
