@@ -31,6 +31,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     threads: int = 1  # of the worker's tensor operations
     only: tuple[str, ...] = ()  # names of tests; none means all
+    processor: int | None = None  # where judge and workers run; None lets the system choose
     local: bool = False  # import the file in the judge itself, as plain pytest does: for an author's own files only
 
     @property

@@ -306,13 +306,14 @@ class Ends:
 class ForkedWorkshop:
     """Workers forked from a warm zygote."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, processor: int | None = None) -> None:
         self._control = control
+        self._processor = processor  # where its workers run; None lets the system choose
 
     def start(self, memory_bytes: int, cpu_seconds: float) -> Worker:
         ends = Ends()
         leash, far_leash = socket.socketpair()
-        document = {"memory_bytes": memory_bytes, "cpu_seconds": cpu_seconds}
+        document = {"memory_bytes": memory_bytes, "cpu_seconds": cpu_seconds, "processor": self._processor}
         forkserver.request(self._control, document, [far_leash.fileno(), *ends.far()])
         far_leash.close()
         ends.close_far()
@@ -328,7 +329,12 @@ class FreshWorkshop:
 
     def start(self, memory_bytes: int, cpu_seconds: float) -> Worker:
         ends = Ends()
-        asked = {"memory_bytes": memory_bytes, "cpu_seconds": cpu_seconds, "training": self._training}
+        asked = {
+            "memory_bytes": memory_bytes,
+            "cpu_seconds": cpu_seconds,
+            "training": self._training,
+            "processor": None,
+        }
         document = json.dumps(asked)
         command = [sys.executable, "-I", "-m", "grader.worker.fresh", self._kind, document, *map(str, ends.far())]
         process = subprocess.Popen(

@@ -111,7 +111,7 @@ def _judge(line: int, controls: dict[str, socket.socket]) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):
         os.dup2(null, descriptor)
-    serve_one(socket.socket(fileno=line), lambda kind: ForkedWorkshop(controls[kind]))
+    serve_one(socket.socket(fileno=line), lambda job: ForkedWorkshop(controls[job.worker], job.processor))
 
 
 def serve_one(line: socket.socket, workshop: Any) -> None:
@@ -120,7 +120,9 @@ def serve_one(line: socket.socket, workshop: Any) -> None:
     from grader.judge.judging import judge
 
     job = jobs.receive_job(line)
-    tests = judge(job, workshop(job.worker), lambda event: jobs.send(line, event))
+    if job.processor is not None:
+        os.sched_setaffinity(0, {job.processor})
+    tests = judge(job, workshop(job), lambda event: jobs.send(line, event))
     jobs.send(line, jobs.Done(tests))
 
 
@@ -133,7 +135,7 @@ def alone(arguments: list[str]) -> NoReturn:
         importlib.import_module(_WORKER).warm_training()
     warm_judge(plan["preload"])
     os.dup2(os.open(os.devnull, os.O_RDWR), 1)
-    serve_one(socket.socket(fileno=int(arguments[0])), lambda kind: FreshWorkshop(kind, plan["training"]))
+    serve_one(socket.socket(fileno=int(arguments[0])), lambda job: FreshWorkshop(job.worker, plan["training"]))
     os._exit(0)
 
 

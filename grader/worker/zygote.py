@@ -100,6 +100,8 @@ def _worker(jail: Jail, document: dict[str, Any], descriptors: list[int]) -> Non
     faulthandler.enable(trace, all_threads=True)
     if STACK_SIGNAL is not None:
         faulthandler.register(STACK_SIGNAL, trace, all_threads=True)
+    if document["processor"] is not None:
+        os.sched_setaffinity(0, {document["processor"]})
     jail.enter(document["memory_bytes"], document["cpu_seconds"])
     Server(socket.socket(fileno=channel)).run()
 

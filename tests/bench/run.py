@@ -91,7 +91,9 @@ def bridge() -> None:
     control.recv(1 << 16)  # the layers
     import torch
 
-    workshop = ForkedWorkshop(control)
+    processor = min(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {processor})  # as a judge does
+    workshop = ForkedWorkshop(control, processor)
     spec = {
         "source": LSTM,
         "filename": "m.py",
@@ -155,6 +157,7 @@ def bridge() -> None:
     worker.end()
     worker.peak()
     control.close()
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
 def ladder() -> None:
