@@ -222,18 +222,11 @@ class Session:
 
 
 def _result(kata: Kata, read: Submission, judgement: Judgement) -> KataResult:
-    """The result of a kata, from all that its judge said."""
-    result = grade_kata(
-        kata,
-        judgement.tests,
-        seconds=round(judgement.seconds, 3),
-        stub=read.display_path,
-        readme=_shown(kata),
-        sha256=read.sha256,
-    )
+    """The result of a kata, from all that its judge said: nothing counts if the suite or the judge was at fault."""
+    where = {"stub": read.display_path, "readme": _shown(kata), "sha256": read.sha256}
     if judgement.faults:
-        return replace(result, verdict=Verdict.INTERNAL, message="\n".join(judgement.faults))
-    return result
+        return reject_kata(kata, Verdict.INTERNAL, "\n".join(judgement.faults), **where)
+    return grade_kata(kata, judgement.tests, seconds=round(judgement.seconds, 3), **where)
 
 
 def _shown(kata: Kata) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any, ClassVar, NoReturn
@@ -52,6 +53,9 @@ def main(args: list[str] | None = None) -> NoReturn:
 
     0: all passes; 1: something does not; 2: usage or course at fault; 3: a fault of ours; 130: interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a screen that lacks a sign shows its number
     try:
         code: Any = grade.main(args, prog_name="grade", standalone_mode=False)
         code = code if isinstance(code, int) else 0

@@ -29,8 +29,10 @@ def story(kata: KataResult, width: int, paint: Paint) -> str:
     if test is None:
         return "\n".join(lines)
     same = len(kata.tests) > 1 == len({(each.verdict, each.message) for each in kata.tests})
-    title = f"All {len(kata.tests)} tests end like this" if same else test.title
-    lines += [""] * bool(kata.message) + _told(test, title, kata.stub, width, paint)
+    title = f"All {len(kata.tests)} tests end like this" if same else test.title.rstrip(".。")
+    how = [test.kind] * (not same) + [word(test.verdict)] * (test.verdict is not Verdict.FAIL)
+    heading = f"{title} ({', '.join(how)})" if how else title
+    lines += [""] * bool(kata.message) + _told(test, heading, kata.stub, width, paint)
     others = sum(other.verdict is not Verdict.PASS for other in kata.tests) - 1
     if others and not same:
         lines += ["", paint(f"  and {others} more {'test does' if others == 1 else 'tests do'} not pass", "dim")]
@@ -46,9 +48,8 @@ def first_failing(kata: KataResult) -> TestResult | None:
     return min((test for test in kata.tests if test.verdict is not Verdict.PASS), key=rank, default=None)
 
 
-def _told(test: TestResult, title: str, stub: str, width: int, paint: Paint) -> list[str]:
-    kind = [test.kind] * (title == test.title) + [word(test.verdict)] * (test.verdict is not Verdict.FAIL)
-    lines = [paint(line, "bold") for line in _indented(f"{title} ({', '.join(kind)})", 2, width)]
+def _told(test: TestResult, heading: str, stub: str, width: int, paint: Paint) -> list[str]:
+    lines = [paint(line, "bold") for line in _indented(heading, 2, width)]
     lines += _indented(test.message, 4, width, most=12)
     for label, text in test.cause.rows() if test.cause else ():
         starts = chain([f"{label:8}"], repeat(" " * 8))

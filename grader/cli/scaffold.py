@@ -1,0 +1,63 @@
+"""For authors who begin a kata: `grade new` and `grade stub`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from grader.course import find
+from grader.store import Store
+
+
+@click.command()
+@click.argument("id")
+@click.option("--worker", type=click.Choice(["torch", "numpy"]), default="torch", help="What learners write with (torch).")
+@click.option("--title", default="", metavar="TEXT", help="The title; otherwise from the id.")
+@click.option("--title-zh", default="", metavar="TEXT", help="The title in Chinese.")
+@click.option("--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here.")
+def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> int:
+    """Begin the kata ID, such as 51_my_topic: small, complete, and in order, for you to change."""
+    from grader.authoring.new import new as make
+    from grader.authoring.new import next_steps
+
+    course = find(Path.cwd(), root)
+    for path in make(course, id, worker=worker, title=title, title_zh=title_zh):
+        print(path.relative_to(course.root).as_posix())
+    print()
+    print(next_steps(id), end="")
+    return 0
+
+
+@click.command()
+@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 says that a stub is not in step.")
+@click.option("--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here.")
+def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
+    """Write the stubs of KATAs (all without a name) from their references.
+
+    A file that may be somebody's work is kept beside the stub, as <slug>.py.bak.
+    """
+    from grader.authoring import stubs
+
+    course = find(Path.cwd(), root)
+    asked = course.select(katas)
+    store = Store(course.root, lambda text: print(f"grade: {text}", file=sys.stderr))
+    try:
+        found = stubs.pending(course, asked, store)
+        for each in found:
+            if check:
+                print(f"{each.shown} is not in step with its reference: `grade stub {each.kata.id}` writes it")
+                continue
+            stubs.write(each, store)
+            print(f"{each.shown} is written")
+            if each.saved_as is not None:
+                print(f"  what was there was not generated: it is kept as {each.saved_as.name}")
+    finally:
+        store.close()
+    same = len(asked) - len(found)
+    if same:
+        print(f"{same} stub{'s are' if same > 1 else ' is'} in step")
+    return 1 if check and found else 0
