@@ -87,7 +87,8 @@ class Bench:
     def _job(self, subject: Subject, trial: Trial) -> Job:
         read = Submission(subject.id, subject.kata.stub, trial.case.file, trial.case.source)
         job = Session(subject.course, self.store, seed=trial.seed).job(subject.kata, read)
-        return replace(job, threads=trial.threads, local=trial.local, only=trial.only)
+        seconds = min(trial.seconds or job.seconds, job.seconds)
+        return replace(job, threads=trial.threads, local=trial.local, only=trial.only, seconds=seconds)
 
     def _known(self, stored_as: str) -> Outcome | None:
         content = self.store.check(stored_as)
@@ -98,10 +99,10 @@ class Bench:
 
     def _key(self, subject: Subject, trial: Trial) -> str:
         """The digest of all that an outcome depends on."""
-        facts = {
+        facts: dict[str, str | bytes] = {
             "kata": self._parts.get(subject.id) or self._parts.setdefault(subject.id, _facts(subject)),
             "source": trial.case.source,
-            "how": repr((trial.seed, trial.threads, trial.local, trial.only, trial.again)),
+            "how": repr((trial.seed, trial.threads, trial.local, trial.only, trial.again, trial.seconds)),
         }
         return key(facts)
 

@@ -25,6 +25,7 @@ class Trial:
     local: bool = False  # as plain pytest runs it, the file imported beside the suite
     only: tuple[str, ...] = ()  # names of tests; none means all
     again: int = 0
+    seconds: float = 0.0  # per test; 0 means the kata's own limit
 
 
 class Comparison(msgspec.Struct, frozen=True, array_like=True):

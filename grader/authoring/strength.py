@@ -34,9 +34,13 @@ def measured(evidence: Evidence) -> Record | None:
     outcome = evidence.found.get(Trial(reference)) if reference else None
     if outcome is None or outcome.faults:
         return None
-    return {
-        ran.name: {seen.name: seen.tolerance for seen in ran.comparisons if seen.margin is None} for ran in outcome.tests
-    }
+    record: dict[str, dict[str, float]] = {}
+    for ran in outcome.tests:
+        tolerances = record.setdefault(ran.name, {})
+        for seen in ran.comparisons:
+            if seen.margin is None:
+                tolerances[seen.name] = max(seen.tolerance, tolerances.get(seen.name, 0.0))
+    return record
 
 
 def render(record: Record) -> str:

@@ -76,6 +76,11 @@ def is_in_step(reference_source: str, stub_source: str, filename: str = "<refere
     return stub.replace("\r\n", "\n") == stub_source.replace("\r\n", "\n")
 
 
+def marked_lines(source: str, filename: str = "<reference>") -> list[range]:
+    """The lines between each pair of markers, counted from 1; raises StubFault where markers do not pair."""
+    return [range(gap.begin + 1, gap.end) for gap in _gaps(source, filename)]
+
+
 def _gaps(source: str, filename: str) -> Iterator[_Gap]:
     """The marked gaps from top to bottom. Only comments are looked at, so a string may speak of markers."""
     opened: tuple[int, int, str] | None = None

@@ -102,13 +102,13 @@ class Subject:
     def _cases(self) -> Iterator[Case]:
         if self.reference is not None:
             yield Case(Role.REFERENCE, self.kata.slug, self.reference.encode(), self.reference_file)
-            yield from self.variants
+            yield from (case for case in self.variants if _python(self.root / case.file) is not None)
             for mistake in self.mistakes.mistakes:
-                source = mistake.text.encode()
-                yield Case(Role.MISTAKE, mistake.id, source, self.mistakes_file, mistake.line, mistake.caught_by)
+                place = self.mistakes_file, mistake.line, mistake.caught_by
+                yield Case(Role.MISTAKE, mistake.id, mistake.text.encode(), *place)
         if self.stub is not None:
-            for name, source in zoo.animals(self.stub).items():
-                yield Case(Role.ZOO, name, source.encode(), self.stub_file)
+            for name, text in zoo.animals(self.stub).items():
+                yield Case(Role.ZOO, name, text.encode(), self.stub_file)
 
 
 def python_finding(rule: str, path: Path, file: str) -> Finding | None:

@@ -20,6 +20,9 @@ class _Commands(click.Group):
     _lazy: ClassVar = {
         "run": "grader.cli.learn",
         "doctor": "grader.cli.doctor",
+        "new": "grader.cli.scaffold",
+        "stub": "grader.cli.scaffold",
+        "release": "grader.cli.release",
     }
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:

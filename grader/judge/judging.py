@@ -84,7 +84,8 @@ class Judging:
         return self._recorder
 
     def seed(self, item: pytest.Item) -> int:
-        return test_seed(self._job.seed, self._job.kata, item.name)
+        seed = reference.course_seed(item, Path(self._job.reference), self._job.seed)
+        return test_seed(seed, self._job.kata, item.name)
 
     def _start(self) -> Worker:
         seconds = self._job.seconds * max(2, self._job.threads) + SUITE_GRACE_SECONDS

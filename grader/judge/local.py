@@ -46,7 +46,8 @@ class LocalSource:
         return Recorder()
 
     def seed(self, item: pytest.Item) -> int:
-        return test_seed(self._seed, self._kata(item)[1].id, item.name)
+        found, kata = self._kata(item)
+        return test_seed(reference.course_seed(item, found.reference(kata), self._seed), kata.id, item.name)
 
     def _kata(self, item: pytest.Item) -> tuple[course.Course, Kata]:
         """The kata whose folder, in `katas/` or in `reference/`, holds the suite."""

@@ -36,6 +36,9 @@ def right(evidence: Evidence) -> Iterator[Finding]:
     """The reference and every variant pass every test, on every seed, on 1 and on 2 threads."""
     failures: dict[tuple[Case, str], list[tuple[Trial, Ran]]] = defaultdict(list)
     for trial, outcome in evidence.right():
+        if outcome.tests and not any(ran.passed for ran in outcome.tests) and len(outcome.tests) > 1:
+            failures[trial.case, "every test"].append((trial, outcome.tests[0]))
+            continue
         for ran in outcome.tests:
             if not ran.passed:
                 failures[trial.case, ran.name].append((trial, ran))

@@ -1,0 +1,124 @@
+"""`grade check`: every rule, on every kata that is asked for, and all that is wrong at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import __version__, kata
+from grader.authoring import measures, rules, strength, survivors
+from grader.authoring.bench import Bench, in_order
+from grader.authoring.case import Role
+from grader.authoring.document import Check, Limits, kata_check
+from grader.authoring.evidence import Evidence
+from grader.authoring.finding import Finding, of_fault
+from grader.authoring.outcome import Trial
+from grader.authoring.subject import Subject
+from grader.course import Course
+from grader.errors import Fault, UsageFault
+from grader.kata import Kata
+from grader.session import grader_digest, versions
+
+_TIMINGS = 3  # more runs of a reference that seems too slow, each alone on the machine
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command was asked to do."""
+
+    katas: Sequence[str] = ()
+    seeds: int = 5
+    full: bool = False  # every mistake before the convergence tests too, and not only until each has caught one
+    mutate: bool = False
+    record: bool = False
+
+
+def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
+    """Examine the katas of the course at `root`."""
+    began = time.perf_counter()
+    katas, faults = kata.survey(root, known_good=bench.store.known_good, on_good=bench.store.on_good)
+    course = Course(root, katas)
+    findings = [of_fault("manifest", fault) for fault in faults]
+    if not wanted.katas:
+        findings += _stray_folders(course)
+    evidence = [Evidence(Subject(course, each), wanted.seeds) for each in _chosen(course, wanted.katas, faults)]
+    _gather(evidence, bench, wanted)
+    fates = survivors.judge(evidence, bench) if wanted.mutate else {}
+    checks = []
+    for each in evidence:
+        found = rules.broken(each)
+        if wanted.record and all(finding.rule == "strength" for finding in found) and strength.write(each):
+            found = rules.broken(each)
+        if wanted.mutate:
+            found += survivors.excused(each, fates[each.subject.id])
+        checks.append(kata_check(each, found, fates.get(each.subject.id)))
+        bench.store.prune_checks(each.subject.id)
+    return Check(
+        course=root.name,
+        grader=f"{__version__}+{grader_digest()[:12]}",
+        versions=versions(),
+        seeds=wanted.seeds,
+        limits=Limits(),
+        seconds=round(time.perf_counter() - began, 3),
+        judged=bench.judged,
+        holds=not findings and all(each.holds for each in checks),
+        findings=tuple(findings),
+        katas=tuple(checks),
+    )
+
+
+def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:
+    """Judge what every kata needs, then what the first outcomes call for."""
+    runnable = [each for each in evidence if each.subject.tests]
+    _run([(each, trial) for each in runnable for trial in each.base()], bench)
+    while batch := [(each, trial) for each in runnable for trial in _next_convergence(each, wanted.full, bench.jobs)]:
+        _run(batch, bench)
+    for each in runnable:
+        reference = each.subject.of(Role.REFERENCE)
+        for again in range(2, 2 + _TIMINGS):
+            if reference and measures.over_budget(each):
+                trial = Trial(reference[0], again=again)
+                (each.found[trial],) = bench.run([(each.subject, trial)], keep=False, alone=True)
+
+
+def _run(trials: list[tuple[Evidence, Trial]], bench: Bench) -> None:
+    ordered = in_order([(each.subject, trial) for each, trial in trials])
+    homes = {each.subject.id: each for each, _ in trials}
+    for (subject, trial), outcome in zip(ordered, bench.run(ordered), strict=True):
+        homes[subject.id].found[trial] = outcome
+
+
+def _next_convergence(evidence: Evidence, full: bool, count: int) -> list[Trial]:
+    """The next mistakes to try on the convergence tests: those that most tests catch, while one of these has caught none."""
+    if not evidence.slow or not (full or evidence.idle):
+        return []
+    cases = [case for case in evidence.subject.of(Role.MISTAKE) if evidence.convergence(case) not in evidence.found]
+    cases.sort(key=lambda case: -len(evidence.caught_by(case)))
+    return [evidence.convergence(case) for case in (cases if full else cases[:count])]
+
+
+def _chosen(course: Course, names: Sequence[str], faults: Sequence[Fault]) -> tuple[Kata, ...]:
+    """The katas that are asked for; one whose manifest is at fault is not missed, since its faults are told."""
+    broken = {Path(fault.file).parent.name for fault in faults}
+    known = []
+    for name in names:
+        try:
+            course.select([name])
+        except UsageFault:
+            folder = Path(name).name
+            if not any(folder in (id, id.partition("_")[2], id.partition("_")[0]) for id in broken):
+                raise
+        else:
+            known.append(name)
+    return course.select(known) if known or not names else ()
+
+
+def _stray_folders(course: Course) -> Iterator[Finding]:
+    """Folders that belong to no kata."""
+    manifests = {path.parent.name for path in course.root.glob("katas/*/kata.toml")}
+    for top in ("katas", "reference"):
+        for path in sorted((course.root / top).glob("*/")):
+            if path.name not in manifests and path.name != "__pycache__" and not (path / "CACHEDIR.TAG").is_file():
+                yield Finding("files", f"{top}/{path.name}", None, f"is a stray folder: no katas/{path.name}/kata.toml is there")

@@ -1,0 +1,120 @@
+"""A new kata begins as a small one that is complete: every file is there, every rule holds, and an author changes it."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import shutil
+import sys
+from pathlib import Path
+from string import Template
+
+from grader.authoring.stub import make_stub
+from grader.course import Course
+from grader.errors import UsageFault
+
+_ID = re.compile(r"(?P<number>[0-9]{2,3})_(?P<slug>[a-z][a-z0-9_]*)")
+_TEMPLATES = Path(__file__).parent / "template"
+_LIBRARIES = {"numpy", "torch", "scipy", "sklearn", "pytest", "grader"}
+
+_WORDS = {
+    "numpy": {"import": "import numpy as np", "module": "np", "Array": "np.ndarray", "Number": "float", "array": "array"},
+    "torch": {
+        "import": "import torch\nfrom torch import Tensor",
+        "module": "torch",
+        "Array": "Tensor",
+        "Number": "Tensor",
+        "array": "tensor",
+    },
+}
+
+
+def new(course: Course, name: str, *, worker: str = "torch", title: str = "", title_zh: str = "") -> list[Path]:
+    """Write the files of the kata `name` and return their paths; raises UsageFault, before writing, where it cannot be."""
+    number, slug = _checked(course, name)
+    words = _words(name, number, slug, worker, title, title_zh)
+    files = {course.root / path: text for path, text in _files(name, slug, worker, words).items()}
+    folders = [course.root / place / name for place in ("katas", "reference")]
+    for folder in folders:
+        if folder.exists() or folder.is_symlink():
+            raise UsageFault(f"{folder.relative_to(course.root)} exists already", "choose another id, or move it away")
+    try:
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise UsageFault(f"cannot write {error.filename}: {error.strerror}") from None
+    return list(files)
+
+
+def next_steps(name: str) -> str:
+    """What an author does after `grade new`."""
+    slug = name.partition("_")[2]
+    return f"""\
+{name} is complete and small: a line, fitted by gradient descent. Turn it into yours, in this order:
+
+  1. reference/{name}/{slug}.py      the solution; what stands between the markers is cut out of the stub
+     grade stub {slug}               writes katas/{name}/{slug}.py from it
+  2. katas/{name}/test_{slug}.py     the suite: each test with one kind and a line for the learner
+     katas/{name}/kata.toml          how many tests, their points, the limits, three hints
+  3. katas/{name}/README.md          the statement, and README.zh.md in Chinese
+  4. reference/{name}/mistakes.toml  six or more wrong solutions; reference/{name}/variants/: two or three right ones
+
+  grade --from reference {slug}      every point
+  grade check {slug}                 everything that a machine can say about the kata
+"""
+
+
+def _checked(course: Course, name: str) -> tuple[int, str]:
+    """The number and the slug of an id that is free."""
+    parts = _ID.fullmatch(name)
+    if parts is None:
+        raise UsageFault(
+            f"{name!r} is no id of a kata", "an id is two or three digits, an underscore and a slug of a-z, 0-9 and _: 51_my_topic"
+        )
+    number, slug = int(parts["number"]), parts["slug"]
+    if number == 0:
+        raise UsageFault(f"{name}: katas are numbered from 1", f"try {_free(course)}_{slug}")
+    if keyword.iskeyword(slug) or slug in sys.stdlib_module_names or slug in _LIBRARIES:
+        raise UsageFault(f"{name}: a file {slug}.py would hide Python's own {slug}", f"try {parts['number']}_my_{slug}")
+    for kata in course.katas:
+        taken = {kata.id, kata.slug, *kata.aliases} & {name, slug}
+        if kata.number == number or taken:
+            what = f"the name {min(taken)}" if taken else f"the number {number}"
+            raise UsageFault(f"{name}: {kata.id} has {what} already", f"the next free number is {_free(course)}")
+    return number, slug
+
+
+def _free(course: Course) -> str:
+    return f"{max((kata.number for kata in course.katas), default=0) + 1:02}"
+
+
+def _words(name: str, number: int, slug: str, worker: str, title: str, title_zh: str) -> dict[str, str]:
+    """What the templates leave open."""
+    title = title.strip() or slug.replace("_", " ").capitalize()
+    title_zh = title_zh.strip() or f"从零实现 {title}"
+    for text in (title, title_zh):
+        if not text.isprintable() or any(character in text for character in '"\\'):
+            raise UsageFault(f"the title {text!r} is not plain text", "leave out quotation marks, backslashes and line ends")
+    return {"id": name, "number": str(number), "slug": slug, "title": title, "title_zh": title_zh, "worker": worker, **_WORDS[worker]}
+
+
+def _files(name: str, slug: str, worker: str, words: dict[str, str]) -> dict[str, str]:
+    """All files of the kata by their path in the course."""
+
+    def filled(template: str) -> str:
+        return Template((_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")).substitute(words)
+
+    reference = filled("reference.py")
+    return {
+        f"katas/{name}/kata.toml": filled("kata.toml"),
+        f"katas/{name}/README.md": filled("README.md"),
+        f"katas/{name}/README.zh.md": filled("README.zh.md"),
+        f"katas/{name}/{slug}.py": make_stub(reference, f"reference/{name}/{slug}.py"),
+        f"katas/{name}/test_{slug}.py": filled(f"suite_{worker}.py"),
+        f"reference/{name}/{slug}.py": reference,
+        f"reference/{name}/mistakes.toml": filled("mistakes.toml"),
+        f"reference/{name}/variants/one_by_one.py": filled("variant.py"),
+    }

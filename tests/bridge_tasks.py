@@ -1,0 +1,203 @@
+"""The far side of test_bridge.py, run as a script: it forks a real zygote, and talks to real workers through the bridge."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+from grader.worker import zygote
+
+SOURCE = b"""
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, n):
+        super().__init__()
+        self.inner = nn.Linear(n, n)
+        self.norm = nn.BatchNorm1d(n)
+        self.tied = self.inner.weight
+        self.blocks = nn.ModuleList([nn.Linear(n, n), nn.Linear(n, n)])
+        self.register_buffer("scale", torch.ones(n), persistent=False)
+
+    def forward(self, x):
+        h = self.norm(torch.tanh(self.inner(x)))
+        for block in self.blocks:
+            h = block(h)
+        return h * self.scale
+
+    def twice(self, x):
+        return 2 * self(x)
+
+def pair(x, y):
+    return x * y, x + y
+
+def descend(net, step):
+    for p in net.parameters():
+        p.data -= step
+    net.eval()
+
+def in_place(x, y):
+    x += 1
+    return y
+
+def draw(generator):
+    return torch.rand(2, generator=generator)
+
+class Counter:
+    def __init__(self):
+        self.count = 0
+    def __len__(self):
+        return self.count
+    def add(self, n):
+        self.count += n
+        return self
+"""
+
+
+def begin():
+    """A fresh worker, and the learner's module in it."""
+    from grader.judge.bridge import Bridge
+    from grader.judge.proxies import RemoteFile
+
+    worker = WORKSHOP.start(1 << 30, 60)
+    bridge = Bridge(worker, "net.py", 60)
+    spec = {"source": SOURCE, "filename": "net.py", "module": "net", "seed": 0, "threads": 1}
+    return bridge, RemoteFile(bridge, bridge.load({**spec, "forbidden_imports": [], "forbidden_operators": []}))
+
+
+def functions_are_differentiable(torch):
+    _, net = begin()
+    x, y = (torch.randn(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(net.pair, (x, y))
+    product, _ = net.pair(torch.sin(x), y)
+    product.sum().backward()
+    assert torch.allclose(x.grad, torch.cos(x) * y) and torch.allclose(y.grad, torch.sin(x))
+    with torch.no_grad():
+        assert not net.pair(x, y)[0].requires_grad
+    assert not net.pair(x.detach(), y.detach())[0].requires_grad
+
+
+def a_second_derivative_is_refused_with_a_reason(torch):
+    _, net = begin()
+    x = torch.ones(2, requires_grad=True)
+    try:
+        torch.autograd.grad(net.pair(x, x)[0].sum(), x, create_graph=True)
+    except RuntimeError as error:
+        assert "once, not twice" in str(error)
+    else:
+        raise AssertionError("it was not refused")
+
+
+def a_module_is_a_module(torch):
+    _, net = begin()
+    model = net.Net(3).double()
+    assert isinstance(model, torch.nn.Module) and model.tied is model.inner.weight
+    assert "scale" not in model.state_dict() and model.scale.dtype == torch.float64
+    assert len(model.blocks) == 2 and [b.weight.shape for b in model.blocks] == [(3, 3)] * 2
+    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    model(x)
+    assert int(model.norm.num_batches_tracked) == 1 and model.norm.running_mean.abs().sum() > 0
+    model.eval()
+    assert torch.autograd.gradcheck(model, (x,)) and torch.allclose(model.twice(x), 2 * model(x))
+    assert int(model.norm.num_batches_tracked) == 1
+
+
+def weights_travel_both_ways(torch):
+    _, net = begin()
+    model, other = net.Net(3), net.Net(3)
+    other.load_state_dict(model.state_dict())
+    model.eval(), other.eval()
+    x = torch.randn(4, 3)
+    assert torch.equal(model(x), other(x))
+    before = model.inner.weight.detach().clone()
+    model.train()
+    net.descend(model, 0.5)
+    assert torch.allclose(model.inner.weight, before - 0.5) and not model.training
+    with torch.no_grad():
+        model.blocks[1].weight.zero_()
+        model.blocks[1].bias.fill_(7.0)
+    assert torch.equal(model(x), torch.full((4, 3), 7.0))
+    model.blocks[1].bias.data += 1
+    assert torch.equal(model(x), torch.full((4, 3), 8.0))
+    model.inner.weight.requires_grad_(False)
+    model(x).sum().backward()
+    assert model.inner.weight.grad is None and model.blocks[1].bias.grad is not None
+
+
+def training_agrees_with_the_same_model_here(torch):
+    _, net = begin()
+    here: dict = {"__name__": "net"}
+    exec(SOURCE, here)
+    far, near = net.Net(3).double(), here["Net"](3).double()
+    near.load_state_dict(far.state_dict())
+    x, y = torch.randn(8, 3, dtype=torch.float64), torch.randn(8, 3, dtype=torch.float64)
+
+    def train(model):
+        optimiser = torch.optim.Adam(model.parameters(), lr=0.05)
+        for _ in range(10):
+            optimiser.zero_grad()
+            loss = (model(x) - y).pow(2).mean()
+            loss.backward()
+            optimiser.step()
+            yield loss.item()
+
+    assert list(train(far)) == list(train(near))
+
+
+def graphs_are_freed(torch):
+    bridge, net = begin()
+    x = torch.ones(2, requires_grad=True)
+    for _ in range(5):
+        net.pair(x, x)
+    gc.collect()
+    assert len(bridge.freed) <= 1, "each call frees what the calls before it left"
+
+
+def arguments_are_values(torch):
+    bridge, net = begin()
+    x = torch.zeros(2)
+    kept = net.in_place(x, x)
+    assert torch.equal(x, torch.zeros(2)) and torch.equal(kept, torch.zeros(2)), "they are two values there"
+    assert bridge.mutated == ["x of in_place"]
+    generator, twin = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    drawn = torch.cat([net.draw(generator), net.draw(generator)])
+    assert torch.equal(drawn, torch.rand(4, generator=twin))
+
+
+def other_objects_are_handles(torch):
+    _, net = begin()
+    counter = net.Counter()
+    assert counter.add(3) is counter and counter.count == 3 and len(counter) == 3
+    counter.count = 9
+    assert counter.count == 9 and type(counter).__name__.endswith("Counter")
+    try:
+        _ = counter.nothing
+    except AttributeError as error:
+        assert "nothing" in str(error)
+    else:
+        raise AssertionError("an attribute that is not there was found")
+
+
+if __name__ == "__main__":
+    control, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    zygote.warm("torch")
+    zygote.warm_training()
+    if os.fork() == 0:
+        control.close()
+        zygote.main(far_end, "torch")
+    far_end.close()
+    control.recv(1 << 16)
+    import torch
+
+    from grader.judge.workers import ForkedWorkshop
+
+    WORKSHOP = ForkedWorkshop(control)
+    torch.set_num_threads(1)
+    for name in sys.argv[1:]:
+        globals()[name](torch)
+        print("held:", name)

