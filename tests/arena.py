@@ -129,7 +129,9 @@ class Arena:
         number, _, slug = new.partition("_")
         old_slug = old.partition("_")[2]
         for folder in ("katas", "reference"):
-            shutil.copytree(TOY / folder / old, self.course / folder / new, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                TOY / folder / old, self.course / folder / new, ignore=shutil.ignore_patterns("__pycache__")
+            )
             for path in list((self.course / folder / new).glob("*.py")):
                 path.rename(path.with_name(path.name.replace(old_slug, slug)))
         manifest = self.course / "katas" / new / "kata.toml"
@@ -159,8 +161,26 @@ class Arena:
         """Run the command over these katas and the neighbour's, and look at what it left."""
         reports = self.root / "out"
         reports.mkdir(exist_ok=True)
-        command = [GRADE, "run", *katas, NEIGHBOUR, "--from", str(self.handed_in), "--fresh", "-j", "1", *self.arguments]
-        command += ["--report", "terminal", "--report", f"json={reports}/card.json", "--report", f"junit={reports}/card.xml"]
+        command = [
+            GRADE,
+            "run",
+            *katas,
+            NEIGHBOUR,
+            "--from",
+            str(self.handed_in),
+            "--fresh",
+            "-j",
+            "1",
+            *self.arguments,
+        ]
+        command += [
+            "--report",
+            "terminal",
+            "--report",
+            f"json={reports}/card.json",
+            "--report",
+            f"junit={reports}/card.xml",
+        ]
         env = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
@@ -227,7 +247,9 @@ def broken_invariants(arena: Arena, outcome: Outcome, lost: frozenset[int] = fro
     tests = {kata["id"]: kata["tests"] for kata in card["katas"]}
     for kata in card["katas"]:
         passed = [test for test in kata["tests"] if test["verdict"] == "pass"]
-        if kata["points"] != sum(test["points"] for test in kata["tests"]) or any(t["points"] for t in kata["tests"] if t not in passed):
+        if kata["points"] != sum(test["points"] for test in kata["tests"]) or any(
+            t["points"] for t in kata["tests"] if t not in passed
+        ):
             found.append("1: points without a pass")
         if (kata["verdict"] == "pass") != bool(kata["tests"] and len(passed) == len(kata["tests"])):
             found.append("1: a kata's verdict is not that of its tests")
@@ -240,13 +262,19 @@ def broken_invariants(arena: Arena, outcome: Outcome, lost: frozenset[int] = fro
         found.append(f"2: {len(outcome.everything())} characters of reports")
     if outcome.kata(NEIGHBOUR)["verdict"] != "pass":
         found.append(f"3: the neighbour's verdict is {outcome.kata(NEIGHBOUR)['verdict']}")
-    found += [f"4: the canary of {place} is in a report" for place, text in arena.canaries.items() if text in outcome.everything()]
+    found += [
+        f"4: the canary of {place} is in a report"
+        for place, text in arena.canaries.items()
+        if text in outcome.everything()
+    ]
     found += [f"5: a process is left: {name}" for name in outcome.left]
     found += [f"5: a file changed: {name}" for name in outcome.changed]
     found += [f"6: {line}" for line in _disagreements(outcome, tests)]
     switched_off = arena.environment.get("GRADKATA_TEST_WITHOUT", "").split(",")
     for layer in ("landlock", "seccomp", "rlimits", "namespaces"):
-        if layer not in card["sandbox"] or (layer in switched_off) != (f"{layer} off (switched off for a test)" in card["sandbox"]):
+        if layer not in card["sandbox"] or (layer in switched_off) != (
+            f"{layer} off (switched off for a test)" in card["sandbox"]
+        ):
             found.append(f"7: the report does not say how it stands with {layer}: {card['sandbox']}")
     if f"sandbox: {card['sandbox']}" not in " ".join(outcome.stdout.split()):
         found.append("7: the terminal says nothing about the sandbox, or something else")
@@ -261,10 +289,18 @@ def _disagreements(outcome: Outcome, tests: dict[str, list[dict[str, Any]]]) -> 
     words = {"todo": "to do", "internal": "our fault"}
     suites = {suite.get("name"): suite for suite in ElementTree.fromstring(outcome.junit)}
     for kata in outcome.card["katas"]:
-        row = re.compile(rf"^\S {re.escape(words.get(kata['verdict'], kata['verdict']))} +{kata['id']} .*\b{kata['points']:g}/{kata['max']:g} ", re.M)
-        if len(row.findall(outcome.stdout)) != 1 or len(re.findall(rf"(?m)^\S \w[\w ]* +{kata['id']} .*/", outcome.stdout)) != 1:
+        row = re.compile(
+            rf"^\S {re.escape(words.get(kata['verdict'], kata['verdict']))} +{kata['id']} .*\b{kata['points']:g}/{kata['max']:g} ",
+            re.M,
+        )
+        if (
+            len(row.findall(outcome.stdout)) != 1
+            or len(re.findall(rf"(?m)^\S \w[\w ]* +{kata['id']} .*/", outcome.stdout)) != 1
+        ):
             found.append(f"the terminal has another line for {kata['id']} than the JSON")
-        passed = sum(case.find("failure") is None and case.find("error") is None for case in suites[kata["id"]].iter("testcase"))
+        passed = sum(
+            case.find("failure") is None and case.find("error") is None for case in suites[kata["id"]].iter("testcase")
+        )
         if passed != sum(test["verdict"] == "pass" for test in tests[kata["id"]]):
             found.append(f"JUnit has {passed} passes for {kata['id']}")
     score = outcome.card["score"]

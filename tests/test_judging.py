@@ -101,7 +101,12 @@ IMPORTS = {
     "a syntax error": ("def scale(x, factor)\n    return x", Verdict.ERROR, "is not Python yet", 1),
     "an error": ("import numpy as np\n\nnp.nope", Verdict.ERROR, "does not import: AttributeError", 3),
     "an exit": ("import sys\nsys.exit(0)", Verdict.ERROR, "exited while it was being imported", 2),
-    "a loop": ("while True:\n    pass", Verdict.TIMEOUT, r"scale\.py was being imported: still in scale\.py:[12]", None),
+    "a loop": (
+        "while True:\n    pass",
+        Verdict.TIMEOUT,
+        r"scale\.py was being imported: still in scale\.py:[12]",
+        None,
+    ),
     "a hard exit": ("import os\nos._exit(0)", Verdict.CRASH, "was being imported", None),
     "torch": ("import torch", Verdict.FORBIDDEN, "without torch", 1),
     "deep nesting": ("x = " + "(" * 5000 + ")" * 5000, Verdict.ERROR, "is not Python yet|does not import", None),
@@ -145,7 +150,9 @@ HONEST = {
         "    t.start(); t.join()\n    return out[0]"
     ),
     "500 MB for a moment": scale("del [np.ones(20 << 20)][0:]; return x * factor"),
-    "a subclass of the error": scale("return x * factor").replace('ValueError("odd")', "type('Odd', (ValueError,), {})()"),
+    "a subclass of the error": scale("return x * factor").replace(
+        'ValueError("odd")', "type('Odd', (ValueError,), {})()"
+    ),
 }
 
 
@@ -191,7 +198,9 @@ def test_a_graph_that_is_cut_is_named(grade_source: Grade) -> None:
 def test_a_gradient_is_compared_not_believed(grade_source: Grade) -> None:
     lying = "class F(torch.autograd.Function):\n"
     lying += "        forward = staticmethod(lambda ctx, x, w, b: x @ w + b)\n"
-    lying += "        backward = staticmethod(lambda ctx, g: (torch.ones(4, 3).double(), torch.ones(3).double(), g.sum()))\n"
+    lying += (
+        "        backward = staticmethod(lambda ctx, g: (torch.ones(4, 3).double(), torch.ones(3).double(), g.sum()))\n"
+    )
     result = grade_source(line(lying + "    return F.apply(x, w, b)"), "line")
     assert verdicts(result)["test_gradients"] is Verdict.FAIL
 
@@ -212,6 +221,8 @@ def test_losses_that_a_learner_reports_are_no_evidence(grade_source: Grade) -> N
     ],
 )
 def test_a_forbidden_operator_is_seen_by_whatever_road(grade_source: Grade, road: str) -> None:
-    result = grade_source(line(f"\n    try:\n        {road}\n    except Exception:\n        pass\n    return x @ w + b"), "line")
+    result = grade_source(
+        line(f"\n    try:\n        {road}\n    except Exception:\n        pass\n    return x @ w + b"), "line"
+    )
     assert verdicts(result)["test_predict"] is Verdict.FORBIDDEN
     assert "aten::lstm" in result.tests[0].message

@@ -116,7 +116,7 @@ def test_a_fault_names_file_key_wanted_and_found(tmp_path: Path, old: str, new: 
 
 def test_every_fault_of_every_manifest_is_told_at_once(tmp_path: Path) -> None:
     add(tmp_path, "01_mlp", ("minutes = 60", "minute = 60"), ("value = 3", 'value = "three"'))
-    add(tmp_path, "02_cnn", ("worker = \"torch\"", "worker = \"cuda\""))
+    add(tmp_path, "02_cnn", ('worker = "torch"', 'worker = "cuda"'))
     add(tmp_path, "04_lstm", ("number = 4", "number = 3"), ("requires = []", 'requires = ["01_mlp", "09_ocr"]'))
     assert faults(tmp_path) == [
         "katas/01_mlp/kata.toml: minute is not a known field; did you mean minutes?",

@@ -97,9 +97,10 @@ def test_the_marked_lines_become_hints_and_all_else_stays() -> None:
 
 def test_line_ends_are_kept() -> None:
     assert make_stub(REFERENCE.replace("\n", "\r\n")) == STUB.replace("\n", "\r\n")
-    assert make_stub(REFERENCE.removesuffix("        return inner\n") + "        return 1") == STUB.removesuffix(
-        "        return inner\n"
-    ) + "        return 1"
+    assert (
+        make_stub(REFERENCE.removesuffix("        return inner\n") + "        return 1")
+        == STUB.removesuffix("        return inner\n") + "        return 1"
+    )
 
 
 def test_a_marker_may_end_the_file() -> None:
@@ -160,12 +161,14 @@ hints = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp
 
 @given(hints)
 def test_any_hint_is_what_the_stub_raises(hint: str) -> None:
-    stub = make_stub(dedent(f"""\
+    stub = make_stub(
+        dedent(f"""\
         def f():
             # BEGIN SOLUTION: {hint.strip()}
             return 1
             # END SOLUTION
-    """))
+    """)
+    )
     scope: dict[str, Callable[[], object]] = {}
     exec(stub, scope)
     with pytest.raises(NotImplementedError) as caught:

@@ -218,9 +218,7 @@ def test_a_file_in_place_of_the_folder_is_told(course: Course, tmp_path: Path) -
     assert problem(course, tmp_path).message.endswith("cannot be read: not a directory")
 
 
-def test_a_file_without_permission_is_told(
-    course: Course, handed_in: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_permission_is_told(course: Course, handed_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> int:
         raise PermissionError(13, "Permission denied")
 

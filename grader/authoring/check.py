@@ -121,4 +121,6 @@ def _stray_folders(course: Course) -> Iterator[Finding]:
     for top in ("katas", "reference"):
         for path in sorted((course.root / top).glob("*/")):
             if path.name not in manifests and path.name != "__pycache__" and not (path / "CACHEDIR.TAG").is_file():
-                yield Finding("files", f"{top}/{path.name}", None, f"is a stray folder: no katas/{path.name}/kata.toml is there")
+                yield Finding(
+                    "files", f"{top}/{path.name}", None, f"is a stray folder: no katas/{path.name}/kata.toml is there"
+                )

@@ -177,7 +177,15 @@ def _mutation(fates: list[Fate]) -> Mutation:
     rows = []
     for fate in fates:
         word: Literal["killed", "survived", "convergence", "excused"]
-        word = "excused" if fate.excuse else "convergence" if fate.slow_only else "killed" if fate.killed_by else "survived"
+        word = (
+            "excused"
+            if fate.excuse
+            else "convergence"
+            if fate.slow_only
+            else "killed"
+            if fate.killed_by
+            else "survived"
+        )
         reason = fate.excuse.reason if fate.excuse else ""
         case = fate.case
         row = MutantRow(

@@ -161,7 +161,9 @@ def _slips(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """What may stand in the place of one node."""
     if type(node) in _OPERATORS:
         yield _OPERATORS[type(node)]()
-    elif isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.MatrixMultiply | cst.Subtract | cst.Divide):
+    elif isinstance(node, cst.BinaryOperation) and isinstance(
+        node.operator, cst.MatrixMultiply | cst.Subtract | cst.Divide
+    ):
         yield node.with_changes(left=node.right, right=node.left)
     elif isinstance(node, cst.UnaryOperation) and not isinstance(node.expression, cst.Integer):
         yield node.expression  # the last axis, -1, is often axis 1 as well: there the integer alone is changed

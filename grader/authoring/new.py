@@ -18,7 +18,13 @@ _TEMPLATES = Path(__file__).parent / "template"
 _LIBRARIES = {"numpy", "torch", "scipy", "sklearn", "pytest", "grader"}
 
 _WORDS = {
-    "numpy": {"import": "import numpy as np", "module": "np", "Array": "np.ndarray", "Number": "float", "array": "array"},
+    "numpy": {
+        "import": "import numpy as np",
+        "module": "np",
+        "Array": "np.ndarray",
+        "Number": "float",
+        "array": "array",
+    },
     "torch": {
         "import": "import torch\nfrom torch import Tensor",
         "module": "torch",
@@ -55,15 +61,17 @@ def next_steps(name: str) -> str:
     return f"""\
 {name} is complete and small: a line, fitted by gradient descent. Turn it into yours, in this order:
 
-  1. reference/{name}/{slug}.py      the solution; what stands between the markers is cut out of the stub
-     grade stub {slug}               writes katas/{name}/{slug}.py from it
-  2. katas/{name}/test_{slug}.py     the suite: each test with one kind and a line for the learner
-     katas/{name}/kata.toml          how many tests, their points, the limits, three hints
-  3. katas/{name}/README.md          the statement, and README.zh.md in Chinese
-  4. reference/{name}/mistakes.toml  six or more wrong solutions; reference/{name}/variants/: two or three right ones
+  1. reference/{name}/{slug}.py
+     the solution; what stands between its markers is cut out of the stub, which `grade stub {slug}` writes
+  2. katas/{name}/test_{slug}.py and kata.toml
+     the suite, each test with one kind and a line for the learner; their number, points, limits and three hints
+  3. katas/{name}/README.md and README.zh.md
+     the statement, in both languages
+  4. reference/{name}/mistakes.toml and variants/
+     six or more wrong solutions, each with the test that catches it; two or three right ones in another style
 
-  grade --from reference {slug}      every point
-  grade check {slug}                 everything that a machine can say about the kata
+  grade --from reference {slug}    scores every point
+  grade check --record {slug}      says what a machine can say, and puts on record how strict the suite is
 """
 
 
@@ -72,7 +80,8 @@ def _checked(course: Course, name: str) -> tuple[int, str]:
     parts = _ID.fullmatch(name)
     if parts is None:
         raise UsageFault(
-            f"{name!r} is no id of a kata", "an id is two or three digits, an underscore and a slug of a-z, 0-9 and _: 51_my_topic"
+            f"{name!r} is no id of a kata",
+            "an id is two or three digits, an underscore and a slug of a-z, 0-9 and _: 51_my_topic",
         )
     number, slug = int(parts["number"]), parts["slug"]
     if number == 0:
@@ -97,8 +106,18 @@ def _words(name: str, number: int, slug: str, worker: str, title: str, title_zh:
     title_zh = title_zh.strip() or f"从零实现 {title}"
     for text in (title, title_zh):
         if not text.isprintable() or any(character in text for character in '"\\'):
-            raise UsageFault(f"the title {text!r} is not plain text", "leave out quotation marks, backslashes and line ends")
-    return {"id": name, "number": str(number), "slug": slug, "title": title, "title_zh": title_zh, "worker": worker, **_WORDS[worker]}
+            raise UsageFault(
+                f"the title {text!r} is not plain text", "leave out quotation marks, backslashes and line ends"
+            )
+    return {
+        "id": name,
+        "number": str(number),
+        "slug": slug,
+        "title": title,
+        "title_zh": title_zh,
+        "worker": worker,
+        **_WORDS[worker],
+    }
 
 
 def _files(name: str, slug: str, worker: str, words: dict[str, str]) -> dict[str, str]:
@@ -116,5 +135,6 @@ def _files(name: str, slug: str, worker: str, words: dict[str, str]) -> dict[str
         f"katas/{name}/test_{slug}.py": filled(f"suite_{worker}.py"),
         f"reference/{name}/{slug}.py": reference,
         f"reference/{name}/mistakes.toml": filled("mistakes.toml"),
+        f"reference/{name}/strength.toml": filled(f"strength_{worker}.toml"),
         f"reference/{name}/variants/one_by_one.py": filled("variant.py"),
     }

@@ -38,7 +38,7 @@ def pending(course: Course, katas: Iterable[Kata], store: Store) -> list[Pending
     faults: list[Fault] = []
     for kata in katas:
         try:
-            text = _generated(course, kata)
+            text = generated(course, kata)
             if not kata.stub.is_symlink() and kata.stub.is_file():
                 present = kata.stub.read_bytes()
                 if present.replace(b"\r\n", b"\n") == text.replace("\r\n", "\n").encode():
@@ -77,7 +77,8 @@ def free_name(path: Path) -> Path:
     return found
 
 
-def _generated(course: Course, kata: Kata) -> str:
+def generated(course: Course, kata: Kata) -> str:
+    """The stub that the kata's reference gives; raises CourseFault."""
     reference = course.reference(kata)
     file = f"reference/{kata.id}/{reference.name}"
     try:

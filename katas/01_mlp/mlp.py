@@ -82,9 +82,7 @@ def train_step(params: Params, x: np.ndarray, y: np.ndarray, learning_rate: floa
     raise NotImplementedError("train_step: forward, backward, a new dict, and the loss of that new dict")
 
 
-def fit(
-    params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float, steps: int
-) -> tuple[Params, list[float]]:
+def fit(params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float, steps: int) -> tuple[Params, list[float]]:
     """Train on the whole batch, again and again, from the given parameters.
 
     params         the four arrays, as in forward

@@ -105,9 +105,7 @@ def train_step(params: Params, x: np.ndarray, y: np.ndarray, learning_rate: floa
     # END SOLUTION
 
 
-def fit(
-    params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float, steps: int
-) -> tuple[Params, list[float]]:
+def fit(params: Params, x: np.ndarray, y: np.ndarray, learning_rate: float, steps: int) -> tuple[Params, list[float]]:
     """Train on the whole batch, again and again, from the given parameters.
 
     params         the four arrays, as in forward

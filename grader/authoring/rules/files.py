@@ -18,7 +18,9 @@ def suite(subject: Subject) -> Iterator[Finding]:
         yield from each.findings
     kata, manifest = subject.kata, subject.kata.manifest
     if len(subject.tests) != kata.tests:
-        yield Finding("suite", manifest, None, f"tests must be {len(subject.tests)}, as many as there are, found {kata.tests}")
+        yield Finding(
+            "suite", manifest, None, f"tests must be {len(subject.tests)}, as many as there are, found {kata.tests}"
+        )
     kinds = {test.kind for test in subject.tests} - {""}
     for kind in sorted(kinds - set(kata.points)):
         yield Finding("suite", manifest, None, f"points.{kind} is missing: the suite has tests of this kind")
@@ -47,7 +49,7 @@ def stub(subject: Subject) -> Iterator[Finding]:
         yield from (of_fault("stub", each) for each in fault.faults)
         return
     if subject.stub is not None and subject.stub != wanted:
-        pairs = zip(wanted.splitlines() + [""], subject.stub.splitlines() + [""], strict=False)
+        pairs = zip([*wanted.splitlines(), ""], [*subject.stub.splitlines(), ""], strict=False)
         line = next((number for number, (one, other) in enumerate(pairs, 1) if one != other), 1)
         message = f"is not in step with the reference: `grade stub {subject.id}` writes it"
         yield Finding("stub", subject.stub_file, line, message)
@@ -68,7 +70,9 @@ def mistakes(subject: Subject) -> Iterator[Finding]:
             message = f"{mistake.id}: {test.name} is a convergence test, which alone proves nothing: name another test"
             yield Finding("caught", subject.mistakes_file, mistake.line, message)
     if not subject.variants:
-        yield Finding("mistakes", f"{subject.name(subject.behind)}/variants", None, "has no right solution in another style")
+        yield Finding(
+            "mistakes", f"{subject.name(subject.behind)}/variants", None, "has no right solution in another style"
+        )
     for case in subject.variants:
         if broken := python_finding("right", subject.root / case.file, case.file):
             yield broken
@@ -89,7 +93,10 @@ def stray(subject: Subject) -> Iterator[Finding]:
             message = f"is data whose origin no [[data]] entry of {kata.manifest} gives: name it in `source`"
             yield Finding("files", subject.name(path), None, message)
     own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", strength.FILE}
-    folders = [(subject.behind, own | {"variants"}), (subject.behind / "variants", {case.name + ".py" for case in subject.variants})]
+    folders = [
+        (subject.behind, own | {"variants"}),
+        (subject.behind / "variants", {case.name + ".py" for case in subject.variants}),
+    ]
     for folder, known in folders:
         for path in _entries(folder) if folder.is_dir() else ():
             if path.name not in known:

@@ -59,7 +59,9 @@ def deterministic(evidence: Evidence) -> Iterator[Finding]:
         if one is None or other is None:
             continue
         if (one.verdict, one.transcript, one.comparisons) != (other.verdict, other.transcript, other.comparisons):
-            message = f"{test.name} is not deterministic: seed 0, run twice, gave two transcripts; draw from rng or generator"
+            message = (
+                f"{test.name} is not deterministic: seed 0, run twice, gave two transcripts; draw from rng or generator"
+            )
             yield Finding("deterministic", test.file, test.line, message)
 
 
@@ -102,7 +104,9 @@ def caught(evidence: Evidence) -> Iterator[Finding]:
             who = f"only {', '.join(others)} fails" if others else "no test fails"
             message = f"{case} passes {case.caught_by}, which is said to catch it; {who} on it"
         elif named.verdict in _BROKEN:
-            message = f"{case} ends {case.caught_by} with {named.verdict.value}, which is no proof: {_first_line(named)}"
+            message = (
+                f"{case} ends {case.caught_by} with {named.verdict.value}, which is no proof: {_first_line(named)}"
+            )
         else:
             continue
         yield Finding("caught", case.file, case.line, message)
@@ -114,7 +118,9 @@ def useful(evidence: Evidence) -> Iterator[Finding]:
         return
     for test in evidence.subject.tests:
         if test.name not in evidence.catching:
-            yield Finding("useful", test.file, test.line, f"{test.name} catches no mistake: name one that it is there for")
+            yield Finding(
+                "useful", test.file, test.line, f"{test.name} catches no mistake: name one that it is there for"
+            )
 
 
 def _how(found: list[tuple[Trial, Ran]], seeds: int) -> str:

@@ -18,13 +18,14 @@ import sys
 
 
 def search():
-    texts = [*sys.argv, *getattr(sys, "orig_argv", []), *os.environ, *os.environ.values()]
+    texts = [*sys.argv, *getattr(sys, "orig_argv", []), *os.environ.values()]
     frame = sys._getframe()
     while frame is not None:
         texts += [frame.f_code.co_name, *map(str, frame.f_locals), *(v for v in frame.f_locals.values() if isinstance(v, str))]
         frame = frame.f_back
+    print("names", os.environ.get("PYTEST_CURRENT_TEST"))
     for text in texts:
-        if "test_" in text.lower() or "pytest" in text.lower():
+        if any(name in text for name in ("test_shape", "test_values", "test_pure", "test_scale", "01_scale")):
             breach(text)
 
 

@@ -24,7 +24,8 @@ def search():
         attempt(path, lambda: pathlib.Path(path).read_bytes())
     for folder in ("@ROOT@/home", "@ROOT@", os.path.expanduser("~"), "/root", "/home", "/", "/tmp", "/etc"):
         attempt(folder, os.listdir, folder)
-    attempt("accounts", pwd.getpwall)
+    if pwd.getpwall():
+        breach("accounts")
 
 
 def scale(x, factor):

