@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test lint bench clean
+.PHONY: help venv grade test escapes lint bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 venv: $(STAMP) ## create .venv and install into it; nothing to do while pyproject.toml stays the same
 
@@ -33,6 +33,9 @@ ESCAPES := A02 or B01 or C01 or E03 or F01 or G11 or H01 or I02 or J01 or K01 or
 test: venv ## run the project's own tests; ARGS="-k floors" is handed on
 	$(BIN)/pytest -n 2 -W error --timeout 120 --ignore tests/test_escapes.py $(ARGS)
 	$(BIN)/pytest -n 2 -W error --timeout 120 tests/test_escapes.py -k "$(ESCAPES)"
+
+escapes: venv ## run every hostile case, and write what was found into tests/escapes/README.md
+	ESCAPES=write $(BIN)/pytest -n 2 tests/test_escapes.py
 
 lint: venv ## check style, formatting and types
 	$(BIN)/ruff check .
