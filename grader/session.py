@@ -158,7 +158,7 @@ class Session:
         def leave(judgement: Judgement) -> None:
             self._sandbox = judges.sandbox
             kata, read, stored_as = left[judgement.job.kata]
-            result = _result(kata, read, judgement)
+            result = self._dated(kata, stored_as, _result(kata, read, judgement))
             self.store.put(stored_as, result)
             tell.finished(result)
             finish(result)
@@ -212,6 +212,20 @@ class Session:
         libraries = " ".join(f"{name}={version}" for name, version in versions().items())
         facts = {"kata": kata.id, "seed": str(self.seed), "grader": grader_digest(), "libraries": libraries}
         return key({**files, **facts, "source": read.source or b""})
+
+    def _dated(self, kata: Kata, stored_as: str, result: KataResult) -> KataResult:
+        """The result, with the day on which the same file passed if the kata is another one since.
+
+        Another seed is no change of the kata, and neither is a verdict that differs from a stored one of the same content.
+        """
+        if result.verdict in (Verdict.PASS, Verdict.INTERNAL) or self.seed:
+            return result
+        attempts = [each for name in (kata.id, *kata.aliases) for each in self.store.attempts(name)]
+        passed = [each.time for each in attempts if each.verdict is Verdict.PASS and each.sha256 == result.sha256]
+        if not passed or self.store.get(stored_as, kata.id) is not None:
+            return result
+        told = f"changed since you passed on {datetime.fromtimestamp(max(passed)).date().isoformat()}"
+        return replace(result, message=f"{told}\n{result.message}".rstrip())
 
     def _rejected(self, kata: Kata, read: Submission) -> KataResult:
         problem = read.problem

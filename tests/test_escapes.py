@@ -1,7 +1,7 @@
 """Every hostile case of `tests/escapes/`, and every honest look-alike: through the real command, each in a run of its own.
 
 After each one the seven invariants are checked, and its row of `tests/escapes/README.md` must say what was found. After a change
-`make escapes` writes the rows anew: read the difference before you keep it.
+`ESCAPES=write make escapes` writes the rows anew: read the difference before you keep it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PAGE = CASES / "README.md"
 ALL = [Case.read(file.parent) for file in sorted(CASES.glob("*/expect.toml"))]
 WAITING = tomllib.loads((CASES / "waiting.toml").read_text(encoding="utf-8"))
 KINDS = list(dict.fromkeys(case.kind for case in ALL))
-CHOSEN = ("A02", "A05", "A12", "B01", "B11", "F01", "F06", "F09", "J01", "K02", "N04")  # they harm no machine
+CHOSEN = ("A02", "A12", "B01", "B11", "F01", "F09", "J01", "N04")  # they harm no machine
 LAYERS = {
     "landlock": frozenset({4, 5}),
     "seccomp": frozenset({4, 5}),
@@ -28,13 +28,13 @@ LAYERS = {
     "namespaces": frozenset(),
     "landlock,seccomp,rlimits,namespaces": frozenset({4, 5}),
 }
-ROW = re.compile(r"^\| ([A-Z]\d\d|[a-z,]+) \| .* \|$", re.MULTILINE)
+ROW = re.compile(r"^\| ([A-Z]\d\d|(?:landlock|seccomp|rlimits|namespaces)[a-z,]*) \| .* \|$", re.MULTILINE)
 HEAD = """\
 # Attacks on the grader, and whether it held
 
 Each folder is a case: what is handed in, and what must come of it (`expect.toml`). `tests/test_escapes.py` runs them through
 the real command, checks after each that nothing leaked, nothing is left and all reports agree, and that this page says so.
-It is written by `make escapes`.
+`ESCAPES=write make escapes` writes it anew.
 """
 
 

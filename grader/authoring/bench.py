@@ -132,6 +132,7 @@ def _plan(job: Job) -> Plan:
 
 
 def in_order(trials: Sequence[tuple[Subject, Trial]]) -> list[tuple[Subject, Trial]]:
-    """The same trials, those that take longest first: whole suites, then parts, then what fails early."""
-    weight = {"reference": 0, "variant": 0, "mistake": 1, "mutant": 1, "zoo": 2}
-    return sorted(trials, key=lambda each: (bool(each[1].only), each[1].local, weight[each[1].case.role]))
+    """The same trials, those that take longest first: right solutions on 2 threads, on one, and then what fails early."""
+    return sorted(
+        trials, key=lambda each: (not each[1].case.right, -each[1].threads, bool(each[1].only), each[1].local)
+    )

@@ -30,7 +30,7 @@ class Wanted:
 
     katas: Sequence[str] = ()
     seeds: int = 5
-    full: bool = False  # every mistake before the convergence tests too, and not only until each has caught one
+    full: bool = False  # every mistake on every test before a judge, and not only as far as the rules need it
     mutate: bool = False
     record: bool = False
 
@@ -72,7 +72,8 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
 def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:
     """Judge what every kata needs, then what the first outcomes call for."""
     runnable = [each for each in evidence if each.subject.tests]
-    _run([(each, trial) for each in runnable for trial in each.base()], bench)
+    _run([(each, trial) for each in runnable for trial in each.base(wanted.full)], bench)
+    _run([(each, trial) for each in runnable for trial in each.doubtful()], bench)
     while batch := [(each, trial) for each in runnable for trial in _next_convergence(each, wanted.full, bench.jobs)]:
         _run(batch, bench)
     for each in runnable:

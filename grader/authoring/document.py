@@ -44,8 +44,8 @@ class CaseRow(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     line: int | None
     caught_by: str
-    verdicts: dict[str, Verdict]
-    plain: dict[str, Verdict]  # as plain pytest gives them
+    verdicts: dict[str, Verdict]  # before a judge, or as plain pytest gives them where no judge was asked
+    plain: dict[str, Verdict]
     failures: dict[str, tuple[int, ...]]  # of a right solution: the seeds on which a test failed
 
 
@@ -130,7 +130,7 @@ def kata_check(evidence: Evidence, findings: list[Finding], fates: list[Fate] | 
             line=test.line,
             catches=tuple(case.name for case in mistakes if test.name in evidence.caught_by(case)),
             named_by=tuple(case.name for case in mistakes if case.caught_by == test.name),
-            passed_by=tuple(case.name for case in zoo if (r := evidence.judged(case).get(test.name)) and r.passed),
+            passed_by=tuple(case.name for case in zoo if (r := evidence.ran(case).get(test.name)) and r.passed),
             right=_finite(right[test.name].value) if test.name in right else None,
             wrong=_finite(wrong[test.name].value) if test.name in wrong else None,
             margin=_finite(margins.get(test.name)),
@@ -165,7 +165,7 @@ def _cases(evidence: Evidence) -> list[CaseRow]:
             file=case.file,
             line=case.line,
             caught_by=case.caught_by,
-            verdicts={name: ran.verdict for name, ran in evidence.judged(case).items()},
+            verdicts={name: ran.verdict for name, ran in evidence.ran(case).items()},
             plain={name: ran.verdict for name, ran in evidence.plain(case).items()},
             failures={test: tuple(seeds) for test, seeds in failures.get(case.file, {}).items()} if case.right else {},
         )

@@ -18,29 +18,36 @@ class Evidence:
     seeds: int
     found: dict[Trial, Outcome] = field(default_factory=dict)
 
-    def base(self) -> Iterator[Trial]:
-        """The trials that are always needed.
+    def base(self, full: bool) -> Iterator[Trial]:
+        """The trials that are always needed; with `full` nothing is left to plain pytest that a judge can say.
 
-        Right solutions: all tests on every seed, the last of them on 2 threads. The reference once more on seed 0, and once as plain
-        pytest runs it. Variants and mistakes as plain pytest runs them, and mistakes before a judge, without the convergence tests,
-        which prove nothing. The zoo: all tests.
+        A judge sees the reference twice on seed 0, and every right solution once on one thread and on 2 threads. On the other
+        seeds, and on all tests but convergence for the mistakes and the zoo, plain pytest is as good and takes half the time:
+        a judge then sees mistakes on the test that they name.
         """
         quick = self.quick
         for case in self.subject.cases:
             if case.right:
-                for seed in range(self.seeds):
-                    yield Trial(case, seed, threads=2 if seed and seed == self.seeds - 1 else 1)
-                if self.seeds == 1:
-                    yield Trial(case, threads=2)
+                yield Trial(case)
+                yield Trial(case, seed=self.seeds - 1, threads=2)
+                yield from (Trial(case, seed, local=not full) for seed in range(1, self.seeds - 1))
             if case.role is Role.REFERENCE:
                 yield Trial(case, again=1)
                 yield Trial(case, local=True)
             elif case.role is Role.ZOO:
-                yield Trial(case)
+                yield Trial(case, local=not full)
             else:
                 yield Trial(case, local=True, only=quick)
             if case.role is Role.MISTAKE:
-                yield Trial(case, only=quick)
+                named = case.caught_by in self.subject.by_name and not full
+                yield Trial(case, only=(case.caught_by,) if named else quick)
+
+    def doubtful(self) -> Iterator[Trial]:
+        """All tests but convergence, before a judge, on the mistakes that pass the test which they name."""
+        for case in self.subject.of(Role.MISTAKE):
+            named = self.found.get(Trial(case, only=(case.caught_by,)))
+            if named and not named.failed and Trial(case, only=self.quick) not in self.found:
+                yield Trial(case, only=self.quick)
 
     def convergence(self, case: Case) -> Trial:
         """A mistake before the convergence tests alone."""
@@ -61,9 +68,9 @@ class Evidence:
     # What they showed
 
     def right(self) -> Iterator[tuple[Trial, Outcome]]:
-        """Right solutions before a judge, each seed once."""
+        """Right solutions, each seed once."""
         for trial, outcome in self.found.items():
-            if trial.case.right and not trial.local and not trial.again:
+            if trial.case.right and not trial.again and not (trial.local and trial.seed == 0):
                 yield trial, outcome
 
     def judged(self, case: Case) -> dict[str, Ran]:
@@ -71,12 +78,16 @@ class Evidence:
         return self._tests(case, local=False)
 
     def plain(self, case: Case) -> dict[str, Ran]:
-        """The tests of a case as plain pytest runs them."""
+        """The tests of a case as plain pytest runs them on seed 0."""
         return self._tests(case, local=True)
+
+    def ran(self, case: Case) -> dict[str, Ran]:
+        """The tests of a case on seed 0: before a judge where there was one."""
+        return self.plain(case) | self.judged(case)
 
     def caught_by(self, mistake: Case) -> tuple[str, ...]:
         """The tests that fail on it, in the suite's order."""
-        ran = self.judged(mistake)
+        ran = self.ran(mistake)
         return tuple(test.name for test in self.subject.tests if test.name in ran and not ran[test.name].passed)
 
     @property
@@ -90,6 +101,7 @@ class Evidence:
         return [name for name in self.slow if name not in self.catching]
 
     def _tests(self, case: Case, *, local: bool) -> dict[str, Ran]:
-        trials = (Trial(case, local=local, only=only) for only in ((), self.quick, self.slow))
+        named = (case.caught_by,) if case.caught_by else ()
+        trials = (Trial(case, local=local, only=only) for only in (named, self.slow, self.quick, ()))
         outcomes = (self.found[trial] for trial in dict.fromkeys(trials) if trial in self.found)
         return {ran.name: ran for outcome in outcomes for ran in outcome.tests}

@@ -50,7 +50,9 @@ def contents(course: Course) -> Files:
     files |= {f"grader/{name}": content for name, content in _package_files()}
     project = _project(files["pyproject.toml"].decode())
     files["pyproject.toml"] = project.encode()
-    files |= {name: text.encode() for name, text in _pages(course, tomllib.loads(project)["project"]["name"]).items()}
+    files |= {
+        name: text.encode() for name, text in _pages(course, tomllib.loads(project)["project"]["name"], files).items()
+    }
     if _WORKFLOW in files:  # a template's copies are no forks, and the template itself has nothing to grade
         whose = (b"github.event.repository.fork", b"!github.event.repository.is_template")
         files[_WORKFLOW] = files[_WORKFLOW].replace(*whose)
@@ -104,15 +106,20 @@ def _package_files() -> Iterator[tuple[str, bytes]]:
             yield path.relative_to(PACKAGE).as_posix(), path.read_bytes()
 
 
-def _pages(course: Course, title: str) -> dict[str, str]:
+def _pages(course: Course, title: str, files: Files) -> dict[str, str]:
     """The README and the Makefile of a learner."""
+
+    def row(kata: Kata) -> str:
+        page, page_zh = (f"katas/{kata.id}/{name}" for name in PAGES)
+        linked, linked_zh = (
+            f"[{name}]({path})" if path in files else name
+            for name, path in ((kata.title, page), (kata.title_zh, page_zh))
+        )
+        stars = "★" * kata.difficulty + "☆" * (5 - kata.difficulty)
+        return f"| {kata.number} | {linked}: {kata.blurb} | {linked_zh} | {kata.minutes} | {stars} |"
+
     first = course.katas[0]
-    rows = [
-        f"| {kata.number} | [{kata.title}](katas/{kata.id}/README.md): {kata.blurb} | [{kata.title_zh}](katas/{kata.id}/README.zh.md) "
-        f"| {kata.minutes} | {'★' * kata.difficulty + '☆' * (5 - kata.difficulty)} |"
-        for kata in course.katas
-    ]
-    words = {"title": title, "katas": "\n".join(rows), "first": first.slug, "first_id": first.id}
+    words = {"title": title, "katas": "\n".join(map(row, course.katas)), "first": first.slug, "first_id": first.id}
     return {
         name: Template((_TEMPLATES / f"release.{name}.in").read_text(encoding="utf-8")).substitute(words)
         for name in ("README.md", "Makefile")

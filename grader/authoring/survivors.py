@@ -43,7 +43,8 @@ def score(fates: Sequence[Fate]) -> float:
 def judge(evidence: Sequence[Evidence], bench: Bench) -> dict[str, list[Fate]]:
     """The fate of every mutant of every kata, by the kata's id.
 
-    First the tests that catch most mistakes, then for those that live the others, and at last the convergence tests.
+    First the tests that catch most mistakes, then for those that live the others, and at last the convergence tests: as plain
+    pytest runs them, with a time limit of their own, since a mutant may run for ever.
     """
     cases = {each.subject.id: _cases(each) for each in evidence}
     killed: dict[tuple[str, Case], tuple[str, ...]] = {}
@@ -54,7 +55,7 @@ def judge(evidence: Sequence[Evidence], bench: Bench) -> dict[str, list[Fate]]:
             only = _rounds(each)[round_]
             seconds = _patience(each)
             left = [case for case in cases[each.subject.id] if only and (each.subject.id, case) not in killed]
-            trials += [(each.subject, Trial(case, only=only, seconds=seconds)) for case in left]
+            trials += [(each.subject, Trial(case, local=True, only=only, seconds=seconds)) for case in left]
         for (subject, trial), outcome in zip(trials, bench.run(trials), strict=True):
             if outcome.failed or outcome.faults:
                 killed[subject.id, trial.case] = tuple(test for test in trial.only if test in outcome.failed)

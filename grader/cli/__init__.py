@@ -22,6 +22,7 @@ class _Commands(click.Group):
         "doctor": "grader.cli.doctor",
         "new": "grader.cli.scaffold",
         "stub": "grader.cli.scaffold",
+        "check": "grader.cli.author",
         "release": "grader.cli.release",
     }
 

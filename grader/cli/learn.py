@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,28 +12,13 @@ import click
 
 from grader import reports
 from grader.cli.codes import INTERRUPTED
+from grader.cli.options import Report, coloured, course_option, jobs_option, processors, write_report
 from grader.course import find, locate
 from grader.errors import UsageFault
 from grader.reports.progress import Progress
 from grader.scorecard import KataResult, Scorecard, TestResult, exit_code
 from grader.session import Listener, Session
 from grader.store import Store
-
-
-class _Report(click.ParamType[tuple[str, Path | None]]):
-    """`FORMAT` or `FORMAT=PATH`."""
-
-    name = "FORMAT[=PATH]"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, context: click.Context | None
-    ) -> tuple[str, Path | None]:
-        form, given, path = value.partition("=")
-        if form not in reports.REPORTS:
-            self.fail(f"there is no report {form!r}; the reports are {', '.join(reports.REPORTS)}")
-        if given and not path:
-            self.fail(f"{value!r} names no path")
-        return form, Path(path) if path else None
 
 
 @click.command()
@@ -45,16 +29,14 @@ class _Report(click.ParamType[tuple[str, Path | None]]):
 @click.option(
     "--report",
     "wanted",
-    type=_Report(),
+    type=Report(tuple(reports.REPORTS)),
     multiple=True,
     help="terminal, json or junit; to standard output without a path. Repeatable.",
 )
 @click.option("--fresh", is_flag=True, help="Judge again what is known already.")
-@click.option("-j", "--jobs", type=click.IntRange(1, 64), metavar="N", help="Judge N katas at a time.")
+@jobs_option
 @click.option("--seed", type=click.IntRange(0), default=0, metavar="N", help="The seed of the run (0).")
-@click.option(
-    "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here."
-)
+@course_option
 def run(
     katas: Sequence[str],
     source_dir: Path | None,
@@ -79,12 +61,12 @@ def run(
     store = Store(here, lambda text: print(f"grade: {text}", file=sys.stderr))
     course = find(Path.cwd(), here, known_good=store.known_good, on_good=store.on_good)
     asked = course.select(katas)
-    session = Session(course, store, seed=seed, jobs=jobs or _processors())
+    session = Session(course, store, seed=seed, jobs=jobs or processors())
     files = [(form, path) for form, path in wanted if path is not None]
 
     def write(card: Scorecard) -> None:
         for form, path in files:
-            _write(path, reports.render(form, card))
+            write_report(path, reports.render(form, card))
 
     try:
         with ExitStack() as stack:
@@ -126,17 +108,4 @@ def _on_screen(card: Scorecard) -> str:
     """The terminal report, fitted to the terminal; plain where it goes elsewhere or where NO_COLOR asks for it."""
     from grader.reports import terminal
 
-    screen = sys.stdout.isatty()
-    colour = screen and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return terminal.render(card, width=shutil.get_terminal_size((80, 24)).columns, colour=colour)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        reports.write(path, text)
-    except OSError as error:
-        raise UsageFault(f"cannot write {path}: {error.strerror}", "name a path that can be written") from None
+    return terminal.render(card, width=shutil.get_terminal_size((80, 24)).columns, colour=coloured())

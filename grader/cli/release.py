@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from grader import __version__
+from grader.cli.options import course_option
 from grader.course import find
 from grader.errors import UsageFault
 
@@ -19,9 +20,7 @@ _FROM_INPUT = ("--pathspec-from-file=-", "--pathspec-file-nul")
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--git", is_flag=True, help="Make OUT a git repository with one commit, or commit to the one that it is.")
-@click.option(
-    "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here."
-)
+@course_option
 def release(out: Path, git: bool, root: Path | None) -> int:
     """Write the learner's repository to OUT: stubs, suites, statements and the grader; no answers.
 

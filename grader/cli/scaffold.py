@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from grader.cli.options import course_option
 from grader.course import find
 from grader.store import Store
 
@@ -19,9 +20,7 @@ from grader.store import Store
 )
 @click.option("--title", default="", metavar="TEXT", help="The title; otherwise from the id.")
 @click.option("--title-zh", default="", metavar="TEXT", help="The title in Chinese.")
-@click.option(
-    "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here."
-)
+@course_option
 def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> int:
     """Begin the kata ID, such as 51_my_topic: small, complete, and in order, for you to change."""
     from grader.authoring.new import new as make
@@ -38,9 +37,7 @@ def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> i
 @click.command()
 @click.argument("katas", nargs=-1, metavar="[KATA]...")
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 says that a stub is not in step.")
-@click.option(
-    "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here."
-)
+@course_option
 def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
     """Write the stubs of KATAs (all without a name) from their references.
 

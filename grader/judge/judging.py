@@ -203,6 +203,9 @@ def _title(item: pytest.Item) -> str:
 def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
     """Run a kata's suites with a judging plugin; returns how many tests were judged."""
     judging = Judging(job, workshop, emit)
+    grace = (
+        0.0 if job.local else SUITE_GRACE_SECONDS
+    )  # a worker has its own deadline; past it, it is the suite that hangs
     arguments = [
         *job.suites,
         f"--rootdir={job.root}",
@@ -214,7 +217,7 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
         "--capture=no",
         "--strict-markers",
         *("-p", "grader.judge.plugin"),
-        *("-p", "pytest_timeout", f"--timeout={job.seconds + SUITE_GRACE_SECONDS}", "--timeout-method=signal"),
+        *("-p", "pytest_timeout", f"--timeout={job.seconds + grace}", "--timeout-method=signal"),
         *(part for name in _IDLE_PLUGINS for part in ("-p", f"no:{name}")),
     ]
     code = pytest.main(arguments, plugins=[judging])

@@ -81,13 +81,15 @@ def can_fork() -> bool:
 
 def start(plan: Plan) -> Judges:
     """The ladder, or where fork is not to be had its slower equal."""
-    return Ladder(plan) if can_fork() else NoLadder()
+    return Ladder(plan) if can_fork() else NoLadder(plan)
 
 
 def environment() -> dict[str, str]:
     """The environment of every process that judges: an allow-list, so that nothing of the caller's steers or leaks."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return {**kept, **_ONE_THREAD, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    # Threads that wait sleep: where a worker's two threads spin for one processor, they take five times as long.
+    fixed = {"OMP_WAIT_POLICY": "passive", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **_ONE_THREAD, **fixed}
 
 
 class Ladder:
@@ -163,15 +165,34 @@ class Ladder:
 class NoLadder:
     """Judges started as processes of their own."""
 
-    def __init__(self) -> None:
-        self.sandbox = "decided in each worker (no ladder: every process is started afresh)"
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.sandbox = ""
         self.complete = False
         self.refused: dict[str, bool] = {}
 
     def wait(self) -> None:
-        """There is nothing to wait for."""
+        """Have a worker's process say which layers it would be in. Raises InternalFault when it does not."""
+        if self.sandbox:
+            return
+        command = [
+            sys.executable,
+            "-I",
+            "-m",
+            "grader.worker.fresh",
+            "describe",
+            min(self.plan.workers, default="numpy"),
+        ]
+        said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=environment())
+        if said.returncode:
+            last = said.stderr[-2000:].decode("utf-8", "replace").strip()
+            raise InternalFault(f"a worker's process did not start: {last or 'it said nothing'}", "see `grade doctor`")
+        layers = json.loads(said.stdout)
+        self.sandbox = f"{layers['text'].removeprefix('sandbox: ')}; every process started afresh"
+        self.complete, self.refused = layers["complete"], layers["refused"]
 
     def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
+        self.wait()
         line, far = socket.socketpair()
         process = subprocess.Popen(
             [

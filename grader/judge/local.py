@@ -64,6 +64,7 @@ class LocalFile:
     def __init__(self, module: ModuleType, mutated: list[str]) -> None:
         self._module = module
         self._mutated = mutated
+        self._depth = 0  # of calls: what the learner's code hands to itself is not copied
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._module, name)
@@ -77,7 +78,11 @@ class LocalFile:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             mine, my_kwargs = copied(args), copied(kwargs)
-            value = function(*mine, **my_kwargs)
+            self._depth += 1
+            try:
+                value = function(*mine, **my_kwargs)
+            finally:
+                self._depth -= 1
             names = function.__code__.co_varnames[: function.__code__.co_argcount]
             for index, (before, after) in enumerate(zip(args, mine, strict=True)):
                 self._note(names[index] if index < len(names) else f"argument {index + 1}", function, before, after)
@@ -88,22 +93,24 @@ class LocalFile:
         return call
 
     def _watched(self, kind: Any) -> Any:
-        """A module class whose instances' forward works on copies of its arguments."""
+        """A module class whose instances' forward, called by the suite, works on copies of its arguments."""
 
         def construct(*args: Any, **kwargs: Any) -> Any:
             made = kind(*args, **kwargs)
             given: list[Any] = []
 
             def before(module: Any, inputs: Any) -> Any:
-                given.append(copied(inputs))
-                return copied(inputs)
+                self._depth += 1
+                given.append(None if self._depth > 1 else copied(inputs))
+                return None if self._depth > 1 else copied(inputs)
 
             def after(module: Any, inputs: Any, output: Any) -> None:
-                for index, (old, new) in enumerate(zip(given.pop(), inputs, strict=True)):
+                self._depth -= 1
+                for index, (old, new) in enumerate(zip(given.pop() or (), inputs, strict=False)):
                     self._note(f"argument {index + 1}", kind, old, new)
 
             made.register_forward_pre_hook(before)
-            made.register_forward_hook(after)
+            made.register_forward_hook(after, always_call=True)
             return made
 
         return construct

@@ -2,7 +2,7 @@
 
 import sys
 
-from grader.worker.zygote import fresh
+from grader.worker.zygote import describe, fresh
 
 if __name__ == "__main__":
-    fresh(sys.argv[1:])
+    describe(sys.argv[2:]) if sys.argv[1] == "describe" else fresh(sys.argv[1:])

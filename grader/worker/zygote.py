@@ -35,10 +35,20 @@ def main(control: socket.socket, kind: Kind, namespaces: Layer | None = None) ->
     forkserver.close_all_but([control.fileno()])
     _forget_the_course()
     jail = prepare(Policy.of(kind), namespaces)
-    tried = probe(jail)
-    layers = {"text": str(jail.layers), "complete": jail.layers.complete and tried.holds, "refused": tried.refused}
-    control.send(json.dumps(layers).encode())
+    control.send(json.dumps(_layers(jail)).encode())
     forkserver.serve(control, lambda document, descriptors: _worker(jail, document, descriptors))
+
+
+def _layers(jail: Jail) -> dict[str, Any]:
+    """Which layers hold, having tried them."""
+    tried = probe(jail)
+    return {"text": str(jail.layers), "complete": jail.layers.complete and tried.holds, "refused": tried.refused}
+
+
+def describe(arguments: list[str]) -> None:
+    """Print which layers a worker would be in: `python -I -m grader.worker.fresh describe KIND`."""
+    _forget_the_course()
+    print(json.dumps(_layers(prepare(Policy.of("torch" if arguments[0] == "torch" else "numpy")))))
 
 
 def fresh(arguments: list[str]) -> NoReturn:

@@ -80,7 +80,7 @@ def plain(evidence: Evidence) -> Iterator[Finding]:
 def zoo(evidence: Evidence) -> Iterator[Finding]:
     """What solves nothing fails in every test file."""
     for case in evidence.subject.of(Role.ZOO):
-        ran = evidence.judged(case)
+        ran = evidence.ran(case)
         for suite in evidence.subject.suites:
             names = [test.name for test in suite.tests]
             if ran and names and all(name in ran and ran[name].passed for name in names):
@@ -93,12 +93,12 @@ def caught(evidence: Evidence) -> Iterator[Finding]:
     reference = next(iter(subject.of(Role.REFERENCE)), None)
     truth = evidence.judged(reference) if reference else {}
     for case in subject.of(Role.MISTAKE):
-        ran = evidence.judged(case)
-        named = ran.get(case.caught_by)
+        judged = evidence.judged(case)
+        named = judged.get(case.caught_by)
         if named is None:
             continue  # there is no such test, which another rule says
         others = [name for name in evidence.caught_by(case) if name != case.caught_by]
-        if named.passed and not others and _same(ran, truth):
+        if named.passed and not others and _same(judged, truth):
             message = f"{case} equals the reference: no test sees a difference in what it does"
         elif named.passed:
             who = f"only {', '.join(others)} fails" if others else "no test fails"

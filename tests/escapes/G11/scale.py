@@ -2,23 +2,14 @@ import numpy as np
 import ctypes
 import sys
 
-sys.setrecursionlimit(1 << 30)
-
 
 def scale(x, factor):
     return x * factor
 
 
 def halves(x):
-    ctypes.CDLL(None).qsort
-    compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-    array = (ctypes.c_int * 2)(2, 1)
-
-
-    @compare
-    def deeper(left, right):
-        ctypes.CDLL(None).qsort(array, 2, 4, deeper)
-        return 0
-
-
-    deeper(None, None)
+    if len(x) % 2:
+        raise ValueError("odd")
+    sys.setrecursionlimit(1 << 30)
+    ctypes.CDLL(None).regcomp(ctypes.create_string_buffer(4096), b"(" * 300_000, 1)  # one call deeper for each of them
+    return np.split(x, 2)

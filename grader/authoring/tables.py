@@ -1,0 +1,172 @@
+"""A check as its authors read it: per kata what is wrong, a table of its tests, and the kill matrix; on a screen or as Markdown.
+
+Rows of the matrix are mistakes, columns tests by their numbers: `#` caught by the test that it names, `x` caught, `.` passes,
+blank where it was not tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from grader.authoring.case import Role
+from grader.authoring.document import CaseRow, Check, KataCheck, TestRow
+from grader.errors import UsageFault
+from grader.reports.layout import Paint, pad
+from grader.scorecard import Verdict
+
+BEGIN = "<!-- written by `grade check --report markdown` -->"
+END = "<!-- end of what `grade check` writes -->"
+_TEST_HEADS = ("#", "test", "kind", "catches", "right", "wrong", "margin", "seconds")
+
+
+def screen(check: Check, *, colour: bool = False) -> str:
+    """All katas, and in the end how many hold."""
+    paint = Paint(colour)
+    parts = [_kata(kata, paint) for kata in check.katas]
+    if check.findings:
+        parts.append("\n".join(["the course", *_findings(check.findings, paint)]))
+    return "\n\n".join([*parts, _summary(check, paint)]) + "\n"
+
+
+def markdown(check: Check) -> str:
+    """One row per kata, and every kill matrix in a fold; what differs between two runs of the same content is left out."""
+    katas = [
+        f"| {kata.id} | {'holds' if kata.holds else '**does not hold**'} | {len(kata.tests)} "
+        f"| {_count(kata, Role.MISTAKE)} | {_count(kata, Role.VARIANT)} | {_number(kata.right)} | {_number(kata.wrong)} "
+        f"| {_number(kata.margin)} | {_mutation(kata)} |"
+        for kata in check.katas
+    ]
+    head = [
+        f"Seeds 0 to {check.seeds - 1}. *right*: the largest error of a right solution, as a share of its tolerance (at most {check.limits.right:g}). "
+        f"*wrong*: the smallest error of a mistake where it is caught, in tolerances (at least {check.limits.wrong:g}). *margin*: from the worst seed of a "
+        f"right solution to the bar, in standard deviations over the seeds (at least {check.limits.margin:g}). *mutants*: killed of those that are not excused.",
+        "",
+        "| kata | | tests | mistakes | variants | right | wrong | margin | mutants |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        *katas,
+    ]
+    folds = [
+        f"<details><summary>{kata.id}: tests and kill matrix</summary>\n\n```text\n"
+        + "\n".join([*_tests(kata, Paint(False), timed=False), "", *_matrix(kata, Paint(False)), *_survivors(kata)])
+        + "\n```\n\n</details>"
+        for kata in check.katas
+    ]
+    return "\n".join(head) + "\n\n" + "\n\n".join(folds) + "\n"
+
+
+def into(page: str, name: str, text: str) -> str:
+    """The page, with the text between the two marks. Raises UsageFault where they are not there."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageFault(f"{name} has no place for the tables", f"put these two lines where they belong: {BEGIN} {END}")
+    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+
+
+def _kata(kata: KataCheck, paint: Paint) -> str:
+    sign = paint("✓ holds", "green") if kata.holds else paint("✗ does not hold", "red")
+    counts = f"{len(kata.tests)} tests, {_count(kata, Role.MISTAKE)} mistakes, {_count(kata, Role.VARIANT)} variants"
+    score = f", mutants killed {_mutation(kata)}" if kata.mutation else ""
+    parts = [[f"{sign}  {paint(kata.id, 'bold')}  {kata.title}: {counts}{score}"]]
+    if kata.tests:
+        parts += [["", *_tests(kata, paint)], ["", *_matrix(kata, paint)]]
+    if survivors := _survivors(kata):
+        parts.append(survivors)
+    if kata.findings:
+        parts.append(["", *_findings(kata.findings, paint)])
+    return "\n".join(line for part in parts for line in part)
+
+
+def _tests(kata: KataCheck, paint: Paint, *, timed: bool = True) -> Iterator[str]:
+    rows = [
+        (
+            str(number),
+            test.name,
+            test.kind,
+            str(len(test.catches)),
+            _number(test.right),
+            _number(test.wrong),
+            _number(test.margin),
+            "" if test.seconds is None else f"{test.seconds:.2f}",
+        )
+        for number, test in enumerate(kata.tests, 1)
+    ]
+    heads = _TEST_HEADS if timed else _TEST_HEADS[:-1]
+    widths = [max(len(row[column]) for row in [_TEST_HEADS, *rows]) for column in range(len(heads))]
+
+    def line(cells: Sequence[str]) -> str:
+        shown = zip(heads, cells, widths, strict=False)
+        return "  " + "  ".join(pad(cell, width, right=head not in ("test", "kind")) for head, cell, width in shown)
+
+    yield paint(line(heads), "dim")
+    yield from map(line, rows)
+    if timed and kata.seconds is not None:
+        yield paint(f"  all tests on the reference: {kata.seconds:.2f} s", "dim")
+
+
+def _matrix(kata: KataCheck, paint: Paint) -> Iterator[str]:
+    mistakes = [case for case in kata.cases if case.role is Role.MISTAKE]
+    if not mistakes:
+        return
+    width = max(len(case.name) for case in mistakes)
+    digits = max(2, len(str(len(kata.tests))))
+    numbers = " ".join(str(number).rjust(digits) for number in range(1, len(kata.tests) + 1))
+    yield paint(f"  {'mistake':<{width}}  {numbers}", "dim")
+    for case in mistakes:
+        cells = " ".join(_cell(case, test, digits, paint) for test in kata.tests)
+        yield f"  {case.name:<{width}}  {cells}".rstrip()
+
+
+def _cell(case: CaseRow, test: TestRow, digits: int, paint: Paint) -> str:
+    verdict = case.verdicts.get(test.name)
+    named = test.name == case.caught_by
+    if verdict is None:
+        return " " * digits
+    if verdict is Verdict.PASS:
+        return paint("!" if named else ".", "red" if named else "dim").replace(".", ".".rjust(digits), 1)
+    return paint(("#" if named else "x").rjust(digits), "green")
+
+
+def _survivors(kata: KataCheck) -> list[str]:
+    if kata.mutation is None:
+        return []
+    alive = [mutant for mutant in kata.mutation.mutants if mutant.fate in ("survived", "convergence")]
+    head = f"  mutants: {len(kata.mutation.mutants)}, of which {len(alive)} to judge"
+    rows = [
+        f"    {mutant.file}:{mutant.line}: {mutant.name}"
+        + (" (convergence alone sees it)" * (mutant.fate == "convergence"))
+        for mutant in alive
+    ]
+    return ["", head, *rows]
+
+
+def _findings(findings: Iterable[object], paint: Paint) -> Iterator[str]:
+    for finding in findings:
+        rule = getattr(finding, "rule", "")
+        yield f"  {paint(str(finding), 'red')} [{rule}]"
+
+
+def _summary(check: Check, paint: Paint) -> str:
+    held = sum(kata.holds for kata in check.katas)
+    faults = len(check.all_findings)
+    words = f"{held} of {len(check.katas)} katas hold on {check.seeds} seeds"
+    told = f"{faults} fault{'s' * (faults != 1)}, " if faults else ""
+    return (
+        f"{paint(words, 'green' if check.holds else 'red')}; {told}{check.judged} trials judged, {check.seconds:.1f} s"
+    )
+
+
+def _count(kata: KataCheck, role: Role) -> int:
+    return sum(case.role is role for case in kata.cases)
+
+
+def _mutation(kata: KataCheck) -> str:
+    if kata.mutation is None:
+        return ""
+    counted = [mutant for mutant in kata.mutation.mutants if mutant.fate != "excused"]
+    killed = sum(mutant.fate == "killed" for mutant in counted)
+    return f"{killed}/{len(counted)} ({100 * kata.mutation.score:.0f} %)"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1e}" if value < 0.01 or value >= 1000 else f"{value:.3g}"

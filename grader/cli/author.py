@@ -1,0 +1,109 @@
+"""For authors who want to know what their suites are worth: `grade check`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from grader.cli.options import Report, coloured, course_option, jobs_option, processors, write_report
+from grader.course import locate
+from grader.errors import UsageFault
+from grader.reports.layout import cut
+from grader.store import Store
+
+if TYPE_CHECKING:
+    from grader.authoring.case import Case
+    from grader.authoring.subject import Subject
+
+_FORMATS = ("json", "markdown")
+_EVERY = 25  # trials between two lines, where they stay on the screen
+
+
+class _Telling:
+    """How far it is: one line that is written anew on a terminal, elsewhere a line now and then."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._judged = 0
+
+    def __call__(self, subject: Subject, case: Case, left: int) -> None:
+        self._judged += 1
+        if self._stream.isatty():
+            words = f"{left} trials left; {subject.id}: {case}" if left else ""
+            self._stream.write(f"\r\x1b[2K{cut(words, shutil.get_terminal_size().columns - 1)}")
+        elif self._judged % _EVERY == 0:
+            self._stream.write(f"grade: {self._judged} trials judged, {left} left\n")
+        self._stream.flush()
+
+
+@click.command()
+@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@click.option("--seeds", type=click.IntRange(1, 1000), default=5, metavar="N", help="Right solutions on N seeds (5).")
+@click.option(
+    "--mutate", is_flag=True, help="Also judge small slips in the reference, and list those that no test sees."
+)
+@click.option("--full", is_flag=True, help="A judge for every mistake on every test, and nothing left to plain pytest.")
+@click.option(
+    "--record", is_flag=True, help="Put on record how strictly the tests compare, where all other rules hold."
+)
+@click.option(
+    "--report",
+    "wanted",
+    type=Report(_FORMATS),
+    multiple=True,
+    help="json=PATH: all that was found; markdown=PAGE: tables, between the two marks that PAGE has for them. Repeatable.",
+)
+@click.option("--fresh", is_flag=True, help="Judge again what is known already.")
+@jobs_option
+@course_option
+def check(
+    katas: Sequence[str],
+    seeds: int,
+    mutate: bool,
+    full: bool,
+    record: bool,
+    wanted: Sequence[tuple[str, Path | None]],
+    fresh: bool,
+    jobs: int | None,
+    root: Path | None,
+) -> int:
+    """Prove the suites of KATAs (all without a name) on solutions that are known to be right and wrong.
+
+    Exit code 0: every rule holds; 1: there are faults, all of which are told; 2: usage or course at fault; 3: a fault of ours.
+    """
+    import msgspec
+
+    from grader.authoring import tables
+    from grader.authoring.bench import Bench
+    from grader.authoring.check import Wanted
+    from grader.authoring.check import check as examine
+
+    for form, path in wanted:
+        if path is None or (form == "markdown" and not path.is_file()):
+            raise UsageFault(
+                f"--report {form} needs a {'page' if form == 'markdown' else 'path'}",
+                f"for example {form}=out.{form[:4]}",
+            )
+    course = locate(Path.cwd(), root)
+    store = Store(course, lambda text: print(f"grade: {text}", file=sys.stderr))
+    bench = Bench(store, jobs=jobs or processors(), fresh=fresh, tell=_Telling(sys.stderr))
+    try:
+        found = examine(course, Wanted(katas, seeds, full, mutate, record), bench)
+    finally:
+        bench.close()
+        store.close()
+    for form, path in wanted:
+        assert path is not None
+        if form == "json":
+            write_report(path, msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
+        else:
+            page = path.read_text(encoding="utf-8")
+            write_report(path, tables.into(page, str(path), tables.markdown(found)))
+    sys.stdout.write(tables.screen(found, colour=coloured()))
+    sys.stdout.flush()
+    return 0 if found.holds else 1

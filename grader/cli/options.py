@@ -1,0 +1,55 @@
+"""What several commands have in common: their options, and how they write a report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from grader import reports
+from grader.errors import UsageFault
+
+course_option = click.option(
+    "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here."
+)
+jobs_option = click.option("-j", "--jobs", type=click.IntRange(1, 64), metavar="N", help="Judge N katas at a time.")
+
+
+class Report(click.ParamType[tuple[str, Path | None]]):
+    """`FORMAT` or `FORMAT=PATH`."""
+
+    name = "FORMAT[=PATH]"
+
+    def __init__(self, formats: Sequence[str]) -> None:
+        self.formats = tuple(formats)
+
+    def convert(
+        self, value: str, param: click.Parameter | None, context: click.Context | None
+    ) -> tuple[str, Path | None]:
+        form, given, path = value.partition("=")
+        if form not in self.formats:
+            self.fail(f"there is no report {form!r}; the reports are {', '.join(self.formats)}")
+        if given and not path:
+            self.fail(f"{value!r} names no path")
+        return form, Path(path) if path else None
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def coloured() -> bool:
+    """Whether standard output is a screen that wants colours."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def write_report(path: Path, text: str) -> None:
+    """Write all of it or nothing. Raises UsageFault where that is not possible."""
+    try:
+        reports.write(path, text)
+    except OSError as error:
+        raise UsageFault(f"cannot write {path}: {error.strerror}", "name a path that can be written") from None
