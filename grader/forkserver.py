@@ -112,13 +112,21 @@ def serve(control: socket.socket, child: Child, at_end: Callable[[], None] = lam
 
 
 def _fork(control: socket.socket, child: Child, by_fd: dict[int, _Held]) -> _Held | None:
-    data, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, 16)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, 16)
+    except ConnectionResetError:  # the asker died without reading what it was told
+        return None
     if not data:
         return None
     leash = socket.socket(fileno=descriptors[0])
+    server = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _run(child, json.loads(data), leash, descriptors[1:])
+        for other in (control, leash, *(held.leash for held in by_fd.values())):
+            other.close()
+        for held in {id(held): held for held in by_fd.values()}.values():
+            os.close(held.pidfd)
+        _run(child, data, descriptors[1:], server)
     for descriptor in descriptors[1:]:
         os.close(descriptor)
     with contextlib.suppress(OSError):
@@ -126,14 +134,14 @@ def _fork(control: socket.socket, child: Child, by_fd: dict[int, _Held]) -> _Hel
     return _Held(pid, os.pidfd_open(pid), leash)
 
 
-def _run(child: Child, document: dict[str, Any], leash: socket.socket, descriptors: list[int]) -> NoReturn:
-    """The forked child: keep its own descriptors, drop all others, run, and never return into the server."""
+def _run(child: Child, data: bytes, descriptors: list[int], server: int) -> NoReturn:
+    """The forked child: run, and never return into the server."""
     code = 70
     try:
         harden()
-        leash.close()
-        child(document, descriptors)
-        code = 0
+        if os.getppid() == server:  # else it died before `harden`, which no signal will tell any more
+            child(json.loads(data), descriptors)
+            code = 0
     except BaseException:
         traceback.print_exc()
     finally:

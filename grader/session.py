@@ -222,7 +222,8 @@ class Session:
             return result
         attempts = [each for name in (kata.id, *kata.aliases) for each in self.store.attempts(name)]
         passed = [each.time for each in attempts if each.verdict is Verdict.PASS and each.sha256 == result.sha256]
-        if not passed or self.store.get(stored_as, kata.id) is not None:
+        stored = self.store.get(stored_as, kata.id)
+        if not passed or (stored is not None and stored.verdict is Verdict.PASS):
             return result
         told = f"changed since you passed on {datetime.fromtimestamp(max(passed)).date().isoformat()}"
         return replace(result, message=f"{told}\n{result.message}".rstrip())

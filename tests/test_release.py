@@ -85,15 +85,25 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
         shutil.copytree(TOY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     new(find(root, root), "51_my_topic", worker="numpy")
     katas, behind = root / "katas/51_my_topic", root / "reference/51_my_topic"
-    edit(katas / "kata.toml", ("tests = 6", "tests = 8  # one is hidden"), ('blurb = "', f'blurb = "Beside {root.name}: '))
+    edit(
+        katas / "kata.toml",
+        ("tests = 6", "tests = 8  # one is hidden"),
+        ('blurb = "', f'blurb = "Beside {root.name}: '),
+    )
     edit(katas / "test_my_topic.py", ("@pytest.mark.behaviour", "@pytest.mark.value"))
     write(katas / "test_my_topic.py", (katas / "test_my_topic.py").read_text(encoding="utf-8") + SUITE)
     write(behind / "test_hidden.py", HIDDEN)
     edit(behind / "my_topic.py", ("    errors = predict", f"    # {CANARY} in a solution\n    errors = predict"))
     hidden_helper = REFERENCE.replace("    return", "    # BEGIN SOLUTION: draw\n    return") + "    # END SOLUTION\n"
-    hidden_helper = hidden_helper.replace(f'SECRET = "{CANARY} of the module"\n', "").replace(f"{CANARY} in a helper", "Draw some")
+    hidden_helper = hidden_helper.replace(f'SECRET = "{CANARY} of the module"\n', "").replace(
+        f"{CANARY} in a helper", "Draw some"
+    )
     edit(behind / "mistakes.toml", ('says = "', f'says = "{CANARY} '))
-    edit(behind / "variants/one_by_one.py", ('"""', f'"""{CANARY} '), ("import numpy as np", f"import numpy as np\n{REFERENCE}"))
+    edit(
+        behind / "variants/one_by_one.py",
+        ('"""', f'"""{CANARY} '),
+        ("import numpy as np", f"import numpy as np\n{REFERENCE}"),
+    )
     write(behind / "my_topic.py", (behind / "my_topic.py").read_text(encoding="utf-8") + hidden_helper)
     write(root / f"katas/51_my_topic/{CANARY}.txt", f"{CANARY}: notes that no suite reads")
     write(root / "katas/51_my_topic/my_topic.py.bak", f"{CANARY}: an answer of the author's")
@@ -135,7 +145,11 @@ def test_a_release_holds_what_a_learner_needs_and_no_more(released: Course) -> N
         for name in ("kata.toml", "README.md", "README.zh.md", "my_topic.py", "test_my_topic.py", "recorded.bin")
     }
     assert {name for name in found if name.endswith("recorded.bin")} == {"katas/51_my_topic/recorded.bin"}
-    assert not [name for name in found if "__pycache__" in name or "hidden" in Path(name).name or "mistakes.toml" in name.split("/")]
+    assert not [
+        name
+        for name in found
+        if "__pycache__" in name or "hidden" in Path(name).name or "mistakes.toml" in name.split("/")
+    ]
     for name in found:
         if name.endswith(".py"):
             ast.parse(found[name])
@@ -143,7 +157,9 @@ def test_a_release_holds_what_a_learner_needs_and_no_more(released: Course) -> N
 
 def test_the_release_is_one_commit_of_exactly_its_files(released: Course) -> None:
     def git(*words: str) -> list[str]:
-        return subprocess.run(["git", *words], cwd=released.root, capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
+        return subprocess.run(
+            ["git", *words], cwd=released.root, capture_output=True, text=True, check=True
+        ).stdout.split("\n")[:-1]
 
     assert git("rev-list", "--count", "HEAD") == ["1"] and git("branch", "--show-current") == ["main"]
     assert git("status", "--porcelain") == []
@@ -153,7 +169,10 @@ def test_the_release_is_one_commit_of_exactly_its_files(released: Course) -> Non
 def test_the_released_manifest_counts_without_the_hidden_test(course: Course, released: Course) -> None:
     text = (released.root / "katas/51_my_topic/kata.toml").read_text(encoding="utf-8")
     assert "tests = 7  # one is hidden" in text
-    manifest, before = tomllib.loads(text), tomllib.loads((course.root / "katas/51_my_topic/kata.toml").read_text(encoding="utf-8"))
+    manifest, before = (
+        tomllib.loads(text),
+        tomllib.loads((course.root / "katas/51_my_topic/kata.toml").read_text(encoding="utf-8")),
+    )
     assert before["points"].pop("behaviour") and before.pop("tests") == 8
     assert manifest.pop("tests") == 7
     assert manifest == before
@@ -173,15 +192,21 @@ def test_pages_and_settings_of_a_release_are_right(released: Course) -> None:
     assert set(settings["tool"]) == {"setuptools", "pytest"} and "optional-dependencies" not in settings["project"]
     workflow = found[".github/workflows/grade.yml"].decode()
     assert "!github.event.repository.is_template" in workflow and "repository.fork" not in workflow
-    listed = subprocess.run(["make", "--dry-run", "PYTHON=python3"], cwd=released.root, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["make", "--dry-run", "PYTHON=python3"], cwd=released.root, capture_output=True, text=True, check=True
+    )
     assert "install --quiet --disable-pip-version-check --editable ." in listed.stdout
 
 
 def test_the_released_command_grades_by_itself(released: Course) -> None:
     """The grader in the release is complete: its own command runs there, on its own katas, with nothing of ours."""
     environment = os.environ | {"PYTHONPATH": str(released.root), "PYTHONDONTWRITEBYTECODE": "1"}
-    where = "import grader; print(grader.__file__); from grader.cli import main; main(['run', '51', '--report', 'json'])"
-    done = subprocess.run([sys.executable, "-c", where], cwd=released.root, env=environment, capture_output=True, text=True)
+    where = (
+        "import grader; print(grader.__file__); from grader.cli import main; main(['run', '51', '--report', 'json'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", where], cwd=released.root, env=environment, capture_output=True, text=True
+    )
     assert done.stdout.startswith(str(released.root / "grader"))
     assert done.returncode == 1 and '"verdict": "todo"' in done.stdout, done.stderr
 
@@ -193,9 +218,13 @@ def verdicts(result: KataResult, *without: str) -> dict[str, Verdict]:
 def test_a_release_gives_the_verdicts_of_the_full_course(course: Course, released: Course, tmp_path: Path) -> None:
     """For the reference, every variant, every mistake and the stub; and on another seed too."""
     (kata,), (theirs,) = course.select(["51"]), released.select(["51"])
-    cases = [case for case in Subject(course, kata).cases if case.role != "zoo" or case.name in ("stub", "zeros", "nan")]
+    cases = [
+        case for case in Subject(course, kata).cases if case.role != "zoo" or case.name in ("stub", "zeros", "nan")
+    ]
     assert len(cases) >= 14
-    ours, learners = (Session(each, Store(tmp_path / str(n), print), jobs=2) for n, each in enumerate((course, released)))
+    ours, learners = (
+        Session(each, Store(tmp_path / str(n), print), jobs=2) for n, each in enumerate((course, released))
+    )
     try:
         for case in cases:
             for seed in (0, 7) if case.right else (0,):
@@ -203,7 +232,9 @@ def test_a_release_gives_the_verdicts_of_the_full_course(course: Course, release
                 write(tmp_path / kata.stub.name, case.source.decode())
                 (one,), (other,) = ours.grade([kata], tmp_path).katas, learners.grade([theirs], tmp_path).katas
                 assert verdicts(one, "test_hidden") == verdicts(other), case.name
-                assert len(other.tests) == 7 and other.verdict is not Verdict.INTERNAL, [test.message for test in other.tests]
+                assert len(other.tests) == 7 and other.verdict is not Verdict.INTERNAL, [
+                    test.message for test in other.tests
+                ]
                 assert (other.verdict is Verdict.PASS) == case.right
                 assert (other.points == other.max) == case.right
         write(tmp_path / kata.stub.name, cases[0].source.decode())
@@ -216,7 +247,17 @@ def test_a_release_gives_the_verdicts_of_the_full_course(course: Course, release
 
 def test_plain_pytest_runs_from_the_recording_too(course: Course, released: Course, tmp_path: Path) -> None:
     shutil.copy(course.root / "reference/51_my_topic/my_topic.py", tmp_path)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "katas/51_my_topic", "--from", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "katas/51_my_topic",
+        "--from",
+        str(tmp_path),
+    ]
     for seed in ("0", "5"):
         done = subprocess.run([*command, "--course-seed", seed], cwd=released.root, capture_output=True, text=True)
         assert done.returncode == 0 and "7 passed" in done.stdout, done.stdout
@@ -261,11 +302,18 @@ def test_what_cannot_be_recorded_is_refused_with_the_reason(course: Course, tmp_
     head = suite.read_text(encoding="utf-8").partition("@pytest.mark.value\ndef test_beside")[0]
     write(suite, head + body)
     reference = root / "reference/51_my_topic/my_topic.py"
-    write(reference, reference.read_text(encoding="utf-8") + "\n\nWORDS = 'the answer'\n\n\ndef np_sort(y):\n    y.sort()\n    return y\n")
+    write(
+        reference,
+        reference.read_text(encoding="utf-8")
+        + "\n\nWORDS = 'the answer'\n\n\ndef np_sort(y):\n    y.sort()\n    return y\n",
+    )
     found = find(root, root)
     with pytest.raises(CourseFault) as refused:
         record(found, found.katas[0])
-    assert "katas/51_my_topic/test_my_topic.py: asks for the reference, which cannot be recorded: " in refused.value.message
+    assert (
+        "katas/51_my_topic/test_my_topic.py: asks for the reference, which cannot be recorded: "
+        in refused.value.message
+    )
     assert reason in refused.value.message
     with pytest.raises(CourseFault):
         contents(found)
@@ -287,7 +335,12 @@ def test_a_recording_holds_the_wires_values_and_forgives_the_last_bit() -> None:
     again = torch.Generator().manual_seed(3)
     assert torch.equal(reference.f(*ask, generator=again)["w"][0], x * 2)
     other = torch.Generator().manual_seed(3)
-    for wrong in ((x + 1e-6, *ask[1:]), (x.float(), *ask[1:]), (x.T, *ask[1:]), (x, y, [1, None, 1.5, False, torch.float64], 2 + 1j)):
+    for wrong in (
+        (x + 1e-6, *ask[1:]),
+        (x.float(), *ask[1:]),
+        (x.T, *ask[1:]),
+        (x, y, [1, None, 1.5, False, torch.float64], 2 + 1j),
+    ):
         with pytest.raises(InternalFault, match=r"reference\.f was not recorded"):
             reference.f(*wrong, generator=other)
 
@@ -309,7 +362,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_folder_that_is_not_for_it_is_left_alone(toy: Course, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_not_for_it_is_left_alone(
+    toy: Course, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     file, reason = REFUSED[name]
     out = tmp_path / "out"
     write(out / file, "[mine")
@@ -320,7 +375,9 @@ def test_a_folder_that_is_not_for_it_is_left_alone(toy: Course, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("place", [".", "..", "katas/new", "reference", "katas/51_my_topic/out"])
-def test_the_course_itself_is_no_place_for_a_release(course: Course, place: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_course_itself_is_no_place_for_a_release(
+    course: Course, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = files(course.root)
     with pytest.raises(SystemExit) as ended:
         main(["release", str(course.root / place), "--course", str(course.root)])

@@ -129,6 +129,7 @@ def rename(course: Course) -> None:
         for name in files:
             (root / place_ / "01_grow" / name).rename(root / place_ / "01_grow" / name.replace("scale", "grow"))
     edit(root / "katas/01_grow/kata.toml", 'id = "01_scale"', 'id = "01_grow"')
+    edit(root / "katas/02_line/kata.toml", 'requires = ["01_scale"]', 'requires = ["01_grow"]')
     edit(root / "katas/01_grow/kata.toml", "[points]", 'aliases = ["01_scale", "scale"]\n\n[points]')
 
 
@@ -153,14 +154,17 @@ def test_a_renamed_kata_that_was_untouched_leaves_nothing_behind(course: Course,
 def test_a_kata_that_is_gone_leaves_only_what_the_learner_wrote(course: Course, out: Path) -> None:
     for place_ in ("katas", "reference"):
         shutil.rmtree(course.root / place_ / "01_scale")
-        if place_ == "katas":
-            shutil.rmtree(course.root / "katas/02_line/__pycache__", ignore_errors=True)
+    edit(course.root / "katas/02_line/kata.toml", 'requires = ["01_scale"]', "requires = []")
     upgrade(course, out)
-    assert names(out / "katas") - {"README.md"} == {"01_scale", "02_line"} and names(out / "katas/01_scale") == {"scale.py"}
+    assert names(out / "katas") - {"README.md"} == {"01_scale", "02_line"} and names(out / "katas/01_scale") == {
+        "scale.py"
+    }
 
 
 @pytest.mark.parametrize("where", ["katas", "katas/01_scale", "grader/cli"])
-def test_nothing_is_written_through_a_link_to_the_outside(course: Course, out: Path, tmp_path: Path, where: str) -> None:
+def test_nothing_is_written_through_a_link_to_the_outside(
+    course: Course, out: Path, tmp_path: Path, where: str
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     shutil.move(out / where, elsewhere)
     (out / where).symlink_to(elsewhere)
@@ -172,7 +176,9 @@ def test_nothing_is_written_through_a_link_to_the_outside(course: Course, out: P
 
 
 @pytest.mark.parametrize("path", ["../victim.txt", "/victim.txt", ".git/config", "katas/../../victim.txt"])
-def test_a_record_cannot_make_a_release_remove_what_is_elsewhere(course: Course, out: Path, tmp_path: Path, path: str) -> None:
+def test_a_record_cannot_make_a_release_remove_what_is_elsewhere(
+    course: Course, out: Path, tmp_path: Path, path: str
+) -> None:
     victim = tmp_path / "victim.txt"
     victim.write_text("", encoding="utf-8")
     digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib
 import importlib.abc
 import linecache
 import sys
@@ -13,6 +14,17 @@ from types import FrameType, ModuleType
 from typing import Any
 
 _STDLIB = sysconfig.get_paths()["stdlib"]
+
+# Where a call of an operator arrives, whatever its tensors: plain ones with and without autograd, mkldnn and nested
+# ones, and those of torch.func, whose vmap would take the operator apart before any of the other keys is reached.
+_KEYS = (
+    "AutogradCPU",
+    "CPU",
+    "AutogradOther",
+    "AutogradNestedTensor",
+    "NestedTensorCPU",
+    "FuncTorchDynamicLayerFrontMode",
+)
 
 
 class ForbiddenImport(ImportError):
@@ -33,9 +45,10 @@ class Forbidden:
     def __init__(self, imports: Iterable[str], operators: Iterable[str]) -> None:
         self.seen: list[str] = []
         self._imports = frozenset(imports)
+        self._builtins = dict(vars(builtins))
         self._libraries: list[Any] = []
         if self._imports:
-            sys.meta_path.insert(0, _Finder(self))
+            self._forbid_imports()
         for operator in operators:
             self._forbid_operator(operator)
 
@@ -48,14 +61,33 @@ class Forbidden:
 
     def guarded_builtins(self) -> dict[str, Any]:
         """The builtins for the learner's module, whose `__import__` asks first."""
-        plain = builtins.__import__
+        return self._builtins
+
+    def asked_by_learner(self, frame: FrameType | None) -> bool:
+        """Whether the learner's code led to `frame`, at most through the standard library (importlib, runpy, ...).
+
+        Libraries import for themselves what they like. The learner's code, exec'ed text too, has the guarded builtins.
+        """
+        while frame is not None and _is_standard(frame.f_code.co_filename):
+            frame = frame.f_back
+        return frame is None or frame.f_builtins is self._builtins
+
+    def _forbid_imports(self) -> None:
+        plain, plain_module = builtins.__import__, importlib.import_module
 
         def guarded(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
             if level == 0 and type(name) is str:
                 self.check(name)
             return plain(name, globals, locals, fromlist, level)
 
-        return {**vars(builtins), "__import__": guarded}
+        def import_module(name: str, package: str | None = None) -> ModuleType:
+            if type(name) is str and self.asked_by_learner(sys._getframe(1)):
+                self.check(name)
+            return plain_module(name, package)
+
+        self._builtins["__import__"] = guarded
+        importlib.import_module = import_module  # a module that is loaded already never gets to a finder
+        sys.meta_path.insert(0, _Finder(self))
 
     def _note(self, what: str) -> None:
         if what not in self.seen:
@@ -80,25 +112,18 @@ class Forbidden:
             warnings.simplefilter("ignore")  # that a kernel is replaced is the point
             for overload in packet.overloads():
                 full = name if overload == "default" else f"{name}.{overload}"
-                for key in ("AutogradCPU", "CPU"):
+                for key in _KEYS:
                     library.impl(full, refuse, key)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Asks before the learner imports anything by other roads than the import statement.
-
-    Libraries import for themselves what they like: the import counts as the learner's if, but for the standard library
-    (importlib, pydoc, runpy, ...), it was the learner's own file that led here.
-    """
+    """Asks before the learner imports anything by other roads than the import statement."""
 
     def __init__(self, forbidden: Forbidden) -> None:
         self._forbidden = forbidden
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and _is_standard(frame.f_code.co_filename):
-            frame = frame.f_back
-        if frame is None or "site-packages" not in frame.f_code.co_filename:
+        if self._forbidden.asked_by_learner(sys._getframe(1)):
             self._forbidden.check(fullname)
 
 

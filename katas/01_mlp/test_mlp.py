@@ -12,7 +12,7 @@ TOL = 1e-9
 
 # Bars midway between what a network without a hidden layer reaches and the worst right run of 50 seeds.
 XOR_BAR = 0.125  # mean squared error: 0.25 is the best without a hidden layer, 0.0004 the worst run with one
-MOONS_BAR = 0.94  # held-out accuracy: 0.899 is the best without a hidden layer, 0.984 the worst run with one
+MOONS_BAR = 0.94  # held-out accuracy: 0.902 is the best of 30 runs without a hidden layer, 0.991 the worst with one
 
 
 def _weights(rng, d, h, k):
@@ -242,7 +242,7 @@ def test_two_moons(solution, rng, record):
     unseen, labels = _two_moons(rng, 1000)
     start = _weights(rng, 2, 16, 1)
     start["w1"] *= 3
-    params, losses = _fit(solution, start, x, y, 10.0, 350)
+    params, losses = _fit(solution, start, x, y, 10.0, 500)
     across, up = np.meshgrid(np.linspace(-1.5, 2.5, 80), np.linspace(1.5, -1.0, 50))
     surface = _answers(params, np.stack([across.ravel(), up.ravel()], axis=1)).reshape(across.shape)
     record.curve("Two moons: loss", losses, baseline=0.25)
