@@ -71,9 +71,9 @@ def write(path: Path, text: str) -> None:
 
 def edit(path: Path, *pairs: tuple[str, str]) -> None:
     text = path.read_text(encoding="utf-8")
-    for old, new in pairs:
+    for old, changed in pairs:
         assert old in text
-        text = text.replace(old, new, 1)
+        text = text.replace(old, changed, 1)
     write(path, text)
 
 
