@@ -79,7 +79,9 @@ def framed(value: Any, kind: int = Kind.RETURN, call: int = 2, export: Any = Non
     return b"".join(bytes(part) for part in encoder.frame(kind, call))
 
 
-def answer(value: Any, state: Any = (), mutated: Any = (), number: Any = 0, advanced: Any = (), seen: Any = ()) -> bytes:
+def answer(
+    value: Any, state: Any = (), mutated: Any = (), number: Any = 0, advanced: Any = (), seen: Any = ()
+) -> bytes:
     return framed((value, list(state), list(mutated), number, list(advanced), list(seen)))
 
 
@@ -95,6 +97,7 @@ SEEDS = [
     framed((Model(), [], [], 0, [], []), Kind.RETURN, 2, Objects(None).export),
     framed(("ValueError", ["ValueError", "Exception"], "odd", [(3, "f")], [], []), Kind.RAISE),
 ]
+GRADIENTS = [answer([torch.ones(2, 2), torch.ones(1, 2), None]), answer([None, None, torch.ones(1)]), SEEDS[-1]]
 LEAVES = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.binary(max_size=9)
     | st.sampled_from([GRAD, torch.ones(3), torch.ones(0, 2), np.ones(2), np.bool_(True), torch.Size([1]), torch.int8])
@@ -121,7 +124,18 @@ MODULES = st.builds(
     lambda nodes, slots: Described(nodes[0][0] if nodes else 1, ("module", "Net", nodes, slots)),
     st.lists(NODES, max_size=3), SLOTS,
 )  # fmt: skip
-BITES = [b"\xff" * 4, b"\0" * 4, b"\xff" * 8, b"l\xff\xff\x0f\0", b"u\1\0\0\0", b"m\1\0\0\0", b"O\1\0\0\0", b"G", b"R", b"a\x08\0\2"]
+BITES = [
+    b"\xff" * 4,
+    b"\0" * 4,
+    b"\xff" * 8,
+    b"l\xff\xff\x0f\0",
+    b"u\1\0\0\0",
+    b"m\1\0\0\0",
+    b"O\1\0\0\0",
+    b"G",
+    b"R",
+    b"a\x08\0\2",
+]
 
 
 @st.composite
@@ -135,21 +149,21 @@ def spoilt(draw: Any, whole: bytes) -> bytes:
 
 
 @st.composite
-def frames(draw: Any) -> bytes:
+def frames(draw: Any, call: int) -> bytes:
     """Answers: honest ones spoilt in tree or raw bytes, their header made to fit again or not, and well-formed nonsense."""
     made = draw(st.sampled_from(["spoilt", "refitted", "any", "answer"]))
     if made == "any":
-        return framed(draw(VALUES), draw(st.sampled_from([Kind.RETURN, Kind.RAISE])))
+        return framed(draw(VALUES), draw(st.sampled_from([Kind.RETURN, Kind.RAISE])), call)
     if made == "answer":
-        return framed((draw(VALUES | MODULES), *draw(st.lists(VALUES, min_size=5, max_size=5))))
-    seed = draw(st.sampled_from(SEEDS))
+        return framed((draw(VALUES | MODULES), *draw(st.lists(VALUES, min_size=5, max_size=5))), call=call)
+    seed = draw(st.sampled_from(SEEDS if call < 3 else GRADIENTS))
     if made == "spoilt":
         return draw(spoilt(seed))  # type: ignore[no-any-return]
     header = read_header(seed)
     tree = draw(spoilt(seed[HEADER.size : HEADER.size + header.tree_bytes].rstrip(b"\0")))
     tree += bytes(-len(tree) % 16)
     raw = seed[HEADER.size + header.tree_bytes :]
-    return HEADER.pack(b"gk", 1, header.kind, 2, len(tree), len(raw)) + tree + raw
+    return HEADER.pack(b"gk", 1, header.kind, call, len(tree), len(raw)) + tree + raw
 
 
 class Nobody:
@@ -163,41 +177,50 @@ class Nobody:
 
 
 @contextlib.contextmanager
-def worker_that_says(channel: bytes, printed: bytes = b"", trace: bytes = b"") -> Iterator[Worker]:
-    """A worker that has said all this, and hung up."""
+def worker_of(printed: bytes = b"", trace: bytes = b"") -> Iterator[tuple[Worker, socket.socket]]:
+    """The judge's side of a worker that has printed this and left this as its stack, and the socket of its other side."""
     near, far = socket.socketpair()
     pipes = [os.pipe(), os.pipe()]
-    far.setblocking(False)
+    for (_, writing), data in zip(pipes, (printed, trace), strict=True):
+        os.set_blocking(writing, False)
+        os.write(writing, data[: 1 << 16])
+        os.close(writing)
     with near, far:
-        worker = Worker(near, pipes[0][0], pipes[1][0], Nobody())
-        with contextlib.suppress(BlockingIOError):
-            far.sendall(channel)
+        far.setblocking(False)
+        yield Worker(near, pipes[0][0], pipes[1][0], Nobody()), far
+    for reading, _ in pipes:
+        os.close(reading)
+
+
+def say(far: socket.socket, said: bytes, last: bool = False) -> None:
+    with contextlib.suppress(BlockingIOError, BrokenPipeError):
+        far.sendall(said)
+    if last:
         far.shutdown(socket.SHUT_WR)
-        for (_, writing), data in zip(pipes, (printed, trace), strict=True):
-            os.set_blocking(writing, False)
-            with contextlib.suppress(BlockingIOError):
-                os.write(writing, data)
-            os.close(writing)
-        yield worker
-        os.close(pipes[0][0])
-        os.close(pipes[1][0])
 
 
-def converse(said: bytes) -> None:
-    """Give the judge a module, and then these bytes: for an answer, and again for what it goes on to ask."""
+def converse(said: bytes, gradient: bytes = b"") -> None:
+    """Give the judge a module; then let these bytes be the next answer, and the one to a backward if it comes to that."""
     x = torch.ones(2, 2, requires_grad=True)
-    with worker_that_says(HELLO + said) as worker:
+    with worker_of() as (worker, far):
         bridge = Bridge(worker, "m.py", SECONDS)
         bridge.start_clock()
+        say(far, HELLO)
         assert isinstance(bridge.call(0, "Model", (), {}), torch.nn.Module)
-        with contextlib.suppress(LearnerError, WorkerGone):
+        say(far, said, last=not gradient)
+        try:
             value = bridge.call(1, "", (x,), {})
+            say(far, gradient, last=True)
             if isinstance(value, torch.nn.Module):
                 value.state_dict()
                 value.train()
             elif type(value) is torch.Tensor and value.grad_fn is not None:
                 value.sum().backward()
-        assert isinstance(bridge.output_of_worker() if hasattr(bridge, "output_of_worker") else "", str)
+                assert x.grad is None or x.grad.shape == x.shape
+        except LearnerError as error:
+            assert type(error.described) is str
+        except WorkerGone as gone:
+            assert bridge.gone is gone and gone.verdict in (Verdict.CRASH, Verdict.TIMEOUT)
 
 
 @pytest.mark.parametrize("said", corpus("answer"))
@@ -206,6 +229,162 @@ def test_an_answer_of_the_corpus_is_taken_or_is_the_learners_fault(said: bytes) 
 
 
 @search
-@given(frames())
+@given(frames(2))
 def test_any_answer_is_taken_or_is_the_learners_fault(said: bytes) -> None:
     converse(said)
+
+
+@pytest.mark.parametrize("said", corpus("gradient"))
+def test_a_gradient_of_the_corpus_is_taken_or_is_the_learners_fault(said: bytes) -> None:
+    converse(SEEDS[0], said)
+
+
+@search
+@given(frames(3))
+def test_any_gradient_is_taken_or_is_the_learners_fault(said: bytes) -> None:
+    converse(SEEDS[0], said)
+
+
+def decode_measured(body: bytes) -> tuple[int, float]:
+    """The most memory that a tree took to decode, in bytes, and the seconds."""
+    frame = Frame(Kind.RETURN, 1, len(body), bytearray(body))
+    tracemalloc.start()
+    began = time.monotonic()
+    with contextlib.suppress(BadFrame):
+        decode(frame, lambda handle, description: description)
+    took, peak = time.monotonic() - began, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak, took
+
+
+def padded(tree: bytes) -> bytes:
+    return tree + bytes(-len(tree) % 16)
+
+
+@search
+@given(frames(1).map(lambda said: said[HEADER.size :]) | st.binary(max_size=300))
+def test_a_small_tree_takes_little_memory(tree: bytes) -> None:
+    peak, _ = decode_measured(padded(tree))
+    assert peak < 1 << 20
+
+
+def filled(one: bytes, count: int | None = None) -> bytes:
+    """A tree of the greatest size that is one list of the same thing, over and over."""
+    times = count or (MAX_TREE_BYTES - 32) // len(one)
+    return padded(struct.pack("<cI", b"l", times) + one * times)
+
+
+LARGE = {
+    "empty lists": filled(b"l" + bytes(4)),
+    "empty lists, as many as may be": filled(b"l" + bytes(4), 999_999),
+    "lists of one": filled(b"l\1\0\0\0N", 499_999),
+    "empty dicts": filled(b"m" + bytes(4), 999_999),
+    "ints": filled(b"i" + b"\xff" * 8, 999_999),
+    "ints of a kilobyte": filled(struct.pack("<cI", b"I", 1024) + b"\x7f" * 1024),
+    "complex numbers": filled(b"x" + b"\1" * 16, 900_000),
+    "texts of wide letters": filled(struct.pack("<cI", b"s", 1 << 20) + "\U0001f600".encode() * (1 << 18)),
+    "broken text": filled(struct.pack("<cI", b"s", 15 << 20) + b"\xff" * (15 << 20)),
+    "slices": filled(b"cNNN", 240_000),
+    "sizes": filled(b"z" + bytes(4), 999_999),
+    "empty arrays": filled(struct.pack("<cBBBq", b"a", 8, 0, 1, 0), 58_000),
+    "tensors without elements": filled(struct.pack("<cBBBq", b"T", 8, 1, 1, 0), 58_000),
+    "generators": filled(b"RI\1\0\0\0\1I\1\0\0\0\1i" + bytes(8) + b"i" + bytes(8), 1_900),
+    "a dict of keys that collide": padded(
+        struct.pack("<cI", b"m", 50_000)
+        + b"".join(
+            struct.pack("<cI", b"I", 1024) + (n * (2**61 - 1)).to_bytes(1024, "little") + b"N" for n in range(15_000)
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("tree", LARGE.values(), ids=LARGE)
+def test_a_large_tree_takes_no_more_memory_and_time_than_is_granted(tree: bytes) -> None:
+    assert len(tree) <= MAX_TREE_BYTES
+    peak, took = decode_measured(tree)
+    assert peak < 256 << 20 and took < SECONDS
+
+
+@search
+@given(
+    st.binary(max_size=300), st.lists(st.sampled_from([b'File "m.py", line ', b"9", b"9" * 5000, b" in f\n", b"\xff"]))
+)
+def test_whatever_is_printed_or_stands_in_the_stacks_pipe_ends_in_a_verdict(printed: bytes, parts: list[bytes]) -> None:
+    stacked(printed, b"".join(parts))
+
+
+@pytest.mark.parametrize("trace", corpus("trace"))
+def test_a_stack_of_the_corpus_ends_in_a_verdict(trace: bytes) -> None:
+    stacked(b"", trace)
+
+
+def stacked(printed: bytes, trace: bytes) -> None:
+    with worker_of(printed, trace) as (worker, far):
+        far.close()
+        with pytest.raises(WorkerGone) as raised:
+            worker.exchange([framed(())], time.monotonic() + SECONDS, "m.py")
+        assert raised.value.verdict is Verdict.CRASH
+        assert raised.value.line is None or 0 < raised.value.line < 1 << 31
+        assert worker.output() == printed.decode("utf-8", "replace")
+
+
+SOURCES = [
+    b"import torch\n\ndef f(x):\n    return torch.optim.Adam(x)\n",
+    b"\xef\xbb\xbfx = 1\r\n",
+    "größe = 'ü'\n".encode("latin-1"),
+]
+
+
+@search
+@given(st.sampled_from(SOURCES).flatmap(spoilt) | st.binary(max_size=200))
+def test_any_source_is_bytes_to_be_run_elsewhere_or_a_problem(toy: Course, tmp_path: Path, source: bytes) -> None:
+    submitted(toy.katas[0], toy, tmp_path, source)
+
+
+@pytest.mark.parametrize("source", corpus("source"))
+def test_a_source_of_the_corpus_is_bytes_or_a_problem(toy: Course, tmp_path: Path, source: bytes) -> None:
+    submitted(toy.katas[0], toy, tmp_path, source)
+
+
+def submitted(kata: Kata, course: Course, folder: Path, source: bytes) -> None:
+    """All that happens to a learner's source on the trusted side; it is neither compiled nor parsed there."""
+    (folder / kata.stub.name).write_bytes(source)
+    found = read(kata, folder, course)
+    assert (found.source is None) == (found.problem is not None)
+    assert found.source in (None, source) and found.sha256 == sha256(source).hexdigest()
+    assert Plan.of("torch", [kata.suite], found.source or b"").workers == {"torch"}
+    assert all(type(found.line(number)) is str for number in range(-1, 9))
+
+
+KNOWN = KataResult(
+    id="01_scale", title="Scale", verdict=Verdict.FAIL, points=1.0, max=2.0, by_kind={}, seconds=0.1, from_store=False,
+    tests=(TestResult(name="test_a", kind="value", title="A.", verdict=Verdict.FAIL, max=2.0, message="no", output="hm"),),
+)  # fmt: skip
+STORED = msgspec.json.encode(KNOWN)
+
+
+@search
+@given(spoilt(STORED) | st.binary(max_size=100))
+def test_a_stored_result_is_shown_or_judged_anew(tmp_path: Path, content: bytes) -> None:
+    fetched(tmp_path, content)
+
+
+@pytest.mark.parametrize("content", corpus("result"))
+def test_a_stored_result_of_the_corpus_is_shown_or_judged_anew(tmp_path: Path, content: bytes) -> None:
+    fetched(tmp_path, content)
+
+
+def fetched(folder: Path, content: bytes) -> None:
+    """Store bytes as a result, digest and all, as whoever can write the file can; then have it back, and show it."""
+    store = Store(folder, lambda notice: None)
+    row = ("key", KNOWN.id, 0.0, content, _digest("key", content))
+    store._rows("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", *row)
+    found = store.get("key", KNOWN.id)
+    store.close()
+    if found is not None:
+        assert found.from_store and found.id == KNOWN.id
+        card = Scorecard(
+            course="c", grader="g", versions={}, seed=0, sandbox="none", jobs=1, started="", seconds=0.0,
+            score=Score(found.points, found.max), complete=True, katas=(found,),
+        )  # fmt: skip
+        assert all(render(name, card) for name in REPORTS)

@@ -36,7 +36,7 @@ class Bench:
     judged: int = 0
     _judges: Judges | None = None
     _plan: Plan = field(default_factory=Plan)
-    _parts: dict[str, str] = field(default_factory=dict)
+    _parts: dict[Subject, str] = field(default_factory=dict)
 
     def run(self, asked: Iterable[tuple[Subject, Trial]], *, keep: bool = True, alone: bool = False) -> list[Outcome]:
         """The outcomes of trials, in the order asked; the trials are best given longest first.
@@ -100,7 +100,7 @@ class Bench:
     def _key(self, subject: Subject, trial: Trial) -> str:
         """The digest of all that an outcome depends on."""
         facts: dict[str, str | bytes] = {
-            "kata": self._parts.get(subject.id) or self._parts.setdefault(subject.id, _facts(subject)),
+            "kata": self._parts.get(subject) or self._parts.setdefault(subject, _facts(subject)),
             "source": trial.case.source,
             "how": repr((trial.seed, trial.threads, trial.local, trial.only, trial.again, trial.seconds)),
         }

@@ -21,6 +21,7 @@ from grader.errors import Fault, UsageFault
 from grader.kata import Kata
 from grader.session import grader_digest, versions
 
+_TOGETHER = 2  # mistakes of a kata that are tried on the convergence tests before it is asked whether that is enough
 _TIMINGS = 3  # more runs of a reference that seems too slow, each alone on the machine
 
 
@@ -74,7 +75,7 @@ def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:
     runnable = [each for each in evidence if each.subject.tests]
     _run([(each, trial) for each in runnable for trial in each.base(wanted.full)], bench)
     _run([(each, trial) for each in runnable for trial in each.doubtful()], bench)
-    while batch := [(each, trial) for each in runnable for trial in _next_convergence(each, wanted.full, bench.jobs)]:
+    while batch := [(each, trial) for each in runnable for trial in _next_convergence(each, wanted.full)]:
         _run(batch, bench)
     for each in runnable:
         reference = each.subject.of(Role.REFERENCE)
@@ -91,13 +92,13 @@ def _run(trials: list[tuple[Evidence, Trial]], bench: Bench) -> None:
         homes[subject.id].found[trial] = outcome
 
 
-def _next_convergence(evidence: Evidence, full: bool, count: int) -> list[Trial]:
+def _next_convergence(evidence: Evidence, full: bool) -> list[Trial]:
     """The next mistakes to try on the convergence tests: those that most tests catch, while one of these has caught none."""
     if not evidence.slow or not (full or evidence.idle):
         return []
     cases = [case for case in evidence.subject.of(Role.MISTAKE) if evidence.convergence(case) not in evidence.found]
     cases.sort(key=lambda case: -len(evidence.caught_by(case)))
-    return [evidence.convergence(case) for case in (cases if full else cases[:count])]
+    return [evidence.convergence(case) for case in (cases if full else cases[:_TOGETHER])]
 
 
 def _chosen(course: Course, names: Sequence[str], faults: Sequence[Fault]) -> tuple[Kata, ...]:

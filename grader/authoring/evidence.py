@@ -43,11 +43,12 @@ class Evidence:
                 yield Trial(case, only=(case.caught_by,) if named else quick)
 
     def doubtful(self) -> Iterator[Trial]:
-        """All tests but convergence, before a judge, on the mistakes that pass the test which they name."""
+        """All tests before a judge, on the mistakes that pass the test which they name: is there one that sees them?"""
         for case in self.subject.of(Role.MISTAKE):
             named = self.found.get(Trial(case, only=(case.caught_by,)))
-            if named and not named.failed and Trial(case, only=self.quick) not in self.found:
-                yield Trial(case, only=self.quick)
+            if named and not named.failed:
+                wanted = (Trial(case, only=self.quick), self.convergence(case) if self.slow else Trial(case))
+                yield from (trial for trial in wanted if trial not in self.found)
 
     def convergence(self, case: Case) -> Trial:
         """A mistake before the convergence tests alone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from grader.errors import Fault
@@ -21,6 +23,17 @@ class Finding(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
+
+
+def read_text(rule: str, path: Path, file: str) -> str | Finding:
+    """The text of the file at `path`, or why there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        return Finding(rule, file, error.object.count(b"\n", 0, error.start) + 1, "is not UTF-8 text")
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        return Finding(rule, file, None, "is missing" if missing else f"cannot be read: {error.strerror}")
 
 
 def of_fault(rule: str, fault: Fault) -> Finding:

@@ -29,7 +29,7 @@ class Trial:
 
 
 class Comparison(msgspec.Struct, frozen=True, array_like=True):
-    """All observations of one test that share check and name.
+    """All observations of one test that share check, name and tolerance.
 
     ratio: the largest error / tolerance, infinite where an exact comparison failed; margin: the smallest.
     """
@@ -101,10 +101,10 @@ def _ran(test: TestResult, transcript: str) -> Ran:
 
 
 def _comparisons(observations: Iterable[Observation]) -> list[Comparison]:
-    found: dict[tuple[str, str], Comparison] = {}
+    found: dict[tuple[str, str, float], Comparison] = {}
     for seen in observations:
-        key = seen.check, seen.name
-        new = Comparison(*key, seen.tolerance or 0.0, _ratio(seen), seen.margin)
+        key = seen.check, seen.name, seen.tolerance or 0.0
+        new = Comparison(*key, _ratio(seen), seen.margin)
         old = found.get(key)
         found[key] = new if old is None else _worst(old, new)
     return list(found.values())
@@ -121,5 +121,4 @@ def _ratio(seen: Observation) -> float:
 
 def _worst(one: Comparison, other: Comparison) -> Comparison:
     margins = [margin for margin in (one.margin, other.margin) if margin is not None]
-    tolerance, ratio = max(one.tolerance, other.tolerance), max(one.ratio, other.ratio)
-    return Comparison(one.check, one.name, tolerance, ratio, min(margins, default=None))
+    return Comparison(one.check, one.name, one.tolerance, max(one.ratio, other.ratio), min(margins, default=None))

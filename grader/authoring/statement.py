@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from grader.authoring.finding import Finding
+from grader.authoring.finding import Finding, read_text
 
 PAGES = {"README.md": "English", "README.zh.md": "Chinese"}
 MOST_LINES = 79
@@ -29,7 +29,10 @@ def faults(folder: Path, shown: str, stub: str) -> Iterator[Finding]:
         if not path.is_file():
             yield Finding("statement", file, None, f"is missing: the statement in {language}")
             continue
-        text = path.read_text(encoding="utf-8")
+        text = read_text("statement", path, file)
+        if isinstance(text, Finding):
+            yield text
+            continue
         if (count := len(text.splitlines())) > MOST_LINES:
             yield Finding("statement", file, MOST_LINES + 1, f"has {count} lines; a statement has at most {MOST_LINES}")
         if name == "README.zh.md" and not _CHINESE.search(text):

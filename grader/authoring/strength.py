@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from grader.authoring.case import Role
 from grader.authoring.evidence import Evidence
-from grader.authoring.finding import Finding
-from grader.authoring.outcome import Trial
+from grader.authoring.finding import Finding, read_text
+from grader.authoring.outcome import Outcome, Trial
 
 FILE = "strength.toml"
 _HEAD = """\
@@ -25,29 +27,34 @@ _HEAD = """\
 """
 _ROUNDING = 1 + 1e-9
 
-Record = Mapping[str, Mapping[str, float]]  # test -> name of a comparison -> tolerance; 0 is exact
+Record = Mapping[str, Mapping[str, float | Sequence[float]]]  # test -> name of a comparison -> tolerances; 0 is exact
 
 
 def measured(evidence: Evidence) -> Record | None:
     """How strictly the suite compares now; None where the reference did not run."""
-    reference = next(iter(evidence.subject.of(Role.REFERENCE)), None)
-    outcome = evidence.found.get(Trial(reference)) if reference else None
-    if outcome is None or outcome.faults:
+    outcome = _on_reference(evidence)
+    if outcome is None:
         return None
-    record: dict[str, dict[str, float]] = {}
+    record: dict[str, dict[str, list[float]]] = {}
     for ran in outcome.tests:
-        tolerances = record.setdefault(ran.name, {})
+        names = record.setdefault(ran.name, {})
         for seen in ran.comparisons:
             if seen.margin is None:
-                tolerances[seen.name] = max(seen.tolerance, tolerances.get(seen.name, 0.0))
+                names[seen.name] = sorted({seen.tolerance, *names.get(seen.name, [])})
     return record
+
+
+def _on_reference(evidence: Evidence) -> Outcome | None:
+    reference = next(iter(evidence.subject.of(Role.REFERENCE)), None)
+    outcome = evidence.found.get(Trial(reference)) if reference else None
+    return None if outcome is None or outcome.faults else outcome
 
 
 def render(record: Record) -> str:
     """The record as TOML, in the suite's order."""
     tables = []
     for test, tolerances in record.items():
-        rows = [f"{_key(name)} = {float(tolerance)!r}" for name, tolerance in tolerances.items()]
+        rows = [f"{_key(name)} = {_value(_list(each))}" for name, each in tolerances.items()]
         tables.append("\n".join([f"[{_key(test)}]", *rows]))
     return "\n\n".join([_HEAD.rstrip(), *tables]) + "\n"
 
@@ -56,7 +63,7 @@ def write(evidence: Evidence) -> Path | None:
     """Put on record how strict the suite is now; returns the file, None where nothing is known or nothing changed."""
     record = measured(evidence)
     path = evidence.subject.behind / FILE
-    if record is None or (path.is_file() and path.read_text(encoding="utf-8") == render(record)):
+    if record is None or read_text("strength", path, "") == render(record):
         return None
     path.write_text(render(record), encoding="utf-8", newline="\n")
     return path
@@ -67,39 +74,53 @@ def weaker(evidence: Evidence) -> Iterator[Finding]:
     subject = evidence.subject
     path = subject.behind / FILE
     file = subject.name(path)
-    now = measured(evidence)
-    if now is None:
+    now, outcome = measured(evidence), _on_reference(evidence)
+    if now is None or outcome is None:
         return
     command = f"`grade check {subject.id} --record`"
     if not path.is_file():
         yield Finding("strength", file, None, f"is missing: {command} writes it once all other rules hold")
         return
-    text = path.read_text(encoding="utf-8")
+    text = read_text("strength", path, file)
+    if isinstance(text, Finding):
+        yield text
+        return
     try:
-        record: Record = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        yield Finding("strength", file, 1, f"is not valid TOML: {error}; {command} writes it anew")
+        record = msgspec.convert(tomllib.loads(text), dict[str, dict[str, float | list[float]]])
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        yield Finding("strength", file, 1, f"is no record of tolerances: {error}; {command} writes it anew")
         return
     for name, tolerances in record.items():
         if name not in now:
             message = f"{name} is on record and no longer in the suite; if that is meant, {command}"
             yield Finding("strength", file, _line(text, name), message)
-        else:
-            test = subject.by_name[name]
+        elif (test := subject.by_name.get(name)) and name not in outcome.failed:  # one that fails has not compared all
             for message in _weaker(tolerances, now[name]):
                 yield Finding("strength", test.file, test.line, f"{name} {message}; if that is meant, {command}")
     for name in now:
-        if name not in record:
-            test = subject.by_name[name]
+        if name not in record and (test := subject.by_name.get(name)):
             yield Finding("strength", test.file, test.line, f"{name} is not on record yet: {command} adds it")
 
 
-def _weaker(record: Mapping[str, float], now: Mapping[str, float]) -> Iterator[str]:
-    for name, tolerance in record.items():
+def _weaker(record: Mapping[str, float | Sequence[float]], now: Mapping[str, float | Sequence[float]]) -> Iterator[str]:
+    """Tolerances of one name are held to each other from the largest down, so only a new smallest one may be added."""
+    for name, tolerances in record.items():
         if name not in now:
             yield f"no longer compares {name!r}, as it did when it was put on record"
-        elif now[name] > tolerance * _ROUNDING:
-            yield f"compares {name!r} with tolerance {now[name]:g}, and {tolerance:g} is on record"
+            continue
+        old, new = sorted(_list(tolerances), reverse=True), sorted(_list(now[name]), reverse=True)
+        pairs = zip(new, old, strict=False)
+        if len(new) < len(old) or any(one > other * _ROUNDING for one, other in pairs):
+            yield f"compares {name!r} with tolerance {_value(new)}, and {_value(old)} is on record"
+
+
+def _list(tolerances: float | Sequence[float]) -> list[float]:
+    return [float(each) for each in tolerances] if isinstance(tolerances, Sequence) else [float(tolerances)]
+
+
+def _value(tolerances: Sequence[float]) -> str:
+    """One number, or where there are others a list of them: TOML, and words."""
+    return repr(tolerances[0]) if len(tolerances) == 1 else repr(list(tolerances))
 
 
 def _key(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from grader.authoring import mistakes, suite, zoo
 from grader.authoring.case import Case, Role
-from grader.authoring.finding import Finding
+from grader.authoring.finding import Finding, read_text
 from grader.authoring.mistakes import Mistakes
 from grader.authoring.suite import Suite, Test
 from grader.course import Course
@@ -84,7 +83,10 @@ class Subject:
         path = self.behind / "mistakes.toml"
         if self.reference is None or not path.is_file():
             return Mistakes()
-        return mistakes.read(path.read_text(encoding="utf-8"), self.mistakes_file, self.reference)
+        text = read_text("mistakes", path, self.mistakes_file)
+        if isinstance(text, Finding):
+            return Mistakes(findings=(text,))
+        return mistakes.read(text, self.mistakes_file, self.reference)
 
     @cached_property
     def variants(self) -> tuple[Case, ...]:
@@ -113,14 +115,9 @@ class Subject:
 
 def python_finding(rule: str, path: Path, file: str) -> Finding | None:
     """Why the file at `path` is not Python source, if it is not."""
-    try:
-        ast.parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Finding(rule, file, None, "is missing")
-    except (SyntaxError, ValueError) as error:
-        line = error.lineno if isinstance(error, SyntaxError) else 1
-        return Finding(rule, file, line, f"is not valid Python: {getattr(error, 'msg', None) or error}")
-    return None
+    text = read_text(rule, path, file)
+    found = text if isinstance(text, Finding) else suite.parsed(rule, text, file)
+    return found if isinstance(found, Finding) else None
 
 
 def _python(path: Path) -> str | None:

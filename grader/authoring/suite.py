@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.authoring.finding import Finding
+from grader.authoring.finding import Finding, read_text
 from grader.reports.table import KINDS
 
 
@@ -36,11 +36,12 @@ class Suite:
 
 def read(path: Path, file: str) -> Suite:
     """The suite at `path`, which is called `file` in messages."""
-    text = path.read_text(encoding="utf-8")
-    try:
-        tree = ast.parse(text)
-    except SyntaxError as error:
-        return Suite(file, text, (), (Finding("suite", file, error.lineno, f"is not valid Python: {error.msg}"),))
+    text = read_text("suite", path, file)
+    if isinstance(text, Finding):
+        return Suite(file, "", (), (text,))
+    tree = parsed("suite", text, file)
+    if isinstance(tree, Finding):
+        return Suite(file, text, (), (tree,))
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
     tests = tuple(_test(node, file) for node in functions)
     findings = [finding for node in functions for finding in _faults(node, file)]
@@ -53,6 +54,16 @@ def read(path: Path, file: str) -> Suite:
             findings.append(Finding("suite", file, test.line, f"{test.name} is defined twice: only the last one runs"))
         seen.add(test.name)
     return Suite(file, text, tests, tuple(findings))
+
+
+def parsed(rule: str, text: str, file: str) -> ast.Module | Finding:
+    """The syntax tree of Python source, or why there is none."""
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        return Finding(rule, file, error.lineno or 1, f"is not valid Python: {error.msg}")
+    except ValueError as error:
+        return Finding(rule, file, 1, f"is not valid Python: {error}")
 
 
 def _test(node: ast.FunctionDef, file: str) -> Test:

@@ -47,7 +47,7 @@ def judge(evidence: Sequence[Evidence], bench: Bench) -> dict[str, list[Fate]]:
     pytest runs them, with a time limit of their own, since a mutant may run for ever.
     """
     cases = {each.subject.id: _cases(each) for each in evidence}
-    killed: dict[tuple[str, Case], tuple[str, ...]] = {}
+    killed: dict[tuple[str, Case], tuple[str, ...]] = {}  # () where the suite did not come to its end
     slow: set[tuple[str, Case]] = set()
     for round_ in range(3):
         trials = []

@@ -37,6 +37,7 @@ class Bridge:
         self._worker = worker
         self._seconds = seconds
         self._calls = 0
+        self._answered = True  # whether the last call's answer has been taken in
         self._objects: dict[int, Any] = {}
         self._twins: dict[int, Twin] = {}
 
@@ -103,6 +104,8 @@ class Bridge:
     def _converse(self, kind: Kind, message: tuple[Any, ...]) -> tuple[tuple[Any, ...], Decoder, Encoder]:
         if self.gone is not None:
             raise self.gone
+        if not self._answered:  # a proxy stands where the answer should have a value, and would ask the worker for it
+            raise BadFrame("an object where a plain value belongs")
         self._calls += 1
         encoder = Encoder(self._export)
         try:
@@ -116,6 +119,7 @@ class Bridge:
             self.gone = gone
             raise
         self.transcript.update(frame.body)
+        self._answered = False
         try:
             if frame.call != self._calls:
                 raise BadFrame("an answer to another call")
@@ -129,15 +133,22 @@ class Bridge:
             raise
         except (BadFrame, ValueError, MemoryError, OverflowError) as error:
             self._broken(str(error))
+        finally:
+            self._answered = True
         return answer, decoder, encoder
 
     def _take_over(self, answer: tuple[Any, ...]) -> None:
         """Apply what the call changed: module state, arguments changed in place, forbidden things seen."""
-        _, state, mutated, _, _, forbidden = answer
-        if type(mutated) is not list or type(forbidden) is not list or type(state) is not list:
+        _, state, mutated, number, _, forbidden = answer
+        if [*map(type, (state, mutated, number, forbidden))] != [list, list, int, list]:
             raise BadFrame("an answer of an unknown kind")
         for change in state:
-            if type(change) is not tuple or len(change) != 2 or change[0] not in self._twins:
+            if (
+                type(change) is not tuple
+                or len(change) != 2
+                or type(change[0]) is not int
+                or change[0] not in self._twins
+            ):
                 raise BadFrame("the state of a module that is not known")
             self._twins[change[0]].apply(change[1])
         self.mutated.extend(str(item)[:200] for item in mutated[:20])
@@ -147,7 +158,9 @@ class Bridge:
         """Raise in the judge what was raised in the worker."""
         try:
             kind, bases, text, lines, _, forbidden = answer
-            if type(kind) is not str or type(text) is not str or not all(type(base) is str for base in bases):
+            if [*map(type, (kind, bases, text, lines, forbidden))] != [str, list, str, list, list]:
+                raise TypeError
+            if not all(type(base) is str for base in bases):
                 raise TypeError
             line = int(lines[-1][0]) if lines else None
             self.forbidden = [str(item)[:200] for item in forbidden[:20]]

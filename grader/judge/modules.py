@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from grader.judge.proxies import Remote, checked_methods, place
+from grader.limits import MAX_MODULES
 from grader.wire import BadFrame
 
 if TYPE_CHECKING:
@@ -77,7 +79,11 @@ def remote_module(bridge: Bridge, description: tuple[Any, ...]) -> tuple[RemoteM
         handles = {node[0]: module for node, module in zip(nodes, made, strict=True)}
         if len(list(made[0].modules())) != len(made):
             raise ValueError("modules outside the tree")
-    except (TypeError, ValueError, IndexError, AttributeError, KeyError, RecursionError) as error:
+        # A shared module is walked once for each of its places, by `state_dict` for one; one inside itself for ever.
+        places = islice(made[0].named_modules(remove_duplicate=False), MAX_MODULES + 1)
+        if sum(1 for _ in places) > MAX_MODULES:
+            raise ValueError("too many places of modules")
+    except (TypeError, ValueError, IndexError, AttributeError, KeyError, RuntimeError) as error:
         raise BadFrame(f"a module that cannot be: {error}") from None
     return made[0], handles
 

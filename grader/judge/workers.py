@@ -219,7 +219,7 @@ class Worker:
 
     def _stack(self, filename: str, seconds: float = 0.0) -> tuple[int, str] | None:
         """The innermost line of the learner's file in what faulthandler wrote, waiting for it at most this long."""
-        wanted = re.compile(rb'File "' + re.escape(filename.encode()) + rb'", line (\d+) in (\S+)\n')
+        wanted = re.compile(rb'File "' + re.escape(filename.encode()) + rb'", line (\d{1,9}) in (\S+)\n')
         deadline = time.monotonic() + seconds
         text = b""
         while (found := wanted.search(text)) is None and len(text) < MAX_TRACE_BYTES:

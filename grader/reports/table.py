@@ -40,7 +40,8 @@ def style(verdict: Verdict) -> str:
 
 def amount(points: float) -> str:
     """Points with at most two decimals, rounded down: nothing looks full that is not."""
-    return f"{math.floor(points * 100 + 1e-6) / 100:g}"
+    hundredths = points * 100 + 1e-6
+    return f"{math.floor(hundredths) / 100 if math.isfinite(hundredths) else points:g}"
 
 
 def table(card: Scorecard, width: int, paint: Paint) -> str:

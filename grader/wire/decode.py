@@ -224,6 +224,7 @@ class Decoder:
         return getattr(_loaded("torch"), DTYPES[code])
 
     def _size(self, depth: int) -> Any:
+        self._spend(ARRAY_NODES)
         sizes = self._items(self._count(), depth)
         if any(type(size) is not int or size.bit_length() > 63 for size in sizes):
             raise BadFrame("a size that is none")

@@ -190,6 +190,7 @@ class Encoder:
         self.tree += TAG_BYTE.pack(b"D", _code(dtype))
 
     def _size(self, size: Any, depth: int) -> None:
+        self._spend(ARRAY_NODES)
         self.tree += TAG_U32.pack(b"z", len(size))
         self._items(size, depth)
 

@@ -30,6 +30,9 @@ def runs(evidence: Evidence) -> Iterator[Finding]:
                 if not outcome.faults and test.name not in ran and test.name not in said:
                     said.add(test.name)
                     yield Finding("suite", test.file, test.line, f"{test.name} was not run")
+            for name in sorted(ran - set(subject.by_name) - said):
+                said.add(name)
+                yield Finding("suite", subject.suites[0].file, 1, f"{name} was run, and is no function of the suite")
 
 
 def right(evidence: Evidence) -> Iterator[Finding]:
@@ -101,7 +104,7 @@ def caught(evidence: Evidence) -> Iterator[Finding]:
         if named.passed and not others and _same(judged, truth):
             message = f"{case} equals the reference: no test sees a difference in what it does"
         elif named.passed:
-            who = f"only {', '.join(others)} fails" if others else "no test fails"
+            who = f"only {', '.join(others)} fail{'s' * (len(others) == 1)}" if others else "no test fails"
             message = f"{case} passes {case.caught_by}, which is said to catch it; {who} on it"
         elif named.verdict in _BROKEN:
             message = (

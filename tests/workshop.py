@@ -1,0 +1,73 @@
+"""A course of one kata, fresh from `grade new`, to be broken in one place; and trials of it on a shared bench."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from grader.authoring.bench import Bench
+from grader.authoring.evidence import Evidence
+from grader.authoring.new import new
+from grader.authoring.outcome import Trial
+from grader.authoring.subject import Subject
+from grader.course import Course, find
+from grader.store import Store
+
+ID = "51_my_topic"
+SHORT = {
+    "kata.toml": f"katas/{ID}/kata.toml",
+    "page": f"katas/{ID}/README.md",
+    "chinese page": f"katas/{ID}/README.zh.md",
+    "suite": f"katas/{ID}/test_my_topic.py",
+    "stub": f"katas/{ID}/my_topic.py",
+    "reference": f"reference/{ID}/my_topic.py",
+    "mistakes.toml": f"reference/{ID}/mistakes.toml",
+    "strength.toml": f"reference/{ID}/strength.toml",
+    "variant": f"reference/{ID}/variants/one_by_one.py",
+}
+Edits = Mapping[str, tuple[str, str] | str | bytes | None]
+
+
+def scaffold(root: Path, worker: str = "numpy") -> Course:
+    """A course at `root` with nothing but a new kata."""
+    (root / "katas").mkdir(parents=True)
+    new(Course(root, ()), ID, worker=worker)
+    return find(root, root)
+
+
+def edited(course: Course, root: Path, edits: Edits) -> Subject:
+    """The kata of a copy at `root`, with files edited: (old, new) text, all of the text or bytes, or None for no file.
+
+    Files go by their short names, or by their path in the course. Old text stands there exactly once.
+    """
+    shutil.copytree(course.root, root, ignore=shutil.ignore_patterns(".grade", "__pycache__"), dirs_exist_ok=True)
+    for name, edit in edits.items():
+        path = root / SHORT.get(name, name)
+        match edit:
+            case None:
+                path.unlink()
+            case str() | bytes():
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(edit.encode() if isinstance(edit, str) else edit)
+            case old, fresh:
+                text = path.read_text(encoding="utf-8")
+                assert text.count(old) == 1, (name, old)
+                path.write_text(text.replace(old, fresh), encoding="utf-8")
+    changed = find(root, root)
+    return Subject(changed, changed.katas[0])
+
+
+def new_bench(folder: Path) -> Bench:
+    """A bench with a store of its own; to be closed."""
+    return Bench(Store(folder, lambda text: None))
+
+
+def judge(bench: Bench, subject: Subject, trials: Iterable[Trial], seeds: int = 1) -> Evidence:
+    """The evidence that these trials give, and those that they call for."""
+    evidence = Evidence(subject, seeds)
+    for asked in (list(trials), evidence.doubtful()):
+        left = list(asked)
+        outcomes = bench.run([(subject, trial) for trial in left])
+        evidence.found.update(zip(left, outcomes, strict=True))
+    return evidence
