@@ -29,7 +29,7 @@ def rnn_step(params: Arrays, x: np.ndarray, h: np.ndarray) -> np.ndarray:
 
     Returns the state after the step, an array of the shape of h.
     """
-    # BEGIN SOLUTION: a row of x or h meets a row of the weights; mind which axis of w_hh is summed over
+    # BEGIN SOLUTION: each row of the weights makes one new unit; then the tanh
     return np.tanh(x @ params["w_ih"].T + h @ params["w_hh"].T + params["b_h"])
     # END SOLUTION
 
@@ -56,17 +56,17 @@ def rnn_forward(params: Arrays, x: np.ndarray, h: np.ndarray) -> np.ndarray:
 def rnn_backward(params: Arrays, x: np.ndarray, h: np.ndarray, states: np.ndarray, upstream: np.ndarray) -> Arrays:
     """Back-propagation through time: the gradient of a loss that may look at every state.
 
-    params             as in rnn_step
-    x (N, T, D)        inputs, as given to rnn_forward
-    h (N, H)           state before the first step, as given to rnn_forward
-    states (N, T, H)   what rnn_forward(params, x, h) returned: no need to compute it again
-    upstream (N, T, H) how the loss depends on each state directly, not by way of later states
+    params              as in rnn_step
+    x (N, T, D)         inputs, as given to rnn_forward
+    h (N, H)            state before the first step, as given to rnn_forward
+    states (N, T, H)    what rnn_forward(params, x, h) returned: no need to compute it again
+    upstream (N, T, H)  how the loss depends on each state directly; what goes by way of later states is yours to add
 
     Returns a dict with the names "w_ih", "w_hh", "b_h", "x" and "h"; each gradient has the shape of its array.
     """
-    # BEGIN SOLUTION: go from the last step to the first, and carry the gradient of the state along
+    # BEGIN SOLUTION: go from the last step to the first, and carry a gradient along
     gradients = {name: np.zeros_like(params[name]) for name in ("w_ih", "w_hh", "b_h")}
-    gradients["x"] = np.zeros_like(x)
+    gradients["x"] = np.empty_like(x)
     carried = np.zeros_like(h)  # how the loss depends on the state by way of later states
     for t in reversed(range(x.shape[1])):
         before = states[:, t - 1] if t > 0 else h
@@ -90,7 +90,7 @@ def softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float
     Returns (loss, gradient): one number, and how it depends on each of the logits.
     gradient (N, K)  the gradient of loss by logits
     """
-    # BEGIN SOLUTION: softmax does not change when a row loses its maximum; take the logarithm by hand
+    # BEGIN SOLUTION: take each row's maximum off first; the softmax is the same
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     rows = np.arange(len(labels))
@@ -136,7 +136,7 @@ def train_step(
     and the norm of the gradient before it was clipped: one number, the root of the sum of all the squares in the five
     gradients together.
     """
-    # BEGIN SOLUTION: forward, loss, back to the state that was read, back through time, clip, and move
+    # BEGIN SOLUTION: forward, loss, back to the state that was read, through time, clip, move
     h, rows, ends = np.zeros((len(x), len(params["w_hh"]))), np.arange(len(x)), lengths - 1
     states = rnn_forward(params, x, h)
     last = states[rows, ends]
