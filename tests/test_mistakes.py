@@ -47,7 +47,10 @@ def test_what_is_wrong_with_one_entry_costs_no_other() -> None:
 
 
 BROKEN = {
-    "matches nowhere": ({"find": "scaled  + 1.0"}, "bias-forgotten: the text to find occurs 0 times in the reference: it"),
+    "matches nowhere": (
+        {"find": "scaled  + 1.0"},
+        "bias-forgotten: the text to find occurs 0 times in the reference: it",
+    ),
     "matches twice": ({"find": "line(x, 2.0)"}, "occurs 2 times in the reference (lines 11, 11)"),
     "matches in two lines": ({"find": "return"}, "occurs 2 times in the reference (lines 7, 11)"),
     "an empty find": ({"find": ""}, "find is empty"),

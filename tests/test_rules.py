@@ -109,7 +109,11 @@ def assert_told(found: Iterable[Finding], root: Path, place: str, on_line: str, 
     """One of the findings is on a line of this file that holds the text, or on no line where there is none."""
     told = [(each.file, line_of(root, each), each.message) for each in found]
     file = SHORT.get(place, place)
-    assert [each for each in told if each[0] == file and on_line in each[1] and bool(on_line) == bool(each[1]) and words in each[2]], "\n".join(map(str, told))
+    assert [
+        each
+        for each in told
+        if each[0] == file and on_line in each[1] and bool(on_line) == bool(each[1]) and words in each[2]
+    ], "\n".join(map(str, told))
 
 
 def line_of(root: Path, found: Finding) -> str:
@@ -165,6 +169,7 @@ EVIDENCE: dict[str, tuple[Edits, str, str, str, str]] = {
     # The suite as it runs
     "a suite that does not collect": ({"suite": ("import numpy as np\n", "import numpy as np\nimport nowhere_at_all\n")}, "judge", "suite", '"""The suite', "ModuleNotFoundError: No module named 'nowhere_at_all' (judging the reference)"),
     "a suite that ends the judge": (more("__import__('os')._exit(0)"), "judge", "suite", '"""The suite', "the judge ended in test_more, without a word (judging the reference)"),
+    "more than one fault": ({"suite": (f"{DOC}\n", "    __import__('os')._exit(0)\n")}, "judge", "suite", '"""The suite', "the judge ended in test_shapes, without a word (judging the reference)"),
     "a test that is taken away": (more("pass", "\n\ndel test_more\n"), "judge", "suite", "def test_more", "test_more was not run"),
     "a test that is made": ({"suite": (LAST, LAST + "\n\ntest_made = test_shapes\n")}, "judge", "suite", '"""The suite', "test_made was run, and is no function of the suite"),
     "a test that is skipped": (more('pytest.skip("not today")'), "judge", "reference", '"""My topic', "the reference fails test_more with seed 0"),
