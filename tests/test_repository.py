@@ -195,7 +195,11 @@ def test_a_fault_is_an_error_of_make(clone: Path, code: int) -> None:
 
 def test_make_lists_its_targets(clone: Path) -> None:
     listed = [line.split()[1] for line in make(clone).stdout.splitlines()]
-    assert set(listed) == targets() == {"help", "venv", "grade", "test", "escapes", "lint", "bench", "clean"}
+    assert (
+        set(listed)
+        == targets()
+        == {"help", "venv", "grade", "test", "escapes", "fuzz", "lint", "bench", "soak", "clean"}
+    )
 
 
 def test_an_old_python_is_told_before_anything_is_made(clone: Path) -> None:

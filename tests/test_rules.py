@@ -169,7 +169,7 @@ EVIDENCE: dict[str, tuple[Edits, str, str, str, str]] = {
     # The suite as it runs
     "a suite that does not collect": ({"suite": ("import numpy as np\n", "import numpy as np\nimport nowhere_at_all\n")}, "judge", "suite", '"""The suite', "ModuleNotFoundError: No module named 'nowhere_at_all' (judging the reference)"),
     "a suite that ends the judge": (more("__import__('os')._exit(0)"), "judge", "suite", '"""The suite', "the judge ended in test_more, without a word (judging the reference)"),
-    "more than one fault": ({"suite": (f"{DOC}\n", "    __import__('os')._exit(0)\n")}, "judge", "suite", '"""The suite', "the judge ended in test_shapes, without a word (judging the reference)"),
+    "more than one fault": ({"suite": without(DOC + "\n"), f"reference/{ID}/test_hidden.py": "import nowhere_at_all\n"}, "judge", "suite", '"""The suite', "No module named 'nowhere_at_all' (judging the reference)"),
     "a test that is taken away": (more("pass", "\n\ndel test_more\n"), "judge", "suite", "def test_more", "test_more was not run"),
     "a test that is made": ({"suite": (LAST, LAST + "\n\ntest_made = test_shapes\n")}, "judge", "suite", '"""The suite', "test_made was run, and is no function of the suite"),
     "a test that is skipped": (more('pytest.skip("not today")'), "judge", "reference", '"""My topic', "the reference fails test_more with seed 0"),

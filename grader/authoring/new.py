@@ -10,8 +10,10 @@ from pathlib import Path
 from string import Template
 
 from grader.authoring.stub import make_stub
+from grader.authoring.stubs import remember
 from grader.course import Course
 from grader.errors import UsageFault
+from grader.store import Store
 
 _ID = re.compile(r"(?P<number>[0-9]{2,3})_(?P<slug>[a-z][a-z0-9_]*)")
 _TEMPLATES = Path(__file__).parent / "template"
@@ -52,6 +54,9 @@ def new(course: Course, name: str, *, worker: str = "torch", title: str = "", ti
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         raise UsageFault(f"cannot write {error.filename}: {error.strerror}") from None
+    store = Store(course.root, lambda text: None)
+    remember(name, files[course.root / f"katas/{name}/{slug}.py"].encode(), store)  # so that `grade stub` replaces it
+    store.close()
     return list(files)
 
 

@@ -42,7 +42,7 @@ def pending(course: Course, katas: Iterable[Kata], store: Store) -> list[Pending
             if not kata.stub.is_symlink() and kata.stub.is_file():
                 present = kata.stub.read_bytes()
                 if present.replace(b"\r\n", b"\n") == text.replace("\r\n", "\n").encode():
-                    store.put_check(_known_as(kata, present), kata.id, b"generated")
+                    remember(kata.id, present, store)
                     continue
                 replaceable = _is_generated(course, kata, present, store)
             else:
@@ -66,7 +66,12 @@ def write(stub: Pending, store: Store) -> None:
         os.replace(part, path)
     except OSError as error:
         raise UsageFault(f"cannot write {stub.shown}: {error.strerror}") from None
-    store.put_check(_known_as(stub.kata, content), stub.kata.id, b"generated")
+    remember(stub.kata.id, content, store)
+
+
+def remember(id: str, content: bytes, store: Store) -> None:
+    """Note that nobody wrote these bytes, so that they may be replaced."""
+    store.put_check(_known_as(id, content), id, b"generated")
 
 
 def free_name(path: Path) -> Path:
@@ -93,7 +98,7 @@ def generated(course: Course, kata: Kata) -> str:
 
 def _is_generated(course: Course, kata: Kata, content: bytes, store: Store) -> bool:
     """Whether nobody wrote these bytes."""
-    if store.check(_known_as(kata, content)) is not None:
+    if store.check(_known_as(kata.id, content)) is not None:
         return True
     reference = course.reference(kata)
     command = ["git", "-c", "safe.directory=*", "show", f"HEAD:./{reference.name}"]
@@ -104,5 +109,5 @@ def _is_generated(course: Course, kata: Kata, content: bytes, store: Store) -> b
         return False
 
 
-def _known_as(kata: Kata, content: bytes) -> str:
-    return key({"what": "a generated stub", "kata": kata.id, "content": content})
+def _known_as(id: str, content: bytes) -> str:
+    return key({"what": "a generated stub", "kata": id, "content": content})

@@ -12,7 +12,7 @@ from grader.authoring.evidence import Evidence
 from grader.authoring.finding import Finding
 from grader.authoring.mistakes import Excuse
 from grader.authoring.outcome import Trial
-from grader.errors import UsageFault
+from grader.errors import CourseFault, UsageFault
 
 _FIRST = 3  # tests that are tried on every mutant before all the others
 _PATIENCE = 10  # times the slowest test of the reference: what takes longer runs for ever
@@ -47,7 +47,7 @@ def judge(evidence: Sequence[Evidence], bench: Bench) -> dict[str, list[Fate]]:
     pytest runs them, with a time limit of their own, since a mutant may run for ever.
     """
     cases = {each.subject.id: _cases(each) for each in evidence}
-    killed: dict[tuple[str, Case], tuple[str, ...]] = {}  # () where the suite did not come to its end
+    killed: dict[tuple[str, Case], tuple[str, ...]] = {}
     slow: set[tuple[str, Case]] = set()
     for round_ in range(3):
         trials = []
@@ -58,7 +58,8 @@ def judge(evidence: Sequence[Evidence], bench: Bench) -> dict[str, list[Fate]]:
             trials += [(each.subject, Trial(case, local=True, only=only, seconds=seconds)) for case in left]
         for (subject, trial), outcome in zip(trials, bench.run(trials), strict=True):
             if outcome.failed or outcome.faults:
-                killed[subject.id, trial.case] = tuple(test for test in trial.only if test in outcome.failed)
+                passed = {ran.name for ran in outcome.tests if ran.passed}  # where a judge died, not all have ended
+                killed[subject.id, trial.case] = tuple(test for test in trial.only if test not in passed)
                 slow |= {(subject.id, trial.case)} if round_ == 2 else set()
     fates = {}
     for each in evidence:
@@ -91,7 +92,10 @@ def _cases(evidence: Evidence) -> list[Case]:
     subject = evidence.subject
     if subject.reference is None or not subject.tests:
         return []
-    found = mutants(subject.reference)
+    try:
+        found = mutants(subject.reference)
+    except CourseFault:
+        return []  # its markers do not pair, which a rule says
     return [Case(Role.MUTANT, each.name, each.text.encode(), subject.reference_file, each.line) for each in found]
 
 

@@ -65,7 +65,8 @@ def into(page: str, name: str, text: str) -> str:
 
 def _kata(kata: KataCheck, paint: Paint) -> str:
     sign = paint("✓ holds", "green") if kata.holds else paint("✗ does not hold", "red")
-    counts = f"{len(kata.tests)} tests, {_count(kata, Role.MISTAKE)} mistakes, {_count(kata, Role.VARIANT)} variants"
+    numbers = {"test": len(kata.tests), **{word: _count(kata, Role(word)) for word in ("mistake", "variant")}}
+    counts = ", ".join(f"{number} {word}{'s' * (number != 1)}" for word, number in numbers.items())
     score = f", mutants killed {_mutation(kata)}" if kata.mutation else ""
     parts = [[f"{sign}  {paint(kata.id, 'bold')}  {kata.title}: {counts}{score}"]]
     if kata.tests:
@@ -151,9 +152,7 @@ def _summary(check: Check, paint: Paint) -> str:
     faults = len(check.all_findings)
     words = f"{held} of {len(check.katas)} katas hold on {check.seeds} seeds"
     told = f"{faults} fault{'s' * (faults != 1)}, " if faults else ""
-    return (
-        f"{paint(words, 'green' if check.holds else 'red')}; {told}{check.judged} trials judged, {check.seconds:.1f} s"
-    )
+    return f"{paint(words, 'green' if check.holds else 'red')}; {told}{check.judged} trial{'s' * (check.judged != 1)} judged, {check.seconds:.1f} s"
 
 
 def _count(kata: KataCheck, role: Role) -> int:

@@ -87,8 +87,10 @@ def check(
         if path is None or (form == "markdown" and not path.is_file()):
             raise UsageFault(
                 f"--report {form} needs a {'page' if form == 'markdown' else 'path'}",
-                f"for example {form}=out.{form[:4]}",
+                f"for example {form}=out.{'md' if form == 'markdown' else form}",
             )
+        if form == "markdown":
+            tables.into(_text(path), str(path), "")  # raises now, and not after an hour
     course = locate(Path.cwd(), root)
     store = Store(course, lambda text: print(f"grade: {text}", file=sys.stderr))
     bench = Bench(store, jobs=jobs or processors(), fresh=fresh, tell=_Telling(sys.stderr))
@@ -102,8 +104,14 @@ def check(
         if form == "json":
             write_report(path, msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         else:
-            page = path.read_text(encoding="utf-8")
-            write_report(path, tables.into(page, str(path), tables.markdown(found)))
+            write_report(path, tables.into(_text(path), str(path), tables.markdown(found)))
     sys.stdout.write(tables.screen(found, colour=coloured()))
     sys.stdout.flush()
     return 0 if found.holds else 1
+
+
+def _text(page: Path) -> str:
+    try:
+        return page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageFault(f"{page} cannot be read: {error}") from None

@@ -21,7 +21,7 @@ def runs(evidence: Evidence) -> Iterator[Finding]:
     said: set[str] = set()
     for trial, outcome in evidence.found.items():
         for fault in outcome.faults:
-            if fault not in said and not any(fault.split(" ")[0] in message for message in known):
+            if fault not in said and not any(message.startswith(fault.split(" ")[0] + " ") for message in known):
                 said.add(fault)
                 yield Finding("suite", subject.suites[0].file, 1, f"{fault} (judging {trial.case})")
         if trial.case.role is Role.REFERENCE and not trial.only and not trial.again:
