@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test escapes lint bench clean
+.PHONY: help venv grade test escapes fuzz lint bench soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,14 +28,17 @@ grade: venv ## grade your katas; ARGS="lstm --fresh" is handed on
 	@$(BIN)/grade $(ARGS) || { code=$$?; [ $$code -eq 1 ] || exit $$code; }
 
 PYTEST := $(BIN)/pytest -n 2 -W error --timeout 120
-# Of the hostile cases one of every class: the whole corpus takes its time.
-SAMPLE := A02 or B01 or C01 or E03 or F01 or G11 or H01 or I02 or J01 or K01 or N04
 
 test: venv ## run the project's own tests; ARGS="-k floors" is handed on
-	$(PYTEST) -k "not test_escapes or $(SAMPLE)" $(ARGS)
+	$(PYTEST) $(ARGS)
 
 escapes: venv ## run every hostile case, and write down what came of each
 	ESCAPES=write $(PYTEST) tests/test_escapes.py $(ARGS)
+
+FUZZ ?= 20000
+
+fuzz: venv ## feed every decoder of a learner's bytes with FUZZ hostile inputs (20000)
+	FUZZ=$(FUZZ) $(BIN)/pytest -W error tests/test_fuzz.py $(ARGS)
 
 lint: venv ## check style, formatting and types
 	$(BIN)/ruff check .
@@ -44,6 +47,9 @@ lint: venv ## check style, formatting and types
 
 bench: venv ## measure the speed of the harness, as ratios of one run
 	$(BIN)/python tests/bench/run.py
+
+soak: venv ## run 5,000 workers, a third of them hostile, and count what they leave
+	$(BIN)/python tests/bench/soak.py $(ARGS)
 
 clean: ## remove what was installed and cached; your attempts in .grade/ stay
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

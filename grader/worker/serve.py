@@ -7,6 +7,7 @@ import inspect
 import random
 import socket
 import sys
+from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -161,7 +162,7 @@ class Server:
             lines = [(error.lineno or 0, "")]
             text = error.msg or "invalid syntax"
         else:
-            lines = list(self._lines(error.__traceback__))[-_MAX_LINES:]
+            lines = list(deque(self._lines(error.__traceback__), _MAX_LINES))
         message: tuple[Any, ...] = (
             type_name(error),
             bases,

@@ -17,6 +17,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from grader.judge.proxies import RemoteFile
+    from grader.judge.workers import ForkedWorkshop, Worker
 
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
@@ -74,26 +79,29 @@ class Model(nn.Module):
 """
 
 
-def bridge() -> None:
-    """Workers, calls and training steps, measured in one process with a zygote of its own."""
-    from grader.judge.bridge import Bridge
-    from grader.judge.proxies import RemoteFile
-    from grader.judge.workers import ForkedWorkshop, Worker
-    from grader.worker import zygote
+def workshop(locked: bool = True) -> tuple[ForkedWorkshop, socket.socket]:
+    """A zygote of torch workers, forked from this process, and its control socket; unlocked ones never enter their jail."""
+    from grader.judge.workers import ForkedWorkshop
+    from grader.worker import jail, zygote
 
     control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     zygote.warm("torch")
     zygote.warm_training()
     if os.fork() == 0:
         control.close()
+        if not locked:
+            jail.Jail.enter = lambda *limits: None  # type: ignore[method-assign,assignment]
         zygote.main(far, "torch")
     far.close()
     control.recv(1 << 16)  # the layers
-    import torch
+    return ForkedWorkshop(control, min(os.sched_getaffinity(0))), control
 
-    processor = min(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {processor})  # as a judge does
-    workshop = ForkedWorkshop(control, processor)
+
+def begin(shop: ForkedWorkshop) -> tuple[Worker, RemoteFile]:
+    """A worker that has imported LSTM."""
+    from grader.judge.bridge import Bridge
+    from grader.judge.proxies import RemoteFile
+
     spec = {
         "source": LSTM,
         "filename": "m.py",
@@ -103,15 +111,42 @@ def bridge() -> None:
         "forbidden_imports": [],
         "forbidden_operators": [],
     }
+    worker = shop.start(1 << 30, 60)
+    bridge = Bridge(worker, "m.py", 60)
+    return worker, RemoteFile(bridge, bridge.load(spec))
 
-    def begin() -> tuple[Worker, RemoteFile]:
-        worker = workshop.start(1 << 30, 60)
-        bridge = Bridge(worker, "m.py", 60)
-        return worker, RemoteFile(bridge, bridge.load(spec))
+
+def protection() -> None:
+    """The jail: workers of two zygotes in turn, one of which leaves its workers unlocked."""
+    shops = [workshop(locked) for locked in (True, False)]
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # as a judge does
+
+    def start(shop: ForkedWorkshop) -> float:
+        began = time.perf_counter()
+        worker, solution = begin(shop)
+        solution.add(1, 2)
+        took = time.perf_counter() - began
+        worker.end()
+        worker.peak()
+        return took * 1e3
+
+    pairs = [(start(shops[0][0]), start(shops[1][0])) for _ in range(60)][10:]
+    row("what the jail costs a worker, from fork to first answer", statistics.median(a - b for a, b in pairs), "ms", 5)
+    for _, control in shops:
+        control.close()
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
+def bridge() -> None:
+    """Workers, calls and training steps, measured in one process with a zygote of its own."""
+    shop, control = workshop()
+    import torch
+
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # as a judge does
 
     def start() -> float:
         began = time.perf_counter()
-        worker, solution = begin()
+        worker, solution = begin(shop)
         solution.add(1, 2)
         took = time.perf_counter() - began
         worker.end()
@@ -119,7 +154,7 @@ def bridge() -> None:
         return took * 1e3
 
     row("fork to a locked torch worker that answered its first call", median(start, 40), "ms", 30)
-    worker, solution = begin()
+    worker, solution = begin(shop)
     x = torch.randn(8, 4)
 
     def call() -> float:
@@ -269,7 +304,7 @@ def warm() -> Callable[[], float]:
 
 
 if __name__ == "__main__":
-    parts = {part.__name__: part for part in (bridge, ladder, katas)}
+    parts = {part.__name__: part for part in (bridge, protection, ladder, katas)}
     for name in sys.argv[1:] or parts:
         parts[name]()
     print(

@@ -1,4 +1,4 @@
-"""The suite loses a test, and gains an import that fails."""
+"""The suite gains an import that fails."""
 
 
 def prepare(arena):
