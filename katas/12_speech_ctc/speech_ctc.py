@@ -1,0 +1,136 @@
+"""Speech recognition without alignment: a model that says when it hears what, taught by texts that do not say when.
+
+Climb in this order. Every rung is graded on its own, so run `grade` after each one:
+
+    greedy_decode   from one answer per frame to a text: the warm-up
+    log_sum         add probabilities that only exist as logarithms, and some of which are zero
+    ctc_step        one frame of the forward algorithm: the heart of this kata
+    ctc_loss        every alignment of every clip at once, each clip and each text as long as it is
+    AcousticModel   a bidirectional LSTM that reads the clip and answers at every frame
+    fit             spoken digits: training on clips and texts alone
+
+Letters in shapes: N clips in a batch and M in all, T frames, D features of a frame, C classes, U labels of a text,
+S = 2U + 1 states. Class 0 is the blank, the classes from 1 to C - 1 are the labels. All logarithms are natural.
+Results have the dtype of their arguments. Leave every argument as it was.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+BLANK = 0
+
+
+def greedy_decode(log_probs: Tensor, input_lengths: Tensor) -> list[list[int]]:
+    """The text of the best path: the likeliest class of each frame, runs of one class merged, then blanks dropped.
+
+    log_probs (N, T, C)  log-probabilities of the classes at each frame; no two are equal where it matters
+    input_lengths (N,)   int64, frames of each clip, from 1 to T; what comes after them is padding
+
+    Returns a list of N texts. Each is a list of labels, whole numbers from 1 to C - 1, and may be empty.
+    """
+    raise NotImplementedError("greedy_decode: first the path, then its runs, then no blanks: the order matters")
+
+
+def log_sum(values: Tensor, dim: int) -> Tensor:
+    """The logarithm of a sum of numbers that are given by their logarithms: log(sum(exp(values))) along one axis.
+
+    values (...)  of any shape and size: a thousand as well as minus a thousand; -inf is the logarithm of 0
+    dim           the axis that goes, from 0 up, or from -1 down
+
+    Returns a tensor without that axis, through which gradients flow. Where all terms are -inf, so is the sum, and
+    its gradient is 0. The gradient is never NaN.
+    """
+    raise NotImplementedError("log_sum: torch.logsumexp is nearly it; ask for its gradient at [-inf, -inf]")
+
+
+def ctc_step(alpha: Tensor, labels: Tensor, log_probs: Tensor) -> Tensor:
+    """Hear one more frame: where every path can be now, given where it can have been before.
+
+    alpha (N, S)      log-probability of all paths that stand in each state before the frame; -inf where there is none
+    labels (N, S)     int64, the class that each state speaks: blank, a label, blank, a label, ..., blank
+    log_probs (N, C)  log-probabilities of the classes at this frame
+
+    A path stays in its state or moves on by one. It moves on by two only over a blank that stands between two
+    different labels: two equal labels need the blank, else their runs would merge.
+
+    Returns the same after the frame.
+    alpha (N, S)      -inf in states that no path can have reached
+    """
+    raise NotImplementedError("ctc_step: shift alpha by one and by two states, then log_sum, then what this frame says")
+
+
+def ctc_loss(log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor) -> Tensor:
+    """Minus the log-probability of each text: the sum over all alignments, with nothing averaged or divided.
+
+    log_probs (N, T, C)  log-probabilities of the classes at each frame, finite; may be a view that is not contiguous
+    targets (N, U)       int64, the texts: labels from 1 to C - 1, then padding from 0 to C - 1; U may be 0
+    input_lengths (N,)   int64, frames of each clip, from 1 to T
+    target_lengths (N,)  int64, labels of each text, from 0 to U; repeated labels are allowed
+
+    Padding, of frames and of texts, reaches neither loss nor gradient. A text that cannot fit into its clip has the
+    loss +inf, and then its gradient is 0, and that of the other clips is as if it were not there.
+
+    Returns one loss for each clip, in nats.
+    loss (N,)            never negative, +inf if the text cannot be spoken in so few frames
+    """
+    raise NotImplementedError("ctc_loss: blanks around the labels, a start, one ctc_step a frame, two states to end in")
+
+
+class AcousticModel(nn.Module):
+    """Reads a clip in both directions, and answers at every frame.
+
+    self.lstm is an nn.LSTM, one bidirectional layer with H units in each direction; self.head is an nn.Linear from
+    their outputs, side by side, to the classes. There are no other parameters; first values as these layers draw them.
+
+    head.weight (C, 2H)  from both directions to the classes
+    head.bias (C,)       its bias
+    """
+
+    def __init__(self, features: int, hidden_size: int, classes: int, dtype: torch.dtype = torch.float32) -> None:
+        """Make both layers for D = features, H = hidden_size and C = classes, all parameters of this dtype."""
+        super().__init__()
+        raise NotImplementedError("AcousticModel.__init__: one nn.LSTM and one nn.Linear, with dtype passed on")
+
+    def forward(self, x: Tensor, input_lengths: Tensor) -> Tensor:
+        """Listen to every clip of the batch, from its first frame and from its own last frame.
+
+        x (N, T, D)          features; clip n fills the first input_lengths[n] frames, the rest is padding, finite
+        input_lengths (N,)   int64, from 1 to T, in any order
+
+        Padding reaches no real frame. On padding the result may be any finite numbers.
+
+        Returns one distribution for each frame.
+        log_probs (N, T, C)  log-probabilities of the classes
+        """
+        raise NotImplementedError("AcousticModel.forward: the backward direction must not begin in the padding")
+
+
+def fit(
+    model: AcousticModel,
+    x: Tensor,
+    input_lengths: Tensor,
+    targets: Tensor,
+    target_lengths: Tensor,
+    batches: Tensor,
+    learning_rate: float,
+) -> list[float]:
+    """Train the model in place by Adam, torch's default settings but for the learning rate, one step for each batch.
+
+    model                the AcousticModel to train
+    x (M, T, D)          features of all clips, padded
+    input_lengths (M,)   int64, frames of each
+    targets (M, U)       int64, texts of all clips, padded
+    target_lengths (M,)  int64, labels of each; every text fits into its clip
+    batches (B, N)       int64, the rows of these four that step b trains on
+    learning_rate        a positive number
+
+    The loss of a batch is the mean of ctc_loss over its clips.
+
+    Returns a list of numbers.
+    losses (B,)          loss of each step's batch, before that step's update
+    """
+    raise NotImplementedError("fit: one optimiser, then for each row of batches: forward, loss, clear, backward, step")
