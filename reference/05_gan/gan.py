@@ -1,0 +1,176 @@
+"""A generative adversarial network: one network forges digits, the other finds the forgeries, and both learn by it.
+
+Climb in this order. Every rung is graded on its own, so run `grade` after each one:
+
+    discriminator_loss  how badly the real and the forged were told apart
+    generator_loss      how badly the forgeries deceived, in the form whose gradient does not vanish
+    Generator           noise in, an image out
+    Discriminator       an image in, one logit out
+    GAN                 two optimisers and two steps, each of which moves one network and leaves the other alone
+    fit                 one step of each in turn
+
+Letters in shapes: N images of D pixels from -1 (paper) to 1 (ink); Z numbers of noise for each image; H hidden units; M
+training images, S training steps. Chance comes in as an argument: never draw noise yourself. Leave every argument as
+it was. A logit is the log-odds that an image is real; no probability is ever needed.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """What the discriminator lowers: the mean of -log p(real) on real images plus the mean of -log p(forged) on fakes.
+
+    real_logits (N,)  what it says of real images
+    fake_logits (M,)  what it says of forgeries; M need not be N
+
+    Exact for logits of -200 and of 200.
+
+    Returns a tensor with one number, in nats.
+    loss ()           2 log 2 if all logits are 0
+    """
+    # BEGIN SOLUTION: -log sigmoid(a) is softplus(-a); which sign has the other one?
+    return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+    # END SOLUTION
+
+
+def generator_loss(fake_logits: Tensor) -> Tensor:
+    """What the generator lowers: the mean of -log p(real) on its forgeries (the non-saturating loss).
+
+    fake_logits (N,)  what the discriminator says of forgeries
+
+    Exact for logits of -200 and of 200. Where the discriminator is sure that it sees a forgery, the gradient by its
+    logit is -1 / N, and not 0: that is when the generator has most to learn.
+
+    Returns a tensor with one number, in nats.
+    loss ()           log 2 if all logits are 0
+    """
+    # BEGIN SOLUTION: the real part of the loss above, asked about forgeries
+    return F.softplus(-fake_logits).mean()
+    # END SOLUTION
+
+
+class Generator(nn.Module):
+    """tanh(output(leaky(hidden(z)))), leaky = LeakyReLU with slope 0.2 below zero.
+
+    The parameters have the names, shapes and default first values of nn.Linear; there are no others.
+
+    hidden.weight (H, Z)  from the noise to the hidden layer
+    hidden.bias (H,)      its bias
+    output.weight (D, H)  from there to the pixels
+    output.bias (D,)      its bias
+    """
+
+    def __init__(self, noise_size: int, hidden_size: int, pixels: int, dtype: torch.dtype = torch.float32) -> None:
+        """Make both layers for Z = noise_size, H = hidden_size and D = pixels, of this dtype."""
+        super().__init__()
+        # BEGIN SOLUTION: two nn.Linear, with dtype passed on
+        self.hidden = nn.Linear(noise_size, hidden_size, dtype=dtype)
+        self.output = nn.Linear(hidden_size, pixels, dtype=dtype)
+        # END SOLUTION
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Forge one image for each row of noise.
+
+        z (N, Z)       standard normal noise
+
+        Returns the forgeries, through which gradients reach z and every parameter.
+        images (N, D)  between -1 and 1, as real pixels are
+        """
+        # BEGIN SOLUTION: linear, leaky, linear, tanh
+        return torch.tanh(self.output(F.leaky_relu(self.hidden(z), 0.2)))
+        # END SOLUTION
+
+
+class Discriminator(nn.Module):
+    """output(leaky(hidden(images))), leaky = LeakyReLU with slope 0.2 below zero. Nothing follows the logit.
+
+    The parameters have the names, shapes and default first values of nn.Linear; there are no others.
+
+    hidden.weight (H, D)  from the pixels to the hidden layer
+    hidden.bias (H,)      its bias
+    output.weight (1, H)  from there to the logit
+    output.bias (1,)      its bias
+    """
+
+    def __init__(self, pixels: int, hidden_size: int, dtype: torch.dtype = torch.float32) -> None:
+        """Make both layers for D = pixels and H = hidden_size, of this dtype."""
+        super().__init__()
+        # BEGIN SOLUTION: two nn.Linear, with dtype passed on
+        self.hidden = nn.Linear(pixels, hidden_size, dtype=dtype)
+        self.output = nn.Linear(hidden_size, 1, dtype=dtype)
+        # END SOLUTION
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Judge every image.
+
+        images (N, D)  real ones or forgeries
+
+        Returns log-odds that an image is real, through which gradients reach images and every parameter.
+        logits (N,)    one number per image, not a column
+        """
+        # BEGIN SOLUTION: linear, leaky, linear, and drop the axis of length 1
+        return self.output(F.leaky_relu(self.hidden(images), 0.2)).squeeze(1)
+        # END SOLUTION
+
+
+class GAN:
+    """Both networks, each with a torch.optim.Adam of its own: betas (0.5, 0.999), which forget fast, other defaults."""
+
+    def __init__(self, generator: Generator, discriminator: Discriminator, learning_rate: float) -> None:
+        """Note both networks, and make one optimiser for the parameters of each, with the same learning rate."""
+        # BEGIN SOLUTION: two networks, two optimisers
+        self.generator, self.discriminator = generator, discriminator
+        self.generator_adam = torch.optim.Adam(generator.parameters(), lr=learning_rate, betas=(0.5, 0.999))
+        self.discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=(0.5, 0.999))
+        # END SOLUTION
+
+    def discriminator_step(self, real: Tensor, z: Tensor) -> float:
+        """One update of the discriminator, on real images and on forgeries. The generator stays as it is.
+
+        real (N, D)  real images
+        z (M, Z)     noise for M forgeries
+
+        Returns discriminator_loss before the update, a Python float.
+        """
+        # BEGIN SOLUTION: forge without keeping the way back, compare, clear, backward, one update
+        fake = self.generator(z).detach()
+        loss = discriminator_loss(self.discriminator(real), self.discriminator(fake))
+        self.discriminator_adam.zero_grad()
+        loss.backward()
+        self.discriminator_adam.step()
+        return loss.item()
+        # END SOLUTION
+
+    def generator_step(self, z: Tensor) -> float:
+        """One update of the generator, through the eyes of the discriminator, which stays as it is.
+
+        z (N, Z)  noise for N forgeries
+
+        Returns generator_loss before the update, a Python float.
+        """
+        # BEGIN SOLUTION: this time the way back leads through the discriminator; only one optimiser moves
+        loss = generator_loss(self.discriminator(self.generator(z)))
+        self.generator_adam.zero_grad()
+        loss.backward()
+        self.generator_adam.step()
+        return loss.item()
+        # END SOLUTION
+
+
+def fit(gan: GAN, images: Tensor, batches: Tensor, noise: Tensor) -> list[tuple[float, float]]:
+    """In every step one update of the discriminator, then one of the generator, with fresh noise for each.
+
+    images (M, D)       training images
+    batches (S, N)      int64: in step s the discriminator sees the rows batches[s] of images ...
+    noise (S, 2, N, Z)  ... and forgeries from noise[s, 0]; the generator then forges from noise[s, 1]
+
+    Returns a list of S pairs of Python floats: the losses of both updates of each step, discriminator first.
+    """
+    # BEGIN SOLUTION: two calls per step
+    return [
+        (gan.discriminator_step(images[rows], z[0]), gan.generator_step(z[1]))
+        for rows, z in zip(batches, noise, strict=True)
+    ]
+    # END SOLUTION
