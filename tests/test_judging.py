@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from grader.course import Course
+from grader.course import Course, find
 from grader.scorecard import KataResult, Verdict
+from grader.session import Session
+from grader.store import Store
+
+from .conftest import TOY
 
 Grade = Callable[..., KataResult]
 
@@ -226,3 +232,37 @@ def test_a_forbidden_operator_is_seen_by_whatever_road(grade_source: Grade, road
     )
     assert verdicts(result)["test_predict"] is Verdict.FORBIDDEN
     assert "aten::lstm" in result.tests[0].message
+
+
+CLUSTERS = """\
+import sys
+
+WARM = "sklearn.cluster" in sys.modules  # before this file has imported anything
+
+import torch
+from sklearn.cluster import KMeans
+from torch import nn
+
+
+def predict(x, w, b):
+    assert WARM, "scikit-learn is cold"
+    kmeans = KMeans(2, n_init=1, random_state=0).fit([[0.0], [0.1], [5.0]])
+    assert kmeans.predict([[4.0]])[0] == kmeans.labels_[2]
+    return x @ w + b
+"""
+
+
+def test_a_worker_that_holds_scikit_learn_is_warm_locked_and_clusters(tmp_path: Path) -> None:
+    course = tmp_path / "course"
+    shutil.copytree(TOY, course)
+    manifest = course / "katas/02_line/kata.toml"
+    text = manifest.read_text().replace('worker = "torch"', 'worker = "sklearn"')
+    manifest.write_text(text.replace('imports = ["sklearn"]', 'imports = []'))
+    found = find(course, course)
+    (line,) = found.select(["line"])
+    (tmp_path / "line.py").write_text(CLUSTERS)
+    session = Session(found, Store(tmp_path / "store", lambda text: None), jobs=1)
+    (result,) = session.grade([line], tmp_path, fresh=True).katas
+    session.close()
+    said = [test.message for test in result.tests]
+    assert verdicts(result)["test_predict"] == Verdict.PASS, said

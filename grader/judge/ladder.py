@@ -41,7 +41,7 @@ class Plan:
         texts = [suite.read_bytes() for suite in suites]
         names = {name.decode() for text in texts for name in _IMPORT.findall(text)}
         preload = frozenset(name for name in names if name.partition(".")[0] in _ORACLES)
-        training = any(_TRAINS.search(text) for text in (*texts, *([source] if worker == "torch" else [])))
+        training = any(_TRAINS.search(text) for text in (*texts, *([source] if worker != "numpy" else [])))
         return cls(frozenset([worker]), preload, training)
 
     def __or__(self, other: Plan) -> Plan:

@@ -1,7 +1,7 @@
 """The ladder: a chain of processes that does each import once, and forks workers and judges from its rungs.
 
-    start -> numpy -> [zygote of numpy workers] -> torch -> [zygote of torch workers] -> pytest and oracles -> zygote
-    of judges
+    start -> numpy -> [zygote of numpy workers] -> torch -> [zygote of torch workers] -> scikit-learn -> [zygote
+    of sklearn workers] -> pytest and oracles -> zygote of judges
 
 Run by name in an isolated interpreter with an environment of its own: `python -I -m grader.judge.zygote CONTROL`.
 """
@@ -34,12 +34,15 @@ def main(control: socket.socket) -> NoReturn:
     worker.warm("numpy")
     if "numpy" in plan["workers"]:
         rungs["numpy"] = _Rung(worker, "numpy", namespaces, control)
-    if "torch" in plan["workers"]:
+    if {"torch", "sklearn"} & set(plan["workers"]):
         worker.warm("torch")
     if plan["training"]:
         worker.warm_training()
     if "torch" in plan["workers"]:
         rungs["torch"] = _Rung(worker, "torch", namespaces, control)
+    if "sklearn" in plan["workers"]:
+        worker.warm("sklearn")
+        rungs["sklearn"] = _Rung(worker, "sklearn", namespaces, control)
     warm_judge(plan["preload"])
     sandbox = {kind: rung.describe() for kind, rung in rungs.items()}
     control.send(json.dumps({"sandbox": sandbox, "seconds": time.perf_counter() - began}).encode())

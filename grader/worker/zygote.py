@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from grader import forkserver
 from grader.worker.jail import Jail, Layer, Policy, prepare
 from grader.worker.jail.probe import probe
-from grader.worker.jail.readable import Kind
+from grader.worker.jail.readable import Kind, kind_of
 from grader.worker.serve import Server
 
 STACK_SIGNAL = getattr(signal, "SIGUSR1", None)
@@ -48,12 +48,12 @@ def _layers(jail: Jail) -> dict[str, Any]:
 def describe(arguments: list[str]) -> None:
     """Print which layers a worker would be in: `python -I -m grader.worker.fresh describe KIND`."""
     _forget_the_course()
-    print(json.dumps(_layers(prepare(Policy.of("torch" if arguments[0] == "torch" else "numpy")))))
+    print(json.dumps(_layers(prepare(Policy.of(kind_of(arguments[0]))))))
 
 
 def fresh(arguments: list[str]) -> NoReturn:
     """Become a single worker: `python -I -m grader.worker.fresh KIND DOCUMENT CHANNEL OUTPUT TRACE`."""
-    kind: Kind = "torch" if arguments[0] == "torch" else "numpy"
+    kind = kind_of(arguments[0])
     document = json.loads(arguments[1])
     warm(kind)
     if document["training"]:
@@ -72,13 +72,17 @@ def warm(kind: Kind) -> None:
 
     tempfile.tempdir = "/tmp"  # no worker can look for a folder that it may write to: there is none
     numpy.linalg.norm(numpy.random.default_rng(0).normal(size=(2, 2)))
-    if kind == "torch":
+    if kind != "numpy":
         import torch
 
         torch.set_num_threads(1)
         with torch.no_grad():
             torch.nn.LSTM(2, 2)(torch.nn.Conv1d(1, 2, 1)(torch.ones(1, 1, 2)))
         import torch.fx.experimental.symbolic_shapes  # else the first backward of every worker imports it
+    if kind == "sklearn":
+        import sklearn.cluster  # type: ignore[import-untyped]
+
+        sklearn.cluster.KMeans(1, n_init=1).fit([[0.0], [1.0]])
 
 
 def warm_training() -> None:

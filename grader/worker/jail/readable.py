@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from glob import glob
 from itertools import chain
-from typing import Literal
+from typing import Literal, get_args
 
-Kind = Literal["numpy", "torch"]
+Kind = Literal["numpy", "torch", "sklearn"]  # what a worker's process holds: each more than the one before
 
 # The harness, and the files by which an installation in place points to the project's folder.
 _HIDDEN = ("grader", "*gradkata*", "__editable__*", "easy-install.pth", "*.egg-link")
-_HIDDEN_FROM = {"numpy": (*_HIDDEN, "torch*", "functorch*"), "torch": _HIDDEN}
+_HIDDEN_FROM = {"numpy": (*_HIDDEN, "torch*", "functorch*"), "torch": _HIDDEN, "sklearn": _HIDDEN}
 
 _SITES = ("site-packages", "dist-packages")
 _SINGLE = (
@@ -28,6 +28,14 @@ _SINGLE = (
 )
 
 WRITABLE = ("/dev/null",)
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of this name; ValueError if there is none."""
+    for kind in get_args(Kind):
+        if kind == name:
+            return kind  # type: ignore[no-any-return]
+    raise ValueError(f"no kind of worker is called {name!r}")
 
 
 def default_readable(kind: Kind) -> tuple[tuple[str, ...], tuple[str, ...]]:
