@@ -257,7 +257,7 @@ def test_a_worker_that_holds_scikit_learn_is_warm_locked_and_clusters(tmp_path: 
     shutil.copytree(TOY, course)
     manifest = course / "katas/02_line/kata.toml"
     text = manifest.read_text().replace('worker = "torch"', 'worker = "sklearn"')
-    manifest.write_text(text.replace('imports = ["sklearn"]', 'imports = []'))
+    manifest.write_text(text.replace('imports = ["sklearn"]', "imports = []"))
     found = find(course, course)
     (line,) = found.select(["line"])
     (tmp_path / "line.py").write_text(CLUSTERS)

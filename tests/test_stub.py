@@ -174,3 +174,10 @@ def test_any_hint_is_what_the_stub_raises(hint: str) -> None:
     with pytest.raises(NotImplementedError) as caught:
         scope["f"]()
     assert str(caught.value) == f"f: {hint.strip()}"
+
+
+def test_a_hint_too_long_for_a_line_stands_on_one_of_its_own() -> None:
+    hint = "say it " * 14
+    stub = make_stub(f"def f():\n    # BEGIN SOLUTION: {hint.strip()}\n    return 1\n    # END SOLUTION\n")
+    assert stub == f'def f():\n    raise NotImplementedError(\n        "f: {hint.strip()}"\n    )\n'
+    assert all(len(line) <= 120 for line in stub.splitlines())

@@ -4,7 +4,8 @@
     ...
     # END SOLUTION
 
-becomes `raise NotImplementedError("lstm_step: start from the four gate pre-activations")`. All else stays as it is.
+becomes `raise NotImplementedError("lstm_step: start from the four gate pre-activations")`, on three lines where one would
+be too long for a formatter. All else stays as it is.
 """
 
 import ast
@@ -22,6 +23,7 @@ _MARKER = re.compile(r"# (?:BEGIN SOLUTION: (?P<hint>\S.*?)|END SOLUTION)\s*")
 _MARKERS = "`# BEGIN SOLUTION: <hint>` or `# END SOLUTION`"
 _Owners = tuple[ast.stmt, ...]
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_WIDTH = 120
 
 
 class StubFault(CourseFault):
@@ -60,7 +62,7 @@ def make_stub(source: str, filename: str = "<reference>") -> str:
         marker = lines[gap.begin - 1]
         line_end = marker[len(marker.rstrip("\r\n")) :]
         hint = json.dumps(f"{owner}: {gap.hint}", ensure_ascii=False)
-        lines[gap.begin - 1 : gap.end] = [f"{marker[: gap.column]}raise NotImplementedError({hint}){line_end}"]
+        lines[gap.begin - 1 : gap.end] = [line + line_end for line in _raise(marker[: gap.column], hint)]
     stub = "".join(lines)
     try:
         compile(stub, filename, "exec", dont_inherit=True)
@@ -146,3 +148,11 @@ def _first_line(statement: ast.stmt) -> int:
     """Where it starts, decorators included."""
     decorators = statement.decorator_list if isinstance(statement, _SCOPES) else []
     return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def _raise(indent: str, hint: str) -> list[str]:
+    """What stands in place of a solution, as a formatter leaves it."""
+    line = f"{indent}raise NotImplementedError({hint})"
+    return (
+        [line] if len(line) <= _WIDTH else [f"{indent}raise NotImplementedError(", f"{indent}    {hint}", f"{indent})"]
+    )

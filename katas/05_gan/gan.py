@@ -116,7 +116,9 @@ class GAN:
 
         Returns discriminator_loss before the update, a Python float.
         """
-        raise NotImplementedError("GAN.discriminator_step: forge without keeping the way back, compare, clear, backward, one update")
+        raise NotImplementedError(
+            "GAN.discriminator_step: forge without keeping the way back, compare, clear, backward, one update"
+        )
 
     def generator_step(self, z: Tensor) -> float:
         """One update of the generator, through the eyes of the discriminator, which stays as it is.
@@ -125,7 +127,9 @@ class GAN:
 
         Returns generator_loss before the update, a Python float.
         """
-        raise NotImplementedError("GAN.generator_step: this time the way back leads through the discriminator; only one optimiser moves")
+        raise NotImplementedError(
+            "GAN.generator_step: this time the way back leads through the discriminator; only one optimiser moves"
+        )
 
 
 def fit(gan: GAN, images: Tensor, batches: Tensor, noise: Tensor) -> list[tuple[float, float]]:

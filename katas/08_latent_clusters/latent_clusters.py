@@ -33,7 +33,9 @@ def adjusted_rand_index(labels: Tensor, clusters: Tensor) -> float:
     the same way (one group each, or each row its own), and the index is 1.
     """
 
-    raise NotImplementedError("adjusted_rand_index: count the table with one unique over pairs of names; mind that A times B is large")
+    raise NotImplementedError(
+        "adjusted_rand_index: count the table with one unique over pairs of names; mind that A times B is large"
+    )
 
 
 def normalised_mutual_information(labels: Tensor, clusters: Tensor) -> float:

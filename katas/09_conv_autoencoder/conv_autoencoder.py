@@ -121,7 +121,9 @@ class ConvAutoencoder(nn.Module):
         Returns the reconstructions, any real numbers, exactly as large as the images.
         output (N, C, H, W)    one image per code
         """
-        raise NotImplementedError("ConvAutoencoder.decode: conv_transpose2d with each layer's own extra; an ELU between")
+        raise NotImplementedError(
+            "ConvAutoencoder.decode: conv_transpose2d with each layer's own extra; an ELU between"
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode, then decode.

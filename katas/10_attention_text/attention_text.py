@@ -105,7 +105,9 @@ class TextClassifier(nn.Module):
         logits (N, K)   one row per sentence
         weights (N, T)  0 on padding
         """
-        raise NotImplementedError("TextClassifier.forward: the backward direction must not begin in the padding; the mask follows from lengths")
+        raise NotImplementedError(
+            "TextClassifier.forward: the backward direction must not begin in the padding; the mask follows from lengths"
+        )
 
 
 def fit(

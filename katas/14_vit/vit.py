@@ -27,7 +27,9 @@ def patchify(images: Tensor, size: int) -> Tensor:
     Returns the patches, each laid out channel by channel, in a channel row by row.
     patches (N, P, C * S * S)  P = (Y / S) * (X / S)
     """
-    raise NotImplementedError("patchify: split Y and X in two axes each, bring the two that count patches forward, flatten the others")
+    raise NotImplementedError(
+        "patchify: split Y and X in two axes each, bring the two that count patches forward, flatten the others"
+    )
 
 
 class Block(nn.Module):
@@ -53,7 +55,9 @@ class Block(nn.Module):
         Returns as many tokens.
         y (N, T, E)  x plus what attention found, plus what the network made of that
         """
-        raise NotImplementedError("Block.forward: two branches, each begins with its norm and ends in a sum; F.scaled_dot_product_attention")
+        raise NotImplementedError(
+            "Block.forward: two branches, each begins with its norm and ends in a sum; F.scaled_dot_product_attention"
+        )
 
 
 class ViT(nn.Module):
@@ -92,7 +96,9 @@ class ViT(nn.Module):
         Returns the tokens.
         tokens (N, P + 1, E)   the class token is the first
         """
-        raise NotImplementedError("ViT.tokens: embed the patches, put the class token in front of each image, add the positions")
+        raise NotImplementedError(
+            "ViT.tokens: embed the patches, put the class token in front of each image, add the positions"
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Answer once per image.
@@ -118,7 +124,9 @@ def resize_positions(positions: Tensor, grid: tuple[int, int], new_grid: tuple[i
     Returns positions for the new grid, through which gradients flow.
     resized (1, G' * J' + 1, E)  row 0 as it was
     """
-    raise NotImplementedError("resize_positions: set the class token aside, make the rest a picture with E channels, resize it, go back")
+    raise NotImplementedError(
+        "resize_positions: set the class token aside, make the rest a picture with E channels, resize it, go back"
+    )
 
 
 def fit(model: ViT, images: Tensor, labels: Tensor, batches: Tensor, learning_rates: list[float]) -> list[float]:

@@ -118,4 +118,6 @@ class TextClassifier(nn.Module):
         logits (N, K)         one row per sentence; without words, it is the bias of the head
         weights (N, H, T, T)  as in SelfAttention
         """
-        raise NotImplementedError("TextClassifier.forward: embed, add the positions, attend, average what attention gave, classify")
+        raise NotImplementedError(
+            "TextClassifier.forward: embed, add the positions, attend, average what attention gave, classify"
+        )

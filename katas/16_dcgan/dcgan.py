@@ -57,7 +57,9 @@ class Generator(nn.Module):
         Returns the forgeries, through which gradients reach z and every parameter.
         images (N, 1, Y, Y)  between -1 and 1
         """
-        raise NotImplementedError("Generator.forward: noise is an image of one pixel; then the five layers, and tanh at the end")
+        raise NotImplementedError(
+            "Generator.forward: noise is an image of one pixel; then the five layers, and tanh at the end"
+        )
 
 
 class Discriminator(nn.Module):
@@ -114,7 +116,9 @@ class DCGAN:
 
         Returns the loss before the update, a Python float.
         """
-        raise NotImplementedError("DCGAN.discriminator_step: training mode, forgeries without the way back, two batches, one update")
+        raise NotImplementedError(
+            "DCGAN.discriminator_step: training mode, forgeries without the way back, two batches, one update"
+        )
 
     def generator_step(self, z: Tensor) -> float:
         """One update of the generator: the mean of -log p(real) on its forgeries.
@@ -123,7 +127,9 @@ class DCGAN:
 
         Returns the loss before the update, a Python float.
         """
-        raise NotImplementedError("DCGAN.generator_step: training mode, the way back through the discriminator, one update")
+        raise NotImplementedError(
+            "DCGAN.generator_step: training mode, the way back through the discriminator, one update"
+        )
 
     def forge(self, z: Tensor) -> Tensor:
         """Images to show: with the running statistics, so that an image depends on its own noise alone.
