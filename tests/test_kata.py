@@ -90,7 +90,7 @@ def test_what_is_optional_may_be_left_out(tmp_path: Path) -> None:
         ("minutes = 60", "minutes = 2026-01-01", 'minutes must be a whole number, found "2026-01-01"'),
         ('"sequences"', '"sequence"', 'track must be one of foundations, vision, sequences, generative, attention, '
          'found "sequence"; did you mean sequences?'),
-        ('"torch"', "3", "worker must be one of numpy, torch, found 3"),
+        ('"torch"', "3", "worker must be one of numpy, torch, sklearn, found 3"),
         ('"aten::lstm"', '"aten.lstm"', 'forbidden.operators[0] must look like aten::lstm, found "aten.lstm"'),
         ('"aten::lstm_cell"', '"aten::lstm"', 'forbidden.operators must not say the same twice, '
          'found ["aten::lstm", "aten::lstm"]'),
@@ -122,7 +122,7 @@ def test_every_fault_of_every_manifest_is_told_at_once(tmp_path: Path) -> None:
         "katas/01_mlp/kata.toml: minute is not a known field; did you mean minutes?",
         "katas/01_mlp/kata.toml: minutes is missing",
         'katas/01_mlp/kata.toml: points.value must be a number, found "three"',
-        'katas/02_cnn/kata.toml: worker must be one of numpy, torch, found "cuda"',
+        'katas/02_cnn/kata.toml: worker must be one of numpy, torch, sklearn, found "cuda"',
         "katas/04_lstm/kata.toml: number must be the number that 04_lstm begins with, found 3",
         "katas/04_lstm/kata.toml: requires must name katas of this course, found 09_ocr",
     ]
