@@ -33,6 +33,7 @@ from grader.submission import Submission
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "pytest")
 _NOTHING_RAN = "nothing was run: every result is from the store"
 _NUMPY_ONLY = ("torch", "functorch")
+_SHOWING = ("authoring", "cli", "reports")  # the folders that show or gather verdicts, and make none
 
 
 class Listener:
@@ -160,8 +161,8 @@ class Session:
             kata, read, stored_as = left[judgement.job.kata]
             result = self._dated(kata, stored_as, _result(kata, read, judgement))
             self.store.put(stored_as, result)
+            finish(result)  # first, so that what was told of is in the scorecard, whenever an interrupt comes
             tell.finished(result)
-            finish(result)
 
         jobs = [(self.job(kata, read), plans[kata.id], kata.tests) for kata, read, _ in work]
         run(jobs, judges, self.jobs, hear, leave)
@@ -210,7 +211,7 @@ class Session:
         reference = self.course.reference(kata)
         files["reference"] = reference.read_bytes() if reference.is_file() else b""
         libraries = " ".join(f"{name}={version}" for name, version in versions().items())
-        facts = {"kata": kata.id, "seed": str(self.seed), "grader": grader_digest(), "libraries": libraries}
+        facts = {"kata": kata.id, "seed": str(self.seed), "grader": judging_digest(), "libraries": libraries}
         return key({**files, **facts, "source": read.source or b""})
 
     def _dated(self, kata: Kata, stored_as: str, result: KataResult) -> KataResult:
@@ -260,13 +261,24 @@ def versions() -> dict[str, str]:
     return found
 
 
-@cache
 def grader_digest() -> str:
-    """A digest of the grader's own files: a change to any of them makes every stored result stale."""
-    digest = sha256()
-    for folder, _, names in sorted(os.walk(Path(__file__).parent)):
+    """A digest of the grader's own files, which names the version that made a scorecard."""
+    return _digest_of_grader(())
+
+
+def judging_digest() -> str:
+    """A digest of those of the grader's files that a verdict can depend on: a change to any makes stored results stale."""
+    return _digest_of_grader(_SHOWING)
+
+
+@cache
+def _digest_of_grader(without: tuple[str, ...]) -> str:
+    top, digest = Path(__file__).parent, sha256()
+    for folder, _, names in sorted(os.walk(top)):
+        place = Path(folder).relative_to(top)
+        if place.parts and place.parts[0] in without:
+            continue
         for name in sorted(names):
             if name.endswith((".py", ".json")):
-                path = Path(folder, name)
-                digest.update(str(path.relative_to(Path(__file__).parent)).encode() + path.read_bytes())
+                digest.update(str(place / name).encode() + Path(folder, name).read_bytes())
     return digest.hexdigest()

@@ -10,7 +10,7 @@ import pytest
 
 from grader.course import Course, find
 from grader.scorecard import KataResult, Verdict
-from grader.session import Session
+from grader.session import Listener, Session
 from grader.store import Store
 
 from .conftest import TOY
@@ -266,3 +266,14 @@ def test_a_worker_that_holds_scikit_learn_is_warm_locked_and_clusters(tmp_path: 
     session.close()
     said = [test.message for test in result.tests]
     assert verdicts(result)["test_predict"] == Verdict.PASS, said
+
+
+def test_what_was_told_of_is_in_the_scorecard_of_an_interrupted_run(toy: Course, tmp_path: Path) -> None:
+    class Impatient(Listener):
+        def finished(self, result: KataResult) -> None:
+            raise KeyboardInterrupt
+
+    session = Session(toy, Store(tmp_path, lambda text: None))
+    card = session.grade(toy.katas[:1], listener=Impatient())
+    session.close()
+    assert [kata.id for kata in card.katas] == [toy.katas[0].id] and card.unfinished == ()

@@ -12,17 +12,16 @@ from zlib import error as ZlibError
 import msgspec
 from msgspec.structs import replace
 
+from grader.authoring import outcome as outcomes
 from grader.authoring.case import Case
 from grader.authoring.outcome import Outcome, Trial, outcome, pack, unpack
 from grader.authoring.subject import Subject
 from grader.judge.job import Job
 from grader.judge.ladder import Judges, Plan, start
 from grader.judge.run import Judgement, run
-from grader.session import Session, grader_digest, versions
+from grader.session import Session, judging_digest, versions
 from grader.store import Store, key
 from grader.submission import Submission
-
-Evidence = dict[Trial, Outcome]
 
 
 @dataclass
@@ -121,7 +120,8 @@ def _facts(subject: Subject) -> str:
             "reference": (subject.reference or "") if asks else "",
             "limits": repr((kata.id, kata.seconds, kata.memory_mb, kata.worker)),
             "forbidden": repr((kata.forbidden_operators, kata.forbidden_imports)),
-            "grader": grader_digest(),
+            "grader": judging_digest(),
+            "recorded as": Path(outcomes.__file__).read_bytes(),
             "libraries": repr(sorted(versions().items())),
         }
     )
