@@ -207,7 +207,7 @@ def test_results_too_large_to_compare_fail(size, rng):
 @pytest.mark.parametrize("numeric", [[np.nan, 1.0], [1.0, np.nan], [np.inf, 1.0], [1e308, -1e308]])
 def test_a_difference_that_overflows_is_an_infinite_error(numeric):
     with np.errstate(all="ignore"):
-        assert Slopes("w", (2,), np.array([-1e308, 1e308]), np.array(numeric), 1.0).error == np.inf
+        assert Slopes("w", (2,), np.array([-1e308, 1e308]), np.array(numeric), 1.0, True).error == np.inf
 
 
 def test_a_shape_that_changes_from_call_to_call_fails(rng):
@@ -394,3 +394,14 @@ def test_a_loss_that_is_no_number_fails(loss, rng):
 def test_a_scalar_bias_has_a_scalar_gradient(rng):
     bias = np.array(0.5)
     assert_numpy_gradients(lambda b: float(b**2), {"b": bias}, {"b": np.float64(1.0)}, rng)
+
+
+@pytest.mark.parametrize("place", range(0, 60, 7))
+def test_one_wrong_coordinate_of_sixty_is_seen_far_outside_the_tolerance_and_named(place):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        index = tuple(int(i) for i in np.unravel_index(place, (6, 10)))
+        wrong = failure(assert_gradients, scaled(1.1, only=index), {"x": normal(rng, 6, 10)}, rng)
+        assert wrong.where == f"index {index} of x"
+        (seen,) = drain()
+        assert seen.error > 10 * 1e-6
