@@ -217,8 +217,10 @@ def test_mask_tokens(solution, rng):
     ids = torch.from_numpy(rng.integers(0, 12, shape))
     others = torch.from_numpy(rng.integers(5, 12, shape))
     chances, disguises = (torch.from_numpy(rng.random(shape)) for _ in range(2))
-    chances[:4] = torch.tensor([0.15, 0.0, 0.1499, 0.1501, 0.1]).double().repeat(4, 10)
-    disguises[:4] = torch.tensor([0.8, 0.9, 0.7999, 0.8999, 0.0]).double().repeat_interleave(10).repeat(4, 1)
+    chances[:4] = torch.tensor([0.15, 0.0, 0.1499, 0.1501, 0.1], dtype=torch.float64).repeat(4, 10)
+    disguises[:4] = (
+        torch.tensor([0.8, 0.9, 0.7999, 0.8999, 0.0], dtype=torch.float64).repeat_interleave(10).repeat(4, 1)
+    )
     inputs, targets = solution.mask_tokens(ids, chances, disguises, others)
     word = torch.isin(ids, torch.tensor([PAD, CLS, SEP, MASK]), invert=True)
     chosen = word & (chances < 0.15)
@@ -254,6 +256,10 @@ def test_masked_loss(solution, rng):
         expected = -sum(shares[n, t, targets[n, t]] for n, t in places_left) / len(places_left)
         help = "the sum over chosen places of all sentences, over how many there are: not over N T, not per sentence"
         assert_close(solution.masked_loss(logits, targets), expected, tol=TOL, name="masked_loss", help=help)
+        single = torch.full_like(targets, IGNORED)
+        single[0, 0] = 2
+        found = solution.masked_loss(logits, single)
+        assert_close(found, -shares[0, 0, 2], tol=TOL, name="the loss of a single guess")
         free = logits.clone().requires_grad_()
         loss = solution.masked_loss(free, torch.full_like(targets, IGNORED))
         assert_close(
