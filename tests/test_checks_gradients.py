@@ -401,6 +401,7 @@ def test_one_wrong_coordinate_of_sixty_is_seen_far_outside_the_tolerance_and_nam
     for seed in range(5):
         rng = np.random.default_rng(seed)
         index = tuple(int(i) for i in np.unravel_index(place, (6, 10)))
+        drain()
         wrong = failure(assert_gradients, scaled(1.1, only=index), {"x": normal(rng, 6, 10)}, rng)
         assert wrong.where == f"index {index} of x"
         (seen,) = drain()
