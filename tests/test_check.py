@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import grader
-from grader.authoring import measures, tables
+from grader.authoring import measures, pace, tables
 from grader.authoring.case import Role
 from grader.authoring.check import Wanted, check
 from grader.authoring.document import FORMAT_VERSION, Check
@@ -223,6 +223,10 @@ class PaperBench:
     jobs: int = 1
     judged: int = 0
     asked: list[Trial] = field(default_factory=list)
+    slower: float = 1.0
+
+    def pace(self) -> float:
+        return self.slower
 
     def run(self, asked: Iterable[tuple[Subject, Trial]], *, keep: bool = True, alone: bool = False) -> list[Outcome]:
         return [self._outcome(trial, subject, timed=alone and not keep) for subject, trial in asked]
@@ -265,6 +269,20 @@ def test_a_suite_that_was_slow_once_is_within_its_budget(course: Course) -> None
     found, bench = on_paper(course, seconds=[7.0, 5.0, 5.0])
     assert told(found, "time") == [] and found.katas[0].seconds == pytest.approx(5.0)
     assert [trial.again for trial in bench.asked if trial.again > 1] == [2, 3]
+
+
+def test_a_slow_machine_is_no_fault_of_the_suite(course: Course) -> None:
+    limit = measures.BUDGET_SECONDS * measures.ALLOWANCE
+    assert told(on_paper(course, seconds=[1.9 * limit] * 4, slower=2.0)[0], "time") == []
+    (line,) = told(on_paper(course, seconds=[2.1 * limit] * 4, slower=2.0)[0], "time")
+    assert "on a machine 2.0 times slower than meant" in line
+
+
+def test_the_pace_is_that_of_the_best_of_some_runs_and_never_below_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for best, expected in ((3 * pace.NOMINAL_SECONDS, 3.0), (pace.NOMINAL_SECONDS / 2, 1.0)):
+        runs = iter([9 * best] * 4 + [best] + [9 * best] * 4)
+        monkeypatch.setattr(pace, "_seconds", lambda runs=runs: next(runs))
+        assert pace.pace() == pytest.approx(expected)
 
 
 def test_the_trials_do_not_depend_on_how_many_run_at_a_time(course: Course) -> None:

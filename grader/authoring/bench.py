@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from grader.authoring import outcome as outcomes
 from grader.authoring.case import Case
 from grader.authoring.outcome import Outcome, Trial, outcome, pack, unpack
+from grader.authoring.pace import pace
 from grader.authoring.subject import Subject
 from grader.judge.job import Job
 from grader.judge.ladder import Judges, Plan, start
@@ -26,12 +27,16 @@ from grader.submission import Submission
 
 @dataclass
 class Bench:
-    """One store, one ladder; `tell` hears of every trial that had to be judged, and how many are left."""
+    """One store, one ladder; `tell` hears of every trial that had to be judged, and how many are left.
+
+    `pace` says how much slower than meant the machine is, whenever it is asked.
+    """
 
     store: Store
     jobs: int = 1
     fresh: bool = False
     tell: Callable[[Subject, Case, int], None] = lambda subject, case, left: None
+    pace: Callable[[], float] = pace
     judged: int = 0
     _judges: Judges | None = None
     _plan: Plan = field(default_factory=Plan)

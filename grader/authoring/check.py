@@ -81,6 +81,7 @@ def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:
         reference = each.subject.of(Role.REFERENCE)
         for again in range(2, 2 + _TIMINGS):
             if reference and measures.over_budget(each):
+                each.pace = max(each.pace, bench.pace())
                 trial = Trial(reference[0], again=again)
                 (each.found[trial],) = bench.run([(each.subject, trial)], keep=False, alone=True)
 

@@ -12,11 +12,12 @@ from grader.authoring.subject import Subject
 
 @dataclass
 class Evidence:
-    """Outcomes by trial, for one kata and a number of seeds."""
+    """Outcomes by trial, for one kata and a number of seeds; `pace` is how much slower than meant the machine was."""
 
     subject: Subject
     seeds: int
     found: dict[Trial, Outcome] = field(default_factory=dict)
+    pace: float = 1.0
 
     def base(self, full: bool) -> Iterator[Trial]:
         """The trials that are always needed; with `full` nothing is left to plain pytest that a judge can say.

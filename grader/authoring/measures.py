@@ -109,4 +109,4 @@ def seconds(evidence: Evidence) -> dict[str, float]:
 
 
 def over_budget(evidence: Evidence) -> bool:
-    return sum(seconds(evidence).values()) > BUDGET_SECONDS * ALLOWANCE
+    return sum(seconds(evidence).values()) > BUDGET_SECONDS * ALLOWANCE * evidence.pace

@@ -41,7 +41,7 @@ def margins(evidence: Evidence) -> Iterator[Finding]:
 
 
 def budget(evidence: Evidence) -> Iterator[Finding]:
-    """All tests together take the reference at most three seconds, at its best, with an allowance for slow machines."""
+    """All tests together take the reference at most three seconds, at its best, with allowances for a slow machine."""
     if not evidence.subject.of(Role.REFERENCE) or not measures.over_budget(evidence):
         return
     best = measures.seconds(evidence)
@@ -49,6 +49,7 @@ def budget(evidence: Evidence) -> Iterator[Finding]:
     test = evidence.subject.by_name.get(slowest, evidence.subject.tests[0])
     message = (
         f"the suite takes {sum(best.values()):.1f} s with the reference, at the best of its runs, more than "
-        f"{measures.ALLOWANCE:g} x {measures.BUDGET_SECONDS:g} s; {slowest} takes {best[slowest]:.1f} s of it"
+        f"{measures.ALLOWANCE:g} x {measures.BUDGET_SECONDS:g} s, on a machine {evidence.pace:.1f} times slower than meant; "
+        f"{slowest} takes {best[slowest]:.1f} s of it"
     )
     yield Finding("time", test.file, test.line, message)
