@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test escapes fuzz lint bench soak clean
+.PHONY: help venv grade test escapes fuzz search lint bench soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,10 @@ FUZZ ?= 20000
 
 fuzz: venv ## feed every decoder of a learner's bytes with FUZZ hostile inputs (20000)
 	FUZZ=$(FUZZ) $(BIN)/pytest -W error tests/test_fuzz.py $(ARGS)
+
+search: venv ## feed them with ten million, led by what they cover; needs atheris, which Linux has
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[search]'
+	$(BIN)/python tests/bench/search.py $(ARGS)
 
 lint: venv ## check style, formatting and types
 	$(BIN)/ruff check .
