@@ -48,7 +48,7 @@ def test_a_workflow_leaves_no_token_and_no_hanging_job_behind(path: Path) -> Non
     checkouts = [step for step in steps(workflow) if step.get("uses", "").startswith("actions/checkout@")]
     assert len(checkouts) == len(workflow["jobs"])
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
-    longest = 120 if name == "tests.yml" else 30  # the suites are proved there, on many seeds
+    longest = 120 if path.name == "tests.yml" else 30  # the suites are proved there, on many seeds
     assert all(job["timeout-minutes"] <= longest for job in workflow["jobs"].values())
     assert workflow["concurrency"]["cancel-in-progress"] is True
 
