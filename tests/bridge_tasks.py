@@ -169,6 +169,37 @@ def arguments_are_values(torch):
     assert torch.equal(drawn, torch.rand(4, generator=twin))
 
 
+def what_one_test_holds_is_bounded(torch):
+    from unittest.mock import patch
+
+    from grader.wire import BadFrame
+
+    def module(handle, nodes=1):
+        described = [(handle + n, "M", [], [], [("w", 0)] if n == 0 else [], [], True) for n in range(nodes)]
+        return "module", "M", described, [(torch.zeros(2000), True, True)]
+
+    bridge, _ = begin()
+    with (
+        patch.multiple("grader.judge.bridge", MAX_RAW_BYTES=10_000, MAX_OBJECTS=3),
+        patch("grader.judge.modules.MAX_MODULES", 4),
+    ):
+        bridge._resolve(1, module(1))
+        for handle, description, why in (
+            (2, module(2), "more parameters than one test can hold"),
+            (2, module(2, nodes=5), "too many modules"),
+            (2, ("object", "A", []), ""),
+            (3, ("object", "B", []), ""),
+            (4, ("object", "C", []), "more objects than one test can hold"),
+        ):
+            try:
+                bridge._resolve(handle, description)
+            except BadFrame as error:
+                assert why and why in str(error), error
+            else:
+                assert not why, why
+    assert bridge._resolve(3, None) is not bridge._resolve(2, None)
+
+
 def other_objects_are_handles(torch):
     _, net = begin()
     counter = net.Counter()

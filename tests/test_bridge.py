@@ -18,6 +18,7 @@ NAMES = (
     "graphs_are_freed",
     "arguments_are_values",
     "other_objects_are_handles",
+    "what_one_test_holds_is_bounded",
 )
 
 

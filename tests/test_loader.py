@@ -261,6 +261,15 @@ OTHER_ROADS = {
             return torch.ops.aten.convolution.out(x, kernel, None, [1], [0], [1], False, [0], 1, out=out)
         """,
     ),
+    "past every key that tensors have": (
+        ("aten::lstm",),
+        """
+        def road():
+            x, h, w = torch.ones(3, 2, 4).double(), torch.zeros(1, 2, 5).double(), torch.ones(20, 4).double()
+            weights, keys = [w, torch.ones(20, 5).double()], torch._C.DispatchKeySet(torch._C.DispatchKey.Meta)
+            return torch.ops.aten.lstm.input.redispatch(keys, x, (h, h), weights, False, 1, 0.0, False, False, False)
+        """,
+    ),
     "inside a caught exception": (
         ("aten::lstm",),
         """

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks.failure import AuthorFault, CheckFailure, at, number, pair, proportion
+from grader.checks.failure import AuthorFault, CheckFailure, NotFinite, at, number, pair, proportion
 from grader.checks.observations import observe
 from grader.checks.reading import ARTICLES, Reading, describe, read
 
@@ -93,7 +93,7 @@ def read_expected(expected: object) -> Reading:
     if want is None:
         raise AuthorFault(f"expected must be a tensor, an array or a number, found {describe(expected)}")
     if want.first_non_finite() is not None:
-        raise AuthorFault(f"expected must be finite, found NaN or infinity at {want.first_non_finite()}")
+        raise NotFinite(f"expected must be finite, found NaN or infinity at {want.first_non_finite()}")
     return want
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.checks.close import FLOOR, check_tolerance, read_expected
-from grader.checks.failure import AuthorFault, CheckFailure, number, pair
+from grader.checks.failure import AuthorFault, CheckFailure, NotFinite, number, pair
 from grader.checks.observations import observe
 from grader.checks.reading import describe, read
 
@@ -71,8 +71,10 @@ def _expected_steps(expected: object) -> np.ndarray:
         want = _steps(expected, "expected", "")
     except CheckFailure as fault:
         raise AuthorFault(str(fault)) from None
-    if not len(want) or not np.isfinite(want).all():
-        raise AuthorFault("expected must be at least one finite loss")
+    if not len(want):
+        raise AuthorFault("expected must be at least one loss")
+    if not np.isfinite(want).all():
+        raise NotFinite("expected must be finite losses")
     return want
 
 

@@ -11,6 +11,10 @@ class AuthorFault(ValueError):
     """A check was called with something that cannot be right: the suite is at fault, not the learner."""
 
 
+class NotFinite(AuthorFault):
+    """What a check holds results against is NaN or infinite: of a sound suite only where it follows from the learner's own."""
+
+
 class CheckFailure(AssertionError):
     """What is wrong, where, what was got and what was expected there, and what to look at."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grader.checks.close import assert_finite, check_tolerance, wrong_kind
-from grader.checks.failure import AuthorFault, CheckFailure
+from grader.checks.failure import AuthorFault, CheckFailure, NotFinite
 from grader.checks.reading import describe, is_tensor, read
 from grader.checks.slopes import Probe, compare_slopes, fail_unreached
 
@@ -118,7 +118,7 @@ def _check_arguments(
             found = describe(value) if got is None else f"{describe(value)} and dtype {got.dtype}"
             raise AuthorFault(f"inputs[{key!r}] must be a float64 {family}, found {found}")
         if got.first_non_finite() is not None:
-            raise AuthorFault(f"inputs[{key!r}] must be finite")
+            raise NotFinite(f"inputs[{key!r}] must be finite")
 
 
 def _check_parameter(key: str, parameter: Any, help: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from grader.judge.gone import LearnerError, WorkerGone, learner_error
 from grader.judge.proxies import Remote, remote_object
 from grader.judge.workers import Worker
+from grader.limits import MAX_OBJECTS, MAX_RAW_BYTES
 from grader.modulestate import Twin
 from grader.scorecard import Verdict
 from grader.wire import BadFrame, Decoder, Encoder, Unsendable, decode, type_name
@@ -40,6 +41,7 @@ class Bridge:
         self._answered = True  # whether the last call's answer has been taken in
         self._objects: dict[int, Any] = {}
         self._twins: dict[int, Twin] = {}
+        self._held = 0  # bytes of the modules that were described
 
     def start_clock(self) -> None:
         """From here on the test's seconds count."""
@@ -207,11 +209,16 @@ class Bridge:
             return known
         if handle == ROOT or type(description) is not tuple or not description:
             raise BadFrame("an object that was never described")
+        if len(self._objects) >= MAX_OBJECTS:
+            raise BadFrame("more objects than one test can hold")
         made: Any
         if description[0] == "module":
             from grader.judge.modules import remote_module
 
             made, nodes = remote_module(self, description)
+            self._held += sum(tensor.nbytes for tensor in (*made.parameters(), *made.buffers()))
+            if self._held > MAX_RAW_BYTES:
+                raise BadFrame("more parameters than one test can hold")
             self._objects.update({node: one for node, one in nodes.items() if node not in self._objects})
             self._twins[handle] = Twin(made)
         else:

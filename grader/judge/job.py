@@ -69,8 +69,13 @@ Event = Began | Judged | Fault | Done
 
 
 def test_seed(seed: int, kata: str, test: str) -> int:
-    """The seed of one test, for every generator on both sides of the bridge."""
+    """The seed of one test, from which its inputs are drawn. No worker is told it."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{kata}/{test}".encode()).digest()[:8], "big") >> 1
+
+
+def global_seed(seed: int) -> int:
+    """The seed of the global generators on both sides of the bridge: it does not betray that of the inputs."""
+    return int.from_bytes(hashlib.sha256(f"global/{seed}".encode()).digest()[:8], "big") >> 1
 
 
 def send(line: socket.socket, message: msgspec.Struct) -> None:

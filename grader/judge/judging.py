@@ -15,7 +15,7 @@ from grader.checks import observations
 from grader.judge import local, plugin, reference
 from grader.judge.bridge import Bridge
 from grader.judge.gone import LearnerError, WorkerGone
-from grader.judge.job import Began, Event, Fault, Job, Judged, test_seed
+from grader.judge.job import Began, Event, Fault, Job, Judged, global_seed, test_seed
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
 from grader.judge.verdicts import Ending, StubProblem, ending, plain_ending, unimportable
@@ -61,7 +61,7 @@ class Judging:
             "source": job.source,
             "filename": job.filename,
             "module": job.slug,
-            "seed": self.seed(item),
+            "seed": global_seed(self.seed(item)),
             "forbidden_imports": list(job.forbidden_imports),
             "forbidden_operators": list(job.forbidden_operators),
             "threads": job.threads,

@@ -64,6 +64,8 @@ def remote_module(bridge: Bridge, description: tuple[Any, ...]) -> tuple[RemoteM
     """The module that a worker described, and its submodules by handle."""
     try:
         _, _, nodes, slots = description
+        if len(nodes) > MAX_MODULES:
+            raise ValueError("too many modules")
         tensors = [_tensor(*slot) for slot in slots]
         made = [_node(bridge, node) for node in nodes]
         for module, (_, _, _, children, parameters, buffers, training) in zip(made, nodes, strict=True):
@@ -101,9 +103,10 @@ def _node(bridge: Bridge, node: tuple[Any, ...]) -> RemoteModule:
 def _tensor(tensor: Any, requires_grad: Any, is_parameter: Any) -> torch.Tensor:
     if type(tensor) is not torch.Tensor:
         raise BadFrame("a parameter that is no tensor")
+    own = tensor.clone()  # else the module would hold the whole frame
     if is_parameter:
-        return nn.Parameter(tensor, requires_grad=bool(requires_grad))
-    return tensor.requires_grad_(bool(requires_grad))
+        return nn.Parameter(own, requires_grad=bool(requires_grad))
+    return own.requires_grad_(bool(requires_grad))
 
 
 def _name(name: Any) -> str:

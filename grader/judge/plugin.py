@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from grader.judge.job import global_seed
+
 if TYPE_CHECKING:
     import numpy
     import torch
@@ -81,7 +83,7 @@ def seed_everything(number: int) -> None:
 def solution(request: pytest.FixtureRequest) -> Any:
     """The learner's module."""
     source = _source(request)
-    seed_everything(source.seed(request.node))
+    seed_everything(global_seed(source.seed(request.node)))
     return source.solution(request.node)
 
 

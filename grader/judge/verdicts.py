@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from grader.checks.failure import AuthorFault, CheckFailure
+from grader.checks.failure import AuthorFault, CheckFailure, NotFinite
 from grader.errors import GradeError
 from grader.judge.bridge import Bridge
 from grader.judge.gone import LearnerError, WorkerGone
@@ -59,6 +59,8 @@ def ending(error: BaseException | None, bridge: Bridge | None) -> Ending:
     if isinstance(error, CheckFailure):
         cause = Cause(expected=error.expected, actual=error.actual, where=error.where, help=error.help)
         return Ending(Verdict.FAIL, error.message, cause)
+    if isinstance(error, NotFinite):
+        return Ending(Verdict.FAIL, f"the test cannot go on with what your code returned: {_described(error)}")
     return _without_worker(error)
 
 

@@ -13,6 +13,9 @@ WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"  # a line may be b
 CLOSING = "\u3001\u3002\u300d\u300f\uff01\uff09\uff0c\uff1a\uff1b\uff1f"  # but not before one of these
 PIECES = re.compile(rf"\s+|(?:`[^`\s][^`]*`|[{WIDE}]|[^\s{WIDE}]+)[{CLOSING}]*")  # nor within `code`
 BARS = "▁▂▃▄▅▆▇█"
+# What CI systems obey in a log, wherever wrapping may have put it: `::error::` and `##[error]` at the start of a line
+# (GitHub), `##vso[...]` (Azure) and `##teamcity[...]` anywhere.
+COMMANDS = re.compile(r"^(?P<indent>[^\S\n]*)(?:::|##(?=\[))|##(?=vso\[|teamcity\[)", re.MULTILINE)
 
 
 class Paint:
@@ -56,6 +59,11 @@ def _wrapped(text: str, width: int) -> list[str]:
             lines.append(head)
             line = line[len(head) :]
     return [*lines, line.rstrip()]
+
+
+def disarmed(text: str) -> str:
+    """The text with what a CI system would obey in its log made to look like it only, in as many cells or fewer."""
+    return COMMANDS.sub(lambda found: (found["indent"] or "") + ("∷" if "::" in found[0] else "♯"), text)
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:

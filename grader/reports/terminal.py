@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from grader.reports.layout import Paint, cut, sparkline, wrap
+from grader.reports.layout import Paint, cut, disarmed, sparkline, wrap
 from grader.reports.story import story
 from grader.reports.table import amount, table
 from grader.scorecard import Curve, KataResult, Scorecard, Verdict
@@ -21,7 +21,7 @@ def render(card: Scorecard, *, width: int = 80, colour: bool = False) -> str:
     parts = [table(card, width, paint), _curves(card, width, paint)]
     parts += [story(kata, width, paint) for kata in failing]
     parts += [_footer(card, width, paint), _closing(card, width, paint)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return disarmed("\n\n".join(part for part in parts if part) + "\n")
 
 
 def _curves(card: Scorecard, width: int, paint: Paint) -> str:

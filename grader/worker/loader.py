@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import importlib
 import importlib.abc
+import io
 import linecache
 import sys
 import sysconfig
@@ -16,7 +17,8 @@ from typing import Any
 _STDLIB = sysconfig.get_paths()["stdlib"]
 
 # Where a call of an operator arrives, whatever its tensors: plain ones with and without autograd, mkldnn and nested
-# ones, and those of torch.func, whose vmap would take the operator apart before any of the other keys is reached.
+# ones, and those of torch.func, whose vmap would take the operator apart before any of the other keys is reached. Last,
+# where a call lands that is sent past all of these (`torch.ops.aten.lstm.input.redispatch`).
 _KEYS = (
     "AutogradCPU",
     "CPU",
@@ -24,6 +26,7 @@ _KEYS = (
     "AutogradNestedTensor",
     "NestedTensorCPU",
     "FuncTorchDynamicLayerFrontMode",
+    "CompositeImplicitAutograd",
 )
 
 
@@ -64,9 +67,10 @@ class Forbidden:
         return self._builtins
 
     def asked_by_learner(self, frame: FrameType | None) -> bool:
-        """Whether the learner's code led to `frame`, at most through the standard library (importlib, runpy, ...).
+        """Whether the learner's code led to `frame`, at most through the standard library (importlib, runpy, ...) and text.
 
-        Libraries import for themselves what they like. The learner's code, exec'ed text too, has the guarded builtins.
+        Libraries import for themselves what they like. The learner's code has the guarded builtins, and so has text that
+        it execs, unless it names others for it.
         """
         while frame is not None and _is_standard(frame.f_code.co_filename):
             frame = frame.f_back
@@ -128,17 +132,17 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def _is_standard(file: str) -> bool:
-    return file.startswith("<frozen ") or (file.startswith(_STDLIB) and "site-packages" not in file)
+    return file.startswith("<") or (file.startswith(_STDLIB) and "site-packages" not in file)
 
 
 def load(source: bytes, filename: str, name: str, forbidden: Forbidden) -> ModuleType:
     """Execute the learner's file as the module `name`."""
-    text = source.decode("utf-8-sig")
-    lines = text.splitlines(keepends=True)
+    text = source.decode("utf-8-sig")  # whatever encoding it names: what runs is what a reader of the file sees
+    lines = io.StringIO(text, newline=None).readlines()  # where Python sees lines, which `splitlines` does not
     linecache.cache[filename] = (len(text), None, lines, filename)
     module = ModuleType(name)
     module.__file__ = filename
     module.__dict__["__builtins__"] = forbidden.guarded_builtins()
     sys.modules[name] = module
-    exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
+    exec(compile(text, filename, "exec", dont_inherit=True), module.__dict__)
     return module

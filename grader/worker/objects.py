@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from grader.limits import MAX_OBJECTS
 from grader.modulestate import Changes, Twin
 from grader.wire import Unsendable, type_name
-
-_MAX_HANDLES = 100_000
 
 
 class Objects:
@@ -52,7 +51,7 @@ class Objects:
         return [tensor for twin in self.twins.values() for tensor in twin.differentiable()]
 
     def _register(self, value: Any) -> int:
-        if len(self._objects) >= _MAX_HANDLES:
+        if len(self._objects) >= MAX_OBJECTS:
             raise Unsendable("more objects than one test can hold")
         handle = len(self._objects)
         self._objects.append(value)
