@@ -20,7 +20,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from grader import __version__, submission
+from grader import __version__, diagnosis, submission
 from grader.course import Course
 from grader.judge.job import Began, Event, Job, Judged
 from grader.judge.ladder import Judges, Plan, start
@@ -139,7 +139,7 @@ class Session:
             if read.problem is not None:
                 finish(self._rejected(kata, read))
             elif not fresh and (known := self.store.get(stored_as, kata.id)) is not None:
-                finish(replace(known, stub=read.display_path, readme=_shown(kata)))
+                finish(self._diagnosed(kata, replace(known, stub=read.display_path, readme=_shown(kata))))
             else:
                 left[kata.id] = (kata, read, stored_as)
         if not left:
@@ -161,6 +161,7 @@ class Session:
             kata, read, stored_as = left[judgement.job.kata]
             result = self._dated(kata, stored_as, _result(kata, read, judgement))
             self.store.put(stored_as, result)
+            result = self._diagnosed(kata, result)  # not stored, since fingerprints may change while verdicts stay
             finish(result)  # first, so that what was told of is in the scorecard, whenever an interrupt comes
             tell.finished(result)
 
@@ -228,6 +229,11 @@ class Session:
             return result
         told = f"changed since you passed on {datetime.fromtimestamp(max(passed)).date().isoformat()}"
         return replace(result, message=f"{told}\n{result.message}".rstrip())
+
+    def _diagnosed(self, kata: Kata, result: KataResult) -> KataResult:
+        return (
+            result if result.verdict is Verdict.PASS else diagnosis.diagnosed(result, diagnosis.load(self.course, kata))
+        )
 
     def _rejected(self, kata: Kata, read: Submission) -> KataResult:
         problem = read.problem

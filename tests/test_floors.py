@@ -16,7 +16,7 @@ FLOORS = {
     **dict.fromkeys(["cli"], 6),
     **dict.fromkeys(["authoring", "session", "watch"], 5),
     **dict.fromkeys(["judge", "reports"], 4),
-    **dict.fromkeys(["checks", "scorecard", "store"], 3),
+    **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
     **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
     **dict.fromkeys(["wire", "limits", "forkserver", "modulestate", "errors", "schema"], 1),
     "": 0,  # grader/__init__.py
@@ -28,10 +28,11 @@ STAIRS = {
     ("submission", "kata"),
     ("course", "kata"),
     ("store", "scorecard"),
+    ("diagnosis", "scorecard"),
     ("authoring", "session"),
 }
 FOUNDATION = {"limits", "errors"}  # what the files of floor 1 may stand on, beside their own folder
-COLD = {"cli", "course", "kata", "submission", "scorecard", "store", "reports", "authoring"}
+COLD = {"cli", "course", "kata", "submission", "scorecard", "store", "diagnosis", "reports", "authoring"}
 HEAVY = {"torch", "numpy", "scipy", "sklearn"}  # the last two import numpy
 TYPES_ONLY = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 

@@ -27,6 +27,8 @@ GOOD = {
     "says_zh": "你的直线经过原点。",
 }
 
+SAYS = GOOD["says"], GOOD["says_zh"]
+
 
 def entry(table: str = "mistake", **fields: object) -> str:
     return "\n".join([f"[[{table}]]", *(f"{name} = {json.dumps(value)}" for name, value in fields.items())]) + "\n\n"
@@ -35,7 +37,7 @@ def entry(table: str = "mistake", **fields: object) -> str:
 def test_a_mistake_is_the_reference_with_one_edit() -> None:
     found = read("# head\n\n" + entry(**GOOD, source="published answer 4"), "mistakes.toml", REFERENCE)
     text = REFERENCE.replace("scaled + 1.0", "scaled")
-    assert found.mistakes == (Mistake("bias-forgotten", text, "test_line", 3),)
+    assert found.mistakes == (Mistake("bias-forgotten", text, "test_line", 3, *SAYS),)
     assert (found.findings, found.excuses) == ((), ())
 
 

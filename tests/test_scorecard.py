@@ -287,6 +287,6 @@ def test_the_names_that_other_programs_rely_on() -> None:
     assert set(kata["by_kind"]["shape"]) == {"points", "max", "passed", "total"}
     assert {"name", "kind", "title", "verdict", "points", "max", "seconds", "message"} <= set(test)
     assert {"cause", "output", "peak_memory_mb"} <= set(test) and test["cause"] is None
-    assert set(msgspec.to_builtins(Cause())) == {"expected", "actual", "where", "help"}
+    assert set(msgspec.to_builtins(Cause())) == {"expected", "actual", "where", "help", "diagnosis", "diagnosis_zh"}
     words = {"pass", "fail", "todo", "error", "timeout", "crash", "memory", "forbidden", "internal"}
     assert set(map(str, Verdict)) == words

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader import __version__, kata
-from grader.authoring import measures, rules, strength, survivors
+from grader.authoring import fingerprints, measures, rules, strength, survivors
 from grader.authoring.bench import Bench, in_order
 from grader.authoring.case import Role
 from grader.authoring.document import Check, Limits, kata_check
@@ -22,6 +22,7 @@ from grader.kata import Kata
 from grader.session import grader_digest, versions
 
 _TOGETHER = 2  # mistakes of a kata that are tried on the convergence tests before it is asked whether that is enough
+_RECORDED = {"strength", "fingerprints"}  # the rules that `--record` makes hold
 _TIMINGS = 3  # more runs of a reference that seems too slow, each alone on the machine
 
 
@@ -50,7 +51,9 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
     checks = []
     for each in evidence:
         found = rules.broken(each)
-        if wanted.record and all(finding.rule == "strength" for finding in found) and strength.write(each):
+        if wanted.record and {finding.rule for finding in found} <= _RECORDED:
+            strength.write(each)
+            fingerprints.write(each)
             found = rules.broken(each)
         if wanted.mutate:
             found += survivors.excused(each, fates[each.subject.id])

@@ -20,12 +20,14 @@ _LINE = re.compile(r"at line (\d+)")
 
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong solution: its whole text, the test that it names, and where it stands."""
+    """One wrong solution: its whole text, the test that it names, where it stands, and what its learner is told."""
 
     id: str
     text: str
     caught_by: str
     line: int
+    says: str
+    says_zh: str
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def read(text: str, file: str, reference: str) -> Mistakes:
         findings += [Finding("mistakes", file, line, f"{name}: {fault}") for fault in faults]
         if not faults:
             edited = reference.replace(entry["find"], entry["replace"])
-            mistakes.append(Mistake(entry["id"], edited, entry["caught_by"], line))
+            told = entry["says"], entry["says_zh"]
+            mistakes.append(Mistake(entry["id"], edited, entry["caught_by"], line, *told))
     findings += [Finding("mistakes", file, line, message) for line, message in _twice(mistakes)]
     excuses: list[Excuse] = []
     for line, entry in _entries(fields, "equivalent", text):

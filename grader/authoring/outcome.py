@@ -10,6 +10,7 @@ from zlib import compress, decompress
 import msgspec
 
 from grader.authoring.case import Case
+from grader.diagnosis import fingerprint
 from grader.judge.run import Judgement
 from grader.scorecard import Observation, TestResult, Verdict
 from grader.store import STORABLE
@@ -42,7 +43,10 @@ class Comparison(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ran(msgspec.Struct, frozen=True, array_like=True):
-    """One test of a trial. `transcript` is a digest of all that the worker said, "" where there was none."""
+    """One test of a trial. `transcript` is a digest of all that the worker said, "" where there was none.
+
+    cause: what was expected, what came, and where.
+    """
 
     name: str
     verdict: Verdict
@@ -51,6 +55,7 @@ class Ran(msgspec.Struct, frozen=True, array_like=True):
     line: int | None
     transcript: str
     comparisons: tuple[Comparison, ...]
+    cause: tuple[str, str, str] = ("", "", "")
 
     @property
     def passed(self) -> bool:
@@ -97,7 +102,10 @@ def unpack(content: bytes) -> Outcome:
 def _ran(test: TestResult, transcript: str) -> Ran:
     line = test.line.number if test.line else None
     seen = tuple(_comparisons(test.observations))
-    return Ran(test.name, test.verdict, round(test.seconds, 4), test.message, line, transcript, seen)
+    _, expected, actual, where = fingerprint(test.message, test.cause)
+    return Ran(
+        test.name, test.verdict, round(test.seconds, 4), test.message, line, transcript, seen, (expected, actual, where)
+    )
 
 
 def _comparisons(observations: Iterable[Observation]) -> list[Comparison]:

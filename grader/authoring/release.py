@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
 
-from grader.authoring import suite
+from grader import diagnosis
+from grader.authoring import fingerprints, suite
 from grader.authoring.recorded import record
 from grader.authoring.statement import PAGES
 from grader.authoring.stubs import generated
+from grader.authoring.subject import Subject
 from grader.course import Course
 from grader.errors import CourseFault, Fault
 from grader.judge.recorded import FILE as RECORDING
@@ -65,12 +67,17 @@ def _kata_files(course: Course, kata: Kata) -> Iterator[tuple[str, bytes]]:
     yield "kata.toml", _manifest(kata).encode()
     text = kata.suite.read_text(encoding="utf-8")
     for path in sorted(kata.folder.iterdir()):
-        is_data = path.suffix not in (".py", ".toml") and path.name in text and path.name != RECORDING
+        is_data = (
+            path.suffix not in (".py", ".toml") and path.name in text and path.name not in (RECORDING, diagnosis.FILE)
+        )
         if (path.name in (kata.suite.name, *PAGES) or is_data) and path.is_file() and not path.is_symlink():
             yield path.name, path.read_bytes()
     recording = record(course, kata)
     if recording is not None:
         yield RECORDING, recording
+    prints = fingerprints.released(Subject(course, kata))
+    if prints is not None:
+        yield diagnosis.FILE, prints
 
 
 def _manifest(kata: Kata) -> str:

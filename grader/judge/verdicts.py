@@ -57,8 +57,7 @@ def ending(error: BaseException | None, bridge: Bridge | None) -> Ending:
     if isinstance(error, LearnerError):
         return raised(error)
     if isinstance(error, CheckFailure):
-        cause = Cause(expected=error.expected, actual=error.actual, where=error.where, help=error.help)
-        return Ending(Verdict.FAIL, error.message, cause)
+        return Ending(Verdict.FAIL, error.message, _cause(error))
     if isinstance(error, NotFinite):
         return Ending(Verdict.FAIL, f"the test cannot go on with what your code returned: {_described(error)}")
     return _without_worker(error)
@@ -71,7 +70,9 @@ def plain_ending(error: BaseException | None) -> Ending:
     if isinstance(error, NotImplementedError):
         return Ending(Verdict.TODO, str(error))
     if isinstance(error, CheckFailure):
-        return Ending(Verdict.FAIL, error.message)
+        return Ending(Verdict.FAIL, error.message, _cause(error))
+    if isinstance(error, AssertionError):
+        return Ending(Verdict.FAIL, _asserted(error))
     return Ending(Verdict.FAIL, _described(error))
 
 
@@ -104,7 +105,7 @@ def unimportable(error: LearnerError | WorkerGone, bridge: Bridge) -> Ending:
 def _without_worker(error: BaseException | None) -> Ending:
     """An exception of the suite's own: a plain assertion, a value that it could not use, or a fault of ours."""
     if isinstance(error, AssertionError):
-        return Ending(Verdict.FAIL, _first_line(error) or "this does not hold")
+        return Ending(Verdict.FAIL, _asserted(error))
     if (
         error is None
         or isinstance(error, GradeError | AuthorFault | ImportError | NameError)
@@ -112,6 +113,14 @@ def _without_worker(error: BaseException | None) -> Ending:
     ):
         return Ending(Verdict.INTERNAL, f"the suite is at fault: {_described(error)}")
     return Ending(Verdict.FAIL, f"the test cannot use what your code returned: {_described(error)}")
+
+
+def _cause(error: CheckFailure) -> Cause:
+    return Cause(expected=error.expected, actual=error.actual, where=error.where, help=error.help)
+
+
+def _asserted(error: AssertionError) -> str:
+    return _first_line(error) or "this does not hold"
 
 
 def _first_line(error: BaseException) -> str:

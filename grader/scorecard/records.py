@@ -15,6 +15,7 @@ FORMAT_VERSION: Final = 1
 
 # Fields that may hold several lines, with the longest text kept, in characters. Every other string is one line.
 LINES = {"message": 4_000, "expected": 1_000, "actual": 1_000, "help": 2_000, "output": 20_000, "text": 20_000}
+LINES |= dict.fromkeys(["diagnosis", "diagnosis_zh"], 4_000)
 
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -64,10 +65,13 @@ class Cause(Record, frozen=True):
     actual: str = ""
     where: str = ""
     help: str = ""
+    diagnosis: str = ""  # the known mistake that fails in just this way
+    diagnosis_zh: str = ""
 
     def rows(self) -> list[tuple[str, str]]:
         """What there is to say, each under the word that the learner reads before it."""
         rows = [("where", self.where), ("got", self.actual), ("expected", self.expected), ("look at", self.help)]
+        rows.append(("your bug", self.diagnosis))
         return [(label, text) for label, text in rows if text]
 
 

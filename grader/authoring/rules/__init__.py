@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from grader.authoring import strength
+from grader.authoring import fingerprints, strength
 from grader.authoring.evidence import Evidence
 from grader.authoring.finding import Finding
 from grader.authoring.rules import files, numbers, verdicts
@@ -32,6 +32,7 @@ ON_EVIDENCE: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     numbers.margins,
     numbers.budget,
     strength.weaker,
+    fingerprints.stale,
 )
 
 

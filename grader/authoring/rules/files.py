@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from grader import diagnosis
 from grader.authoring import statement, strength
 from grader.authoring.finding import Finding, of_fault
 from grader.authoring.stub import StubFault, make_stub
@@ -92,7 +93,7 @@ def stray(subject: Subject) -> Iterator[Finding]:
         elif path.name not in sources:
             message = f"is data whose origin no [[data]] entry of {kata.manifest} gives: name it in `source`"
             yield Finding("files", subject.name(path), None, message)
-    own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", strength.FILE}
+    own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", strength.FILE, diagnosis.FILE}
     folders = [
         (subject.behind, own | {"variants"}),
         (subject.behind / "variants", {case.name + ".py" for case in subject.variants}),
