@@ -182,6 +182,7 @@ def test_a_forbidden_operator_is_refused_and_noted_in_every_setting(operator: st
 ATTENTION = ("aten::scaled_dot_product_attention", "aten::_scaled_dot_product_attention_math")
 FAST_PATHS = ("aten::_native_multi_head_attention", "aten::_transformer_encoder_layer_fwd")
 
+FUNCTION = "torch.nn.functional.multi_head_attention_forward"
 OTHER_ROADS = {
     "torch.jit.script": (
         ("aten::scaled_dot_product_attention",),
@@ -219,6 +220,21 @@ OTHER_ROADS = {
         def road():
             with torch.no_grad():
                 return nn.MultiheadAttention(4, 2, batch_first=True).eval()(*[torch.ones(1, 3, 4)] * 3)
+        """,
+    ),
+    "nn.MultiheadAttention in training, which is made of products and a softmax": (
+        (FUNCTION,),
+        """
+        def road():
+            return nn.MultiheadAttention(4, 2, batch_first=True)(*[torch.ones(1, 3, 4)] * 3)
+        """,
+    ),
+    "its function, from its module": (
+        (FUNCTION,),
+        """
+        from torch.nn.functional import multi_head_attention_forward
+        def road():
+            return multi_head_attention_forward(*[torch.ones(1, 3, 4)] * 3)
         """,
     ),
     "nn.TransformerEncoderLayer's fast path": (
@@ -308,7 +324,10 @@ def road():
 
 def test_what_is_not_forbidden_works_as_ever() -> None:
     """An operator that this version of torch does not have is forbidden without a word."""
-    case = Case(ALLOWED, operators=("aten::lstm", "aten::convolution", "aten::not_invented_yet"))
+    case = Case(
+        ALLOWED,
+        operators=("aten::lstm", "aten::convolution", "aten::not_invented_yet", "torch.nn.not_invented_yet", FUNCTION),
+    )
     (answer,) = outcomes({"": case}, "torch").values()
     assert answer == {"said": "(3, 2, 4)", "seen": []}
 

@@ -42,7 +42,8 @@ class Forbidden:
     """What the kata forbids, and what was seen of it.
 
     Imports are refused in the learner's own `__import__` and, for what is not loaded yet, by a finder; operators at
-    torch's dispatcher, where every road (function, module, `torch.ops`, TorchScript) ends.
+    torch's dispatcher, where every road (function, module, `torch.ops`, TorchScript) ends. A function of torch that is
+    made of operators which anybody may use, such as that behind `nn.MultiheadAttention`, is replaced in its module.
     """
 
     def __init__(self, imports: Iterable[str], operators: Iterable[str]) -> None:
@@ -53,7 +54,7 @@ class Forbidden:
         if self._imports:
             self._forbid_imports()
         for operator in operators:
-            self._forbid_operator(operator)
+            (self._forbid_operator if "::" in operator else self._forbid_function)(operator)
 
     def check(self, name: str) -> None:
         """Raise if the module `name` may not be imported."""
@@ -97,6 +98,20 @@ class Forbidden:
         if what not in self.seen:
             self.seen.append(what)
 
+    def _refusal(self, what: str) -> Any:
+        def refuse(*args: Any, **kwargs: Any) -> Any:
+            self._note(what)
+            raise ForbiddenOperator(f"this kata is written without {what}")
+
+        return refuse
+
+    def _forbid_function(self, function: str) -> None:
+        """Replace, say, `torch.nn.functional.multi_head_attention_forward` by one that raises, where torch has it."""
+        module, _, name = function.rpartition(".")
+        home = sys.modules.get(module)
+        if hasattr(home, name):
+            setattr(home, name, self._refusal(function))
+
     def _forbid_operator(self, operator: str) -> None:
         """Replace the kernels of every overload of, say, `aten::lstm` by one that raises."""
         import torch
@@ -108,10 +123,7 @@ class Forbidden:
         library = torch.library.Library(namespace, "IMPL")
         self._libraries.append(library)  # the registration lives as long as this object
 
-        def refuse(*args: Any, **kwargs: Any) -> Any:
-            self._note(operator)
-            raise ForbiddenOperator(f"this kata is written without {operator}")
-
+        refuse = self._refusal(operator)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a kernel is replaced is the point
             for overload in packet.overloads():
