@@ -22,10 +22,14 @@ from grader.checks import (
 # Real images, forgeries, pixels, noise, hidden units of the generator and of the discriminator; all differ in a case.
 SIZES = [(4, 3, 9, 2, 6, 5), (1, 2, 7, 3, 5, 4), (3, 5, 6, 4, 8, 7), (6, 1, 8, 5, 3, 2), (2, 6, 5, 3, 4, 8)]
 TOL, SAME = 1e-8, 1e-9
+# Far out the logarithm of a sigmoid loses its digits, and exp overflows: in float32 long before float64.
+LADDER, EXACT = (8.0, 20.0, 60.0, 200.0), ((torch.float64, TOL), (torch.float32, 1e-5))
+LARGE = "sigmoid(60) rounds to 1, exp(200) overflows float32; which form of -log p needs neither?"
+SURE = "where the discriminator is sure of a forgery the slope is -1 / N: minimise -log p, not log(1 - p)"
 PARAMETERS = ("hidden.weight", "hidden.bias", "output.weight", "output.bias")
 
 STEPS, BATCH, NOISE, FORGER, DETECTIVE, LEARNING_RATE = 300, 64, 16, 128, 256, 0.002
-BAR = 0.7  # of the mean image's distance: right ones reach 0.36, an untrained generator 1.6, one that met noise 2.9
+BAR = 0.7  # of the mean image's distance: right ones reach 0.28 to 0.45, an untrained generator 1.6, one fed noise 2.9
 
 
 def _normal(rng, *shape):
@@ -144,41 +148,43 @@ def test_shapes(solution, rng):
 @pytest.mark.value
 def test_discriminator_loss(solution, rng):
     """The discriminator's loss is the surprise at real images plus that at forgeries, for logits of any size"""
+    help = "logits, not probabilities; real counts as 1, forged as 0; two means, added and not averaged"
     for real_count, fakes, *_ in SIZES:
         real, fake = 2 * _normal(rng, real_count), 2 * _normal(rng, fakes)
-        for extreme in (False, True):
-            if extreme:
-                real[0], fake[0] = rng.choice([-200.0, 60.0]), rng.choice([-60.0, 200.0])
-            expected = _surprise(real, 1) + _surprise(fake, 0)
-            help = "logits, not probabilities; real counts as 1, forged as 0; two means, added and not averaged"
-            if extreme:
-                help = (
-                    "right for small logits: the sigmoid of 60 is 1 exactly, and the logarithm of what is left is lost"
-                )
-            name = "discriminator_loss of large logits" if extreme else "discriminator_loss"
-            assert_close(solution.discriminator_loss(real, fake), expected, tol=TOL, name=name, help=help)
+        expected = _surprise(real, 1) + _surprise(fake, 0)
+        assert_close(solution.discriminator_loss(real, fake), expected, tol=TOL, name="discriminator_loss", help=help)
     nothing = torch.zeros(3, dtype=torch.float64)
     expected = torch.tensor(2 * math.log(2), dtype=torch.float64)
     assert_close(solution.discriminator_loss(nothing, nothing[:2]), expected, tol=TOL, name="the loss of not knowing")
+    for dtype, tol in EXACT:
+        for logit in LADDER:
+            real, fake = torch.tensor([-logit, logit], dtype=dtype), torch.tensor([logit, logit, -logit], dtype=dtype)
+            expected = (_surprise(real.double(), 1) + _surprise(fake.double(), 0)).to(dtype)
+            name, help = f"discriminator_loss in {str(dtype)[6:]}", f"logits of {logit:g} and {-logit:g}: {LARGE}"
+            assert_close(solution.discriminator_loss(real, fake), expected, tol=tol, name=name, help=help)
 
 
 @pytest.mark.value
 def test_generator_loss(solution, rng):
     """The generator's loss is the surprise of a forgery that is taken for real, and its gradient does not vanish"""
     for _, fakes, *_ in SIZES:
-        logits = 2 * _normal(rng, fakes + 1)
-        for extreme in (False, True):
-            if extreme:
-                logits[0], logits[1] = -200.0, 200.0
-            free = logits.clone().requires_grad_()
-            loss = solution.generator_loss(free)
-            help = "-log p(real) of forgeries: its sign, its logits, and the mean over images"
-            name = "generator_loss of large logits" if extreme else "generator_loss"
-            assert_close(loss, _surprise(logits, 1), tol=TOL, name=name, help=help)
+        logits = 2 * _normal(rng, fakes)
+        free = logits.clone().requires_grad_()
+        loss = solution.generator_loss(free)
+        help = "-log p(real) of forgeries: its sign, its logits, and the mean over images"
+        assert_close(loss, _surprise(logits, 1), tol=TOL, name="generator_loss", help=help)
+        (gradient,) = torch.autograd.grad(loss, free)
+        expected = (torch.sigmoid(logits) - 1) / len(logits)
+        assert_close(gradient, expected, tol=TOL, name="gradient of generator_loss", help=SURE)
+    for dtype, tol in EXACT:
+        for logit in LADDER:
+            free = torch.tensor([-logit, logit, logit], dtype=dtype, requires_grad=True)
+            loss, name = solution.generator_loss(free), f"generator_loss in {str(dtype)[6:]}"
+            expected = _surprise(free.detach().double(), 1).to(dtype)
+            assert_close(loss, expected, tol=tol, name=name, help=f"logits of {logit:g} and {-logit:g}: {LARGE}")
             (gradient,) = torch.autograd.grad(loss, free)
-            help = "where the discriminator is sure of a forgery the slope is -1 / N: minimise -log p, not log(1 - p)"
-            expected = (torch.sigmoid(logits) - 1) / len(logits)
-            assert_close(gradient, expected, tol=TOL, name="gradient of generator_loss", help=help)
+            expected = -torch.sigmoid(-free.detach()) / len(free)
+            assert_close(gradient, expected, tol=tol, name=f"gradient of {name}", help=SURE)
 
 
 @pytest.mark.value
@@ -219,10 +225,14 @@ def test_discriminator_step_moves_one_network(solution, rng):
         gan = solution.GAN(generator, discriminator, 0.03)
         for _ in range(2):
             before, after = _state(discriminator), _state(generator)
-            gan.discriminator_step(_images(rng, size[0], size[2]), _normal(rng, size[1], size[3]))
+            real, z = _images(rng, size[0], size[2]), _normal(rng, size[1], size[3])
+            loss = _number(gan.discriminator_step(real, z), "discriminator_step")
             _same(generator, after, "generator", "discriminator_step")
             for name, value in discriminator.state_dict().items():
                 assert not torch.equal(value, before[name]), f"discriminator_step does not move {name}"
+            expected = _surprise(_judge(before, real), 1) + _surprise(_judge(before, _forge(after, z)), 0)
+            help = f"the loss before the update, of the {size[0]} given real images and of {size[1]} forgeries"
+            assert_close(loss, expected.item(), tol=TOL, name="what discriminator_step returns", help=help)
             gan.generator_step(_normal(rng, size[1], size[3]))
 
 
@@ -233,12 +243,14 @@ def test_generator_step_moves_one_network(solution, rng):
         generator, discriminator, _, _ = _networks(solution, rng, size)
         gan = solution.GAN(generator, discriminator, 0.03)
         for _ in range(2):
-            before, after = _state(generator), _state(discriminator)
-            gan.generator_step(_normal(rng, size[1], size[3]))
+            before, after, z = _state(generator), _state(discriminator), _normal(rng, size[1], size[3])
+            loss = _number(gan.generator_step(z), "generator_step")
             _same(discriminator, after, "discriminator", "generator_step")
             for name, value in generator.state_dict().items():
                 help = "does the gradient come through the discriminator to the generator?"
                 assert not torch.equal(value, before[name]), f"generator_step does not move {name}: {help}"
+            expected, help = _surprise(_judge(after, _forge(before, z)), 1), "the loss before the update"
+            assert_close(loss, expected.item(), tol=TOL, name="what generator_step returns", help=help)
             gan.discriminator_step(_images(rng, size[0], size[2]), _normal(rng, size[1], size[3]))
 
 
@@ -247,7 +259,7 @@ def test_three_rounds(solution, rng):
     """From given weights, images and noise, three rounds of fit have the right losses, and the weights after them"""
     for size in SIZES:
         generator, discriminator, forger, detective = _networks(solution, rng, size)
-        images, fakes = _images(rng, 11, size[2]), size[1] + 1
+        images, fakes = _images(rng, 11, size[2]), size[1]
         batches, noise = torch.from_numpy(rng.integers(0, 11, (3, fakes))), _normal(rng, 3, 2, fakes, size[3])
         rate = float(rng.uniform(0.01, 0.03))
         pairs = solution.fit(solution.GAN(generator, discriminator, rate), images, batches, noise)
@@ -264,7 +276,10 @@ def test_three_rounds(solution, rng):
             second = _surprise(_judge(detective, _forge(forger, z[1])), 1)
             _update(adams[0], forger, second)
             expected += [first.item(), second.item()]
-        help = "entries 0, 2 and 4 are the discriminator's: are gradients cleared that the other step left behind?"
+        help = (
+            "odd steps are the discriminator's losses, even ones the generator's: which update came just before, and "
+            "did it clear the gradients that were left behind, and take its own images and noise?"
+        )
         assert_trajectory(losses, expected, name="the losses of three rounds", help=help)
         help = "betas (0.5, 0.999), the rate that was given, one optimiser of each network for all rounds"
         for model, weights, name in ((generator, forger, "generator"), (discriminator, detective, "discriminator")):
@@ -284,17 +299,17 @@ def test_a_fair_detective_learns_the_odds(solution, rng):
     """A discriminator that trains alone ends at the log-odds: how much oftener an image is real than forged"""
     generator, discriminator = _make(solution, (1, 1, 2, 2, 3, 16), torch.float64)
     generator.load_state_dict({name: torch.zeros_like(value) for name, value in generator.state_dict().items()})
-    gan, corners = solution.GAN(generator, discriminator, 0.05), torch.tensor([[0.0, 0.0], [1.0, -1.0], [-1.0, 1.0]])
+    gan, corners = solution.GAN(generator, discriminator, 0.03), torch.tensor([[0.0, 0.0], [1.0, -1.0], [-1.0, 1.0]])
     corners, often = corners.double(), int(rng.integers(2, 5))
     # Every forgery is the first corner. Of the real images `often` in 8 are, the others are the second and third.
     real = corners[torch.tensor([0] * often + [1, 2] * (8 - often))[:8]]
     z = _normal(rng, 8, 2)
-    for _ in range(120):
+    for _ in range(100):
         gan.discriminator_step(real, z)
     odds = _logits(discriminator, corners[:1]).item()
     wanted = math.log(often / 8)
     told = f"an image that is forged always and real {often} times in 8 has log-odds {wanted:.2f} to be real"
-    assert abs(odds - wanted) < 0.3, f"{told}; after 120 steps your discriminator says {odds:.2f}"
+    assert abs(odds - wanted) < 0.3, f"{told}; after 100 steps your discriminator says {odds:.2f}"
     least = _logits(discriminator, corners[1:]).min().item()
     assert least > 1.5, f"an image that is never forged must get a large logit; yours says {least:.2f}"
 
@@ -343,13 +358,12 @@ def test_calls_leave_no_trace(solution, rng, mutated):
     models = [_make(solution, (1, 1, 40, 20, 30, 25), torch.float64) for _ in range(2)]
     for first, second in zip(*models, strict=True):
         for name, value in first.state_dict().items():
-            inputs = dict(first.state_dict())[name.replace("bias", "weight")].shape[1]
+            bound = first.state_dict()[name.replace("bias", "weight")].shape[1] ** -0.5
+            help = f"{name} must be drawn as nn.Linear draws it: uniform within {bound:.3f} of zero"
             assert (value != second.state_dict()[name]).all(), f"every new network draws its own {name}"
-            assert value.abs().max() <= 1.001 * inputs**-0.5, f"{name} must be drawn as nn.Linear draws it"
-        spread = (
-            first.state_dict()["hidden.weight"].std().item() * (3 * first.state_dict()["hidden.weight"].shape[1]) ** 0.5
-        )
-        assert 0.8 < spread < 1.2, "hidden.weight must be drawn as nn.Linear draws it"
+            assert value.abs().max() <= 1.001 * bound, help
+            assert value.numel() == 1 or value.abs().max() > bound / 2, help
+            assert name != "hidden.weight" or 0.8 < value.std().item() * 3**0.5 / bound < 1.2, help
 
 
 def _distance(ours, theirs):

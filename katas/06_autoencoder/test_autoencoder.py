@@ -333,15 +333,16 @@ def test_calls_leave_no_trace(solution, rng, mutated):
 
 @pytest.mark.behaviour
 def test_fresh_parameters(solution):
-    """The first weights are drawn as nn.Linear draws them: small for many inputs, and new for each model."""
+    """First weights and biases are drawn as nn.Linear draws them: small for many inputs, and new for each model."""
     sizes, seen = [40, 30, 20], []
     for _ in range(2):
         seen.append(_float64(_make(solution, sizes, torch.float64)))
         for name, (inputs, _) in _layers(sizes).items():
-            weight, bound = seen[-1][f"{name}.weight"], inputs**-0.5
-            assert weight.abs().max() <= 1.001 * bound, f"{name}.weight must lie within 1/sqrt({inputs}) of zero"
-            spread = weight.std().item() * 3**0.5 / bound
-            assert 0.8 < spread < 1.2, f"{name}.weight must be uniform within 1/sqrt({inputs}) of zero"
+            weight, bias, bound = seen[-1][f"{name}.weight"], seen[-1][f"{name}.bias"], inputs**-0.5
+            told = f"must be drawn uniformly within 1/sqrt({inputs}) of zero: the layer has {inputs} inputs"
+            assert weight.abs().max() <= 1.001 * bound, f"{name}.weight {told}"
+            assert 0.9 < weight.std().item() * 3**0.5 / bound < 1.1, f"{name}.weight {told}"
+            assert bias.abs().max() <= 1.001 * bound, f"{name}.bias {told}"
     same = [name for name in seen[0] if torch.equal(seen[0][name], seen[1][name])]
     assert not same, f"two new models have the same {', '.join(same)}"
 

@@ -97,8 +97,8 @@ class ConvAutoencoder(nn.Module):
     ) -> None:
         """Make the layers for images of shape (C, H, W); channels: what the encoder's layers write, Z last.
 
-        Note `code_shape` too, the tuple (Z, P, Q) of Python ints. Raises ValueError if a code has not fewer numbers
-        than an image: it would have no reason to leave anything out.
+        Note `code_shape` too, the tuple (Z, P, Q) of Python ints. Raises ValueError unless a code has fewer numbers
+        than an image: otherwise it has no reason to leave anything out.
         """
         super().__init__()
         raise NotImplementedError("ConvAutoencoder.__init__: follow H and W down; the decoder needs every size")

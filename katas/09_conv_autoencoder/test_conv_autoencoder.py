@@ -341,7 +341,7 @@ def test_three_training_steps(solution, rng):
 
 @pytest.mark.behaviour
 def test_calls_leave_no_trace(solution, rng, mutated):
-    """An answer depends on its own image alone, not on neighbours or earlier calls; arguments stay as they were."""
+    """An answer depends on its own image alone, not on neighbours, earlier calls or other models; arguments stay."""
     for count, image, *rest in NETWORKS:
         model, weights = _model(solution, rng, image, *rest)
         x, other = _normal(rng, count + 1, *image), _normal(rng, 3, *image)
@@ -356,9 +356,10 @@ def test_calls_leave_no_trace(solution, rng, mutated):
             assert_shape(value, (count + 1, *widths[name]), dtype=torch.float64, name=name)
             assert (value[0] != value[1]).any(), f"{name} is the same for two different images"
         answers(other)
+        _make(solution, (7, 5, 6), rest[0])
         for rows in (order, torch.tensor([count])):
             for name, value in answers(x[rows]).items():
-                help = "an answer must depend on its own image alone, and stay in its row"
+                help = "an answer must depend on its own model and image alone, and stay in its row"
                 assert_close(value, together[name][rows], name=f"{name} in another batch", help=help)
         for name, value in model.state_dict().items():
             assert_close(value, weights[name], name=f"{name} after the calls", help="a call changed the weights")

@@ -27,11 +27,12 @@ SERIES = torch.from_numpy(TABLE[:, 1:].flatten())
 SIZES = [(4, 6, 3, 2, 5), (1, 5, 4, 3, 2), (3, 2, 7, 4, 5), (2, 1, 4, 5, 3), (5, 7, 1, 3, 4)]
 SMALL = (2, 3, 4, 1, 5)
 # Length of the series, steps read, steps forecast, start and stop: first and last windows, gaps, a single window.
-SPLITS = [(17, 4, 3, 0, 11), (17, 4, 3, 11, 17), (19, 5, 2, 3, 12), (13, 6, 1, 0, 13), (12, 3, 4, 5, 9)]
+SPLITS = [(19, 4, 3, 0, 11), (19, 4, 3, 11, 19), (19, 5, 2, 3, 12), (13, 6, 1, 0, 13), (12, 3, 4, 5, 9)]
 SEASONS = [(3, 7, 4, 5), (1, 5, 9, 3), (4, 6, 13, 6), (2, 8, 5, 1), (5, 9, 6, 4), (2, 4, 7, 2)]  # N, T, K, period
 WEIGHTS = ("w_ih", "w_hh", "b_ih", "b_hh")
 ORACLE = dict(zip(WEIGHTS, ("0.weight_ih_l0", "0.weight_hh_l0", "0.bias_ih_l0", "0.bias_hh_l0"), strict=True))
 ORACLE |= {"head.weight": "1.weight", "head.bias": "1.bias"}
+TOL = 1e-9  # of scaled series: what was rounded to float32 on its way is seen
 SAME = 1e-9  # relative tolerance between two runs of the learner's own code
 
 YEAR, CUT = 12, 288  # months of a year; January 1989, the first month that training never sees
@@ -172,7 +173,12 @@ def test_shapes(solution, rng):
             past = x[:, :, 0]
             seen.append((*results, _naive(solution, past, horizon, steps), _forecast(model, past, horizon)))
             _loss(model, past, _normal(rng, count, horizon).to(dtype))
-        assert all((a != b).any() for a, b in zip(*seen, strict=True)), "two different inputs give the same result"
+        names = "h of gru_step", "outputs of gru", "h of gru", "forecast of seasonal_naive", "forecast"
+        for one, other, name in zip(*seen, names, strict=True):
+            why = (
+                f"here K = {horizon}: are forecasts real numbers, or shares of something?" if name == "forecast" else ""
+            )
+            assert (one != other).any(), f"two different inputs give the same {name}; {why}".removesuffix("; ")
 
 
 @pytest.mark.value
@@ -188,11 +194,12 @@ def test_scale_fitted_on_the_past(solution, rng):
             help = f"only values from index {cut} on were changed, cut is {cut}, and this number must not notice"
             assert_close(other, value, tol=SAME, name=f"{name} with another future", help=help)
         level, unit = past.mean(), np.diff(past).std()
-        assert_close(whole[1], torch.tensor(level), name="level", help="the mean of series[:cut]")
+        assert_close(whole[1], torch.tensor(level), tol=TOL, name="level", help="the mean of series[:cut]")
         help = f"the standard deviation of the {cut - 1} changes within series[:cut], divided by {cut - 1}"
-        assert_close(whole[2], torch.tensor(unit), name="unit", help=help)
+        assert_close(whole[2], torch.tensor(unit), tol=TOL, name="unit", help=help)
         for value, given in ((whole[0], series), (future[0], later)):
-            assert_close(value, (given - level) / unit, name="scaled", help="(series - level) / unit, for every value")
+            help = "(series - level) / unit for every value, computed in the dtype of the series or a wider one"
+            assert_close(value, (given - level) / unit, tol=TOL, name="scaled", help=help)
 
 
 @pytest.mark.value
@@ -231,8 +238,11 @@ def test_one_step(solution, rng):
         cell.load_state_dict(dict(zip(cell.state_dict(), _gates(weights), strict=True)))
         with torch.no_grad():
             expected = cell(x[:, 0], h)
+            saturated = cell(1e4 * x[:, 0], h)
         help = "the order r, z, n; r acts after the product with w_hh and its bias; z says how much of the old h stays"
         assert_close(_step(solution, x[:, 0], h, weights), expected, name="h", help=help)
+        help = "small inputs are right; of large ones, exp overflows, and infinity over infinity is NaN"
+        assert_close(_step(solution, 1e4 * x[:, 0], h, weights), saturated, name="h after a large input", help=help)
 
 
 @pytest.mark.value
@@ -264,6 +274,12 @@ def test_forecasts_with_given_weights(solution, rng):
         assert_close(forecast, expected, name="forecast", help=help)
         help = "forward is right: this is the mean squared error over windows and steps, of forecasts that never see y"
         assert_close(_loss(model, x, y), F.mse_loss(expected, y), name="loss", help=help)
+    model, weights = _model(solution, rng, 4)
+    x = _normal(rng, 2, 5)
+    with torch.no_grad():
+        expected = _expected_forecast(_oracle(weights), x, 30)
+    help = "30 steps from 5 values: every step goes on from the one before it, however many there are"
+    assert_close(_forecast(model, x, 30), expected, name="forecast of 30 steps", help=help)
 
 
 @pytest.mark.gradient
@@ -353,14 +369,17 @@ def test_fresh_parameters(solution):
     hidden = 211
     bound = hidden**-0.5
     for dtype in (torch.float32, torch.float64):
-        fresh = _make(solution, hidden, dtype=dtype).state_dict()
+        fresh, other = (_make(solution, hidden, dtype=dtype).state_dict() for _ in range(2))
         for name, shape in _shapes(hidden).items():
             assert_shape(fresh[name], shape, dtype=dtype, name=name)
             assert fresh[name].abs().max() <= 1.001 * bound, f"{name} must lie between -1/sqrt(H) and 1/sqrt(H)"
             assert (fresh[name] != 0).any(), f"{name} must be drawn at random, and is all zero"
+            assert (fresh[name] != other[name]).any(), f"{name} must be drawn anew, and is the same in two forecasters"
             if fresh[name].numel() > 1:
                 spread = fresh[name].std().item() * 3**0.5 / bound
                 assert 0.8 < spread < 1.2, f"{name} must be uniform between -1/sqrt(H) and 1/sqrt(H); its spread is not"
+        same = (fresh["b_ih"] == fresh["b_hh"]).double().mean()
+        assert same < 0.5, "b_ih and b_hh must be drawn each for itself, and hold the same numbers"
     assert _make(solution, 3).state_dict()["w_hh"].dtype == torch.float32, "without a dtype the parameters are float32"
 
 

@@ -30,6 +30,7 @@ TEXTS = [
     (5, 3, 1, 4, 2, 8, 7),
 ]
 TOL = 1e-8
+LARGE = 100_000  # times a query: scores of this order, so a hidden key with a score of -10000 would be seen
 SAME = 1e-9  # relative tolerance between two runs of the learner's own code
 PROJECTIONS, ENDS = ("query", "key", "value"), ("weight", "bias")
 TOKEN, POSITION, HEAD = "token.weight", "position.weight", ("head.weight", "head.bias")
@@ -46,7 +47,7 @@ LONGEST = 2 * 7 + 2  # two clauses of up to 7 words, a link and a negator
 ANSWERS = ("no praise", "praise")
 
 STEPS, PAIRS, POOL, HELD_OUT, WIDTH, HEADS, LEARNING_RATE = 120, 32, 600, 200, 24, 3, 0.03
-BAR = 0.75  # mid-way between any average of words, exactly 1/2, and the 100 % that a right solution reaches
+BAR = 0.75  # mid-way between any plain average of words, exactly 1/2, and the 100 % that a right solution reaches
 
 
 def _normal(rng, *shape):
@@ -231,14 +232,14 @@ def test_encode(solution, rng):
         lengths[rng.integers(count)] = longest
         ids, sentences = np.zeros((count, longest), dtype=np.int64), []
         for row, length in zip(ids, lengths, strict=True):
-            sentence = ""
+            sentence = ("", " ", "\n")[rng.integers(3)]
             for t in range(length):
                 strange = rng.random() < 0.25
                 place = rng.integers(known)
                 row[t] = 1 if strange else numbers[place]
                 word = ("zebra", "Gloop", "not-a-word")[place % 3] if strange else names[place]
                 spelled = (str.upper, str.lower, str.title)[rng.integers(3)](str(word))
-                sentence += spelled + ("  ", " ", "\t")[rng.integers(3)]
+                sentence += spelled + ("  ", " ", "\t", "\n")[rng.integers(4)]
             sentences.append(sentence)
         got, mask = _pair(solution.encode(sentences, vocabulary), "encode")
         help = "padding is 0 and stands at the end; a word that is not in the vocabulary is 1, and still a word"
@@ -252,9 +253,9 @@ def test_attention(solution, rng):
     """Attention equals torch's, weights and all, with a mask of any shape and with none, for large scores too"""
     for size in ATTENTION:
         count, queries, keys, heads, *_ = size
-        shapes = (count, 1, 1, keys), (queries, keys), (count, heads, queries, keys)
+        shapes = (count, 1, 1, keys), (queries, keys), (heads, queries, keys), (count, heads, queries, keys)
         for mask in (None, *(_mask(rng, *shape) for shape in shapes)):
-            for large, kind in ((1, ""), (1000, " for large scores")):
+            for large, kind in ((1, ""), (LARGE, " for large scores")):
                 q, k, v = _qkv(rng, size)
                 q = large * q
                 mixed, weights = _attend(solution, q, k, v, mask)
@@ -262,7 +263,7 @@ def test_attention(solution, rng):
                 expected = [F.scaled_dot_product_attention(q, k, values, attn_mask=mask) for values in (identity, v)]
                 masked = "no mask" if mask is None else f"a mask of shape {tuple(mask.shape)}"
                 name = f"weights{kind} with {masked}"
-                help = "the scale, the axis of the softmax, and that what is hidden has left before the softmax"
+                help = "the scale, the axis of the softmax, what is hidden leaves before it; and each weight is of one query and one key"
                 assert_close(weights, expected[0], tol=TOL, name=name, help=help)
                 help = "the weights are right: each query's result is their mean of the values"
                 assert_close(mixed, expected[1], tol=TOL, name=f"mixed{kind} with {masked}", help=help)
@@ -366,6 +367,18 @@ def test_gradients(solution, rng):
             return _attend(solution, q, k, v, mask)
 
         assert_gradients(attend, {"q": q, "k": k, "v": v}, rng, name="gradient of attention", help=help)
+
+    for size in ATTENTION[:2]:
+        q, k, v = _qkv(rng, size)
+        mask, given = (
+            _mask(rng, size[0], 1, 1, size[2]),
+            [(LARGE * q).requires_grad_(), k.requires_grad_(), v.requires_grad_()],
+        )
+        mixed, upstream = _attend(solution, *given, mask)[0], _normal(rng, size[0], size[3], size[1], size[5])
+        expected = torch.autograd.grad(F.scaled_dot_product_attention(*given, attn_mask=mask), given, upstream)
+        large = "no exp may overflow, not even in a branch that is thrown away afterwards: 0 times infinity is NaN"
+        for got, wanted, name in zip(torch.autograd.grad(mixed, given, upstream), expected, "qkv", strict=True):
+            assert_close(got, wanted, tol=TOL, name=f"gradient of mixed by {name} for large scores", help=large)
 
     layer, _ = _layer(solution, rng, 2, 4)
     x, mask = _normal(rng, 2, 5, 8), _mask(rng, 2, 5)

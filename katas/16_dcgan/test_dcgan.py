@@ -23,6 +23,7 @@ from grader.checks import (
 # Images, noise, channels of the generator and of the discriminator, pixels of a side; no two are equal in a case.
 SIZES = [(5, 3, 2, 4, 8), (2, 5, 3, 1, 4), (3, 2, 4, 5, 12), (6, 4, 1, 3, 8), (4, 1, 5, 2, 16)]
 TOL, SAME = 1e-8, 1e-9
+NAMES = "generator", "discriminator"
 
 STEPS, BATCH, NOISE, FEATURES, LEARNING_RATE = 100, 32, 16, 16, 0.003
 BAR = 0.8  # of the mean image's distance: right ones reach 0.4, a generator that nobody teaches 1.6
@@ -118,11 +119,6 @@ def _game(solution, rng, size, rate):
 
 def _parameters(model):
     return {name: value.detach().clone() for name, value in model.named_parameters()}
-
-
-def _same(model, before, name, step):
-    moved = [key for key, value in model.named_parameters() if not torch.equal(value.detach(), before[key])]
-    assert not moved, f"{step} moves {', '.join(moved)} of the {name}: whose parameters does its optimiser have?"
 
 
 def _surprise(logits, real):
@@ -236,32 +232,59 @@ def test_gradients(solution, rng):
 
 
 @pytest.mark.behaviour
-def test_discriminator_step_moves_one_network(solution, rng):
-    """discriminator_step moves every parameter of the discriminator and none of the generator"""
+def test_each_step_moves_one_network(solution, rng):
+    """Each step moves every parameter of its own network and none of the other, whichever came before it"""
     for size in SIZES:
-        gan, generator, discriminator, _, _ = _game(solution, rng, size, 0.03)
-        for _ in range(2):
-            before, after = _parameters(discriminator), _parameters(generator)
-            gan.discriminator_step(_images(rng, size[0], size[4]), _normal(rng, size[0], size[1]))
-            _same(generator, after, "generator", "discriminator_step")
-            for name, value in discriminator.named_parameters():
-                assert not torch.equal(value.detach(), before[name]), f"discriminator_step does not move {name}"
-            gan.generator_step(_normal(rng, size[0], size[1]))
+        gan, *networks, _, _ = _game(solution, rng, size, 0.03)
+        for mover in (0, 1, 0, 1, 1, 0):
+            (own, other), step = (networks, networks[::-1])[mover], f"{NAMES[mover]}_step"
+            before, resting = _parameters(own), _parameters(other)
+            z = _normal(rng, size[0], size[1])
+            if mover:
+                gan.discriminator_step(_images(rng, size[0], size[4]), z)
+            else:
+                gan.generator_step(z)
+            moved = [key for key, value in other.named_parameters() if not torch.equal(value.detach(), resting[key])]
+            told = f"of the {NAMES[1 - mover]}: whose parameters does its optimiser have?"
+            assert not moved, f"{step} moves {', '.join(moved)} {told}"
+            still = [key for key, value in own.named_parameters() if torch.equal(value.detach(), before[key])]
+            told = "does its loss reach them, through the discriminator if it is the generator's?"
+            assert not still, f"{step} does not move {', '.join(still)} of the {NAMES[mover]}: {told}"
 
 
-@pytest.mark.behaviour
-def test_generator_step_moves_one_network(solution, rng):
-    """generator_step moves every parameter of the generator and none of the discriminator"""
-    for size in SIZES:
-        gan, generator, discriminator, _, _ = _game(solution, rng, size, 0.03)
-        for _ in range(2):
-            before, after = _parameters(generator), _parameters(discriminator)
-            gan.generator_step(_normal(rng, size[0], size[1]))
-            _same(discriminator, after, "discriminator", "generator_step")
-            for name, value in generator.named_parameters():
-                told = f"generator_step does not move {name}: does the gradient come through the discriminator?"
-                assert not torch.equal(value.detach(), before[name]), told
-            gan.discriminator_step(_images(rng, size[0], size[4]), _normal(rng, size[0], size[1]))
+@pytest.mark.value
+def test_a_discriminator_whose_answer_is_known(solution, rng):
+    """With one logit for all images, losses have a closed form and G stays; if forgeries are real, D stays at logit 0"""
+    for size, logit in zip(SIZES, (0.0, -1.5, 60.0, -1000.0, 1000.0), strict=True):
+        gan, generator, discriminator, _, _ = _game(solution, rng, size, 0.01)
+        z, real = _normal(rng, *size[:2]), _images(rng, size[0], size[4])
+        told, before = f"when every logit is {logit:g}", _parameters(generator)
+        fooled, seen_through = (_surprise(torch.tensor(logit).double(), answer).item() for answer in (1, 0))
+        _answer(discriminator, logit)
+        loss = _number(gan.generator_step(z), f"generator_step {told}")
+        help = "-log p(real), where p(real) = sigmoid(logit)"
+        assert_close(loss, fooled, tol=SAME, name=f"the loss of generator_step {told}", help=help)
+        learnt = "the discriminator gives all images the same logit: what did the generator move for?"
+        for key, value in generator.named_parameters():
+            assert_close(value.detach(), before[key], tol=SAME, name=f"{key} of the generator {told}", help=learnt)
+        loss = _number(gan.discriminator_step(real, z), f"discriminator_step {told}")
+        help = "-log p(real) of real images plus -log p(forged) of forgeries: two means, added"
+        assert_close(loss, fooled + seen_through, tol=SAME, name=f"the loss of discriminator_step {told}", help=help)
+
+        gan, generator, discriminator, _, _ = _game(solution, rng, size, 0.01)
+        _answer(discriminator, 0.0)
+        before = _parameters(discriminator)
+        gan.discriminator_step(generator(z).detach(), z)
+        help = "real images and forgeries are the same here, and logit 0 is the best answer: no gradient is left"
+        for key, value in discriminator.named_parameters():
+            assert_close(value.detach(), before[key], name=f"{key} of the discriminator at its optimum", help=help)
+
+
+def _answer(discriminator, logit):
+    """Make the discriminator give this logit to every image."""
+    state = discriminator.state_dict()
+    state["judge.weight"], state["judge.bias"] = state["judge.weight"] * 0, state["judge.bias"] * 0 + logit
+    discriminator.load_state_dict(state)
 
 
 @pytest.mark.behaviour
@@ -288,10 +311,11 @@ def test_running_statistics(solution, rng):
         _statistics(discriminator, detective, "discriminator", "generator_step", help)
         forger.eval()
         for mode in (True, False):
-            generator.train(mode)
+            generator.train(mode), discriminator.train(mode)
             images = gan.forge(z[2])
             assert not images.requires_grad, "what forge returns must carry no graph"
             assert generator.training == mode, "forge must leave the generator in the mode in which it found it"
+            assert discriminator.training == mode, "forge must leave the discriminator in the mode in which it found it"
             help = "evaluation mode: running statistics, not those of this batch"
             assert_close(images, forger(z[2]).detach(), name="the result of forge", help=help)
             alone = gan.forge(z[2][:1])

@@ -34,6 +34,7 @@ DIGIT, CHANNELS, LATENT, HELD_OUT = (1, 8, 8), [16, 32], 8, 397
 STEPS, BATCH, LEARNING_RATE, DRAWS = 100, 48, 0.012, 5
 BETTER = 0.9  # of the nats that the mean image needs: right ones 0.79 to 0.83, an unused code 0.99, no noise 2.4
 DEAR, FEW = 4.0, 30  # a beta at which the code is not worth its price, and the steps that show it
+EXACT = 1e-8  # at a small angle: arc and line differ by 1e-5 there
 COLLAPSED = 1.0  # nats of rate: 0.1 with that beta, 3 with beta 1
 
 
@@ -237,6 +238,11 @@ def test_beta_loss(solution, rng):
             assert_close(rate, price, name="rate", help=help)
             help = "both parts count, beta multiplies the rate alone, and the mean is over images"
             assert_close(loss, (expected + beta * price).mean(), name=f"the loss with beta {beta:.3g}", help=help)
+        for extreme in (14.0, -14.0):
+            wide = torch.full_like(logvar, extreme)
+            _, _, rate = _unpack(solution.beta_loss(logits, x, mean, wide, 1.0), "loss", "distortion", "rate")
+            help = "a variance may be very large or very small: nothing is clamped"
+            assert_close(rate, _rate(mean, wide), name=f"the rate with logvar {extreme:g}", help=help)
         zeros = torch.zeros_like(mean)
         _, _, rate = _unpack(solution.beta_loss(logits, x, zeros, zeros, 1.0), "loss", "distortion", "rate")
         assert_close(rate, zeros[:, 0], name="the rate of a code that says nothing")
@@ -266,6 +272,13 @@ def test_network_with_given_weights(solution, rng):
             assert_close(logits, _logits(weights, _draw(*expected, noise), maps), name=f"{name}, {where}", help=help)
             for value, wanted, part in zip(gaussian, expected, ("mean", "logvar"), strict=True):
                 assert_close(value, wanted, name=f"{part} of forward")
+        for extreme in (30.0, -30.0):
+            weights["mean_head.bias"].fill_(extreme)
+            weights["logvar_head.bias"].fill_(-extreme)
+            model.load_state_dict(weights)
+            for value, wanted, part in zip(model.encode(x), _posterior(weights, x), ("mean", "logvar"), strict=True):
+                help = "nothing follows the heads, and nothing is clamped"
+                assert_close(value, wanted, name=f"{part} far from zero", help=help)
 
 
 @pytest.mark.behaviour
@@ -323,24 +336,29 @@ def test_log_likelihood(solution, rng):
         assert_close(found, _estimate(weights, x, eps, maps), name=f"log_likelihood, {where}", help=help)
         found = solution.log_likelihood(model, x, eps[:1])
         assert_close(found, _estimate(weights, x, eps[:1], maps), name="log_likelihood with one draw", help=help)
+        x[0], x[count - 1] = 1, 0  # so different that one image's weights are nothing beside the other's
         for logit in (50.0, -50.0):
             weights[f"decoder.{len(channels) - 1}.bias"].fill_(logit)
             model.load_state_dict(weights)
             found = solution.log_likelihood(model, x, eps)
-            help = "exp(-1000) is zero and its logarithm infinite: stay with logarithms until the last step"
+            help = "exp(-1000) is zero, its logarithm infinite: stay with logarithms, of each image by itself"
             expected = _estimate(weights, x, eps, maps)
             assert_close(found, expected, name=f"log_likelihood with logits near {logit:.0f}", help=help)
 
 
 @pytest.mark.value
 def test_interpolate(solution, rng):
-    """A walk has both ends, equal angles, and does not cut the corner; between parallel codes it is straight."""
+    """A walk has both ends, equal angles, and does not cut the corner; only between parallel codes it is straight."""
     for points, latent in ((2, 3), (3, 5), (5, 7), (8, 4), (6, 9)):
         start, end = _normal(rng, 2, latent)
         for first, last in ((start, end), (start, 3 * end), (start, end * start.norm() / end.norm())):
             path = solution.interpolate(first, last, points)
             help = "both ends belong to the path; the angle is that between the codes, whatever their lengths"
             assert_close(path, _walk(first, last, points), name=f"the path with {points} points", help=help)
+        close = start + 0.03 * end * start.norm() / end.norm()
+        help = "a small angle is an angle: the straight line is for codes that point the same way"
+        path = solution.interpolate(start, close, points + 1)
+        assert_close(path, _walk(start, close, points + 1), tol=EXACT, name="the path at a small angle", help=help)
         t = torch.linspace(0, 1, points, dtype=torch.float64)[:, None]
         for times in (1.0, 2.5):
             path = solution.interpolate(start, times * start, points)

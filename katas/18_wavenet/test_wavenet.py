@@ -89,6 +89,19 @@ def _make(solution, levels, channels, skips, taps, dilations, dtype):
     return _checked(model, _shapes(levels, channels, skips, taps, dilations), "WaveNet")
 
 
+def _fresh(model):
+    """The first values are drawn as torch's layers draw them."""
+    state = model.state_dict()
+    for name, value in state.items():
+        if name == "embed.weight":
+            assert 0.7 < value.square().mean() < 1.4, "embed.weight must be drawn as nn.Embedding does: standard normal"
+            continue
+        bound = math.prod(state[name.replace("bias", "weight")].shape[1:]) ** -0.5
+        where = f"{name} must be drawn as nn.Conv1d does: uniform, within 1 / sqrt(inputs * taps) of zero"
+        assert value.abs().max() <= 1.001 * bound, f"{where}; found {value.abs().max():.3g}, allowed {bound:.3g}"
+        assert value.abs().max() > 0.2 * bound, f"{where}; found nothing above {value.abs().max():.3g} of {bound:.3g}"
+
+
 def _model(solution, rng, size):
     """The learner's model in float64 with given weights, and those weights."""
     weights = _weights(rng, _shapes(*size[2:]))
@@ -175,7 +188,7 @@ def _tones(rng, count):
 
 @pytest.mark.shape
 def test_shapes(solution, rng):
-    """Every result has the stated shape and dtype, for one clip and for several; parameters have the stated names."""
+    """Results have the stated shapes and dtypes, for one clip and for several; fresh parameters are as stated."""
     for index, size in enumerate(SIZES):
         count, frames, levels, channels, skips, taps, dilations = size
         dtype = (torch.float32, torch.float64)[index % 2]
@@ -199,6 +212,7 @@ def test_shapes(solution, rng):
         assert isinstance(losses, list | tuple) and len(losses) == 2, "fit must return a list of one loss a batch"
         text = solution.generate(model, codes, torch.from_numpy(rng.random((count, 2))).to(dtype))
         assert_shape(text, (count, frames + 2), dtype=torch.int64, name="text of generate")
+    _fresh(_make(solution, 40, 25, 30, 2, (1, 2), torch.float32))
 
 
 @pytest.mark.value
@@ -417,15 +431,15 @@ def test_pieces(solution, rng, mutated):
 @pytest.mark.behaviour
 def test_generate(solution, rng):
     """Uniforms draw exactly the codes that the model's probabilities say, and no frame is worked out twice."""
-    for size in SIZES:
+    for index, size in enumerate(SIZES):
         model, weights = _model(solution, rng, size)
         weights["head.weight"] *= 4  # what was heard decides much of what is drawn
         weights["head.bias"][0] = -1e4  # code 0 has no chance at all
         model.load_state_dict(weights)
-        count, (frames, levels) = 16 * size[0], size[1:3]
-        start, more = 2 + frames // 4, frames
+        count, (frames, levels), reach = 16 * size[0], size[1:3], (size[5] - 1) * sum(size[6]) * (index > 0)
+        start, more = 2 + frames // 4 + reach, frames  # the prompt is once shorter and else longer than what is heard
         prompt, uniforms = _codes(rng, levels, count, start), torch.from_numpy(rng.random((count, more)))
-        uniforms[:, -4], uniforms[:, -3:] = 0.0, math.nextafter(1, 0)
+        uniforms[:, -4], uniforms[:, -1] = 0.0, math.nextafter(1, 0)
         text = solution.generate(model, prompt, uniforms)
         assert_shape(text, (count, start + more), dtype=torch.int64, name="text of generate")
         assert_close(text[:, :start], prompt, tol=0, name="the beginning of the text", help="the prompt comes first")

@@ -25,7 +25,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     real_logits (N,)  what it says of real images
     fake_logits (M,)  what it says of forgeries; M need not be N
 
-    Exact for logits of -200 and of 200.
+    Exact for logits of -200 and of 200, in float32 as in float64.
 
     Returns a tensor with one number, in nats.
     loss ()           2 log 2 if all logits are 0
@@ -40,8 +40,8 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
 
     fake_logits (N,)  what the discriminator says of forgeries
 
-    Exact for logits of -200 and of 200. Where the discriminator is sure that it sees a forgery, the gradient by its
-    logit is -1 / N, and not 0: that is when the generator has most to learn.
+    Exact for logits of -200 and of 200, in float32 as in float64. Where the discriminator is sure that it sees a
+    forgery, the gradient by its logit is -1 / N, and not 0: that is when the generator has most to learn.
 
     Returns a tensor with one number, in nats.
     loss ()           log 2 if all logits are 0

@@ -63,7 +63,7 @@ class MultiHeadAttention(nn.Module):
         x (N, T, E)           who asks
         memory (N, S, E)      who answers; S need not be T
 
-        Returns (y, weights).
+        Returns (y, weights); gradients flow through both.
         y (N, T, E)           what `out` makes of the heads; x is not added to it
         weights (N, H, T, S)  not negative; how step t of x weighs step s of the memory, with sum 1 over s
         """
@@ -143,7 +143,7 @@ class Forecaster(nn.Module):
     def forward(self, series: Tensor) -> Tensor:
         """Forecast once per series, as real numbers.
 
-        series (N, T, D)  what was seen; T is at least 1 and may be another one in each call
+        series (N, T, D)  what was seen; T is at least 1, has no upper bound, and may be another one in each call
 
         Returns the forecast.
         forecast (N, K)   the next K values

@@ -80,7 +80,7 @@ def seasonal_naive(x: Tensor, horizon: int, period: int) -> Tensor:
 def gru_step(x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
     """Take one step with every sequence of the batch. The reset gate acts after the matrix product, as in torch.
 
-    x (N, D)      input of this step; may be a view that is not contiguous
+    x (N, D)      input of this step, of any size; may be a view that is not contiguous
     h (N, H)      hidden state before the step
     w_ih (3H, D)  input weights: H rows each for reset r, update z and candidate n, in this order
     w_hh (3H, H)  recurrent weights, rows in the same order
@@ -122,7 +122,7 @@ def gru(x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Te
 class GRUForecaster(nn.Module):
     """Forecasts any number of steps: it says how much the next value differs from this one, believes it, and goes on.
 
-    The parameters are these six, under these names, and no others, all drawn uniformly between -1/sqrt(H) and 1/sqrt(H):
+    The parameters are these six, under these names, and no others, each drawn anew, uniformly from -1/sqrt(H) to 1/sqrt(H):
 
     w_ih (3H, 1)        as in gru_step, for one feature
     w_hh (3H, H)        as in gru_step

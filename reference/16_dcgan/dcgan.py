@@ -118,7 +118,8 @@ class DCGAN:
 
     Both networks are in training mode in every step, and forge is the only place where the generator is in evaluation
     mode. A step of one network leaves the parameters of the other as they were. Batch norm keeps running statistics
-    wherever a network is used in training mode: both steps move those of both networks.
+    wherever a network is used in training mode: both steps move those of both networks. Losses are exact for logits
+    from -1000 to 1000.
     """
 
     def __init__(self, generator: Generator, discriminator: Discriminator, learning_rate: float) -> None:
@@ -181,7 +182,7 @@ class DCGAN:
 
         z (N, Z)             standard normal noise, N at least 1
 
-        Returns forgeries that carry no graph, and leaves the generator, running statistics too, as it was.
+        Returns forgeries that carry no graph, and leaves both networks, modes and running statistics too, as they were.
         images (N, 1, Y, Y)  between -1 and 1
         """
         # BEGIN SOLUTION: evaluation mode, no graph, and back to the mode that it was in
