@@ -44,21 +44,33 @@ def _shapes(pixels, hidden, latent):
     return weights | {f"{name}.bias": size[:1] for name, size in layers.items()}
 
 
-def _make(solution, pixels, hidden, latent, dtype):
+def _make(solution, pixels, hidden, latent, **options):
     """The learner's new model, found to hold the ten tensors that the statement names."""
-    model = solution.VAE(pixels, hidden, latent, dtype=dtype)
+    model = solution.VAE(pixels, hidden, latent, **options)
     assert isinstance(model, torch.nn.Module), "VAE must be an nn.Module"
     found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     assert found == _shapes(pixels, hidden, latent), "state_dict() must hold the ten named tensors and no others"
+    dtype = options.get("dtype", torch.float32)
+    assert all(value.dtype == dtype for value in model.state_dict().values()), f"all ten tensors must be {dtype}"
     return model
 
 
 def _model(solution, rng, pixels, hidden, latent):
     """The learner's model in float64 with given weights, and those weights."""
-    model = _make(solution, pixels, hidden, latent, torch.float64)
+    model = _make(solution, pixels, hidden, latent, dtype=torch.float64)
     weights = {name: _normal(rng, *size) / size[-1] ** 0.5 for name, size in _shapes(pixels, hidden, latent).items()}
     model.load_state_dict(weights)
     return model, weights
+
+
+def _check_first_values(new, other):
+    """Two new models are drawn as nn.Linear draws: uniformly, within 1 / sqrt(inputs of the layer), and anew."""
+    for name, value in new.items():
+        bound = new[name.replace("bias", "weight")].shape[1] ** -0.5
+        assert value.abs().max() <= 1.001 * bound, f"a new {name} must lie within 1 / sqrt(inputs of its layer)"
+        spread = value.std().item() * 3**0.5 / bound
+        assert 0.5 < spread < 1.5, f"a new {name} must be drawn uniformly, as nn.Linear does; its spread is not"
+        assert (value != other[name]).any(), f"two new models have the same {name}: it must be drawn anew each time"
 
 
 def _float64(model):
@@ -121,7 +133,7 @@ def test_shapes(solution, rng):
     """Every result has the stated shape and dtype, for one image and for several, and depends on the images."""
     for index, (count, pixels, hidden, latent) in enumerate(SIZES):
         dtype = (torch.float32, torch.float64)[index % 2]
-        model = _make(solution, pixels, hidden, latent, dtype)
+        model = _make(solution, pixels, hidden, latent, **({"dtype": dtype} if index % 2 else {}))
         eps, seen = _normal(rng, count, latent).to(dtype), []
         for x in (torch.zeros(count, pixels, dtype=dtype), torch.ones(count, pixels, dtype=dtype)):
             mean, logvar = _unpack(model.encode(x), "mean", "logvar")
@@ -142,6 +154,7 @@ def test_shapes(solution, rng):
     losses = solution.fit(model, x, batches, noise, 0.01)
     assert isinstance(losses, list) and len(losses) == 3, "fit must return a list with one loss per step"
     assert all(isinstance(loss, float) for loss in losses), "fit must return Python floats, not tensors"
+    _check_first_values(_make(solution, 60, 80, 40).state_dict(), _make(solution, 60, 80, 40).state_dict())
 
 
 @pytest.mark.value
@@ -149,7 +162,7 @@ def test_reparameterise(solution, rng):
     """The draw is the Gaussian's mean, moved by the given noise times its standard deviation."""
     for count, _, _, latent in SIZES:
         mean, logvar, eps = (_normal(rng, count, latent) for _ in range(3))
-        for extreme in (0.0, 14.0, -14.0):
+        for extreme in (0.0, 25.0, -40.0):
             logvar[:, 0] = extreme
             z = solution.reparameterise(mean, logvar, eps)
             assert_close(z, _draw(mean, logvar, eps), name="z", help="how a log-variance becomes a standard deviation")
@@ -160,7 +173,7 @@ def test_kl_divergence(solution, rng):
     """The KL divergence agrees with torch.distributions and is zero for the standard normal itself."""
     for count, _, _, latent in SIZES:
         mean, logvar = _normal(rng, count, latent), _normal(rng, count, latent)
-        for extreme in (0.0, 14.0, -14.0):
+        for extreme in (0.0, 25.0, -40.0):
             logvar[:, 0] = extreme
             kl = solution.kl_divergence(mean, logvar)
             assert_close(kl, _kl(mean, logvar), name="kl", help="each term of the closed form, and the sum over Z")
@@ -203,36 +216,42 @@ def test_network_with_given_weights(solution, rng):
         expected = _posterior(weights, x)
         mean, logvar = _unpack(model.encode(x), "mean", "logvar")
         assert_close(mean, expected[0], name="mean", help="which layers lead to the mean, and what follows them")
-        assert_close(logvar, expected[1], name="logvar", help="which layers lead to the log-variance")
+        assert_close(logvar, expected[1], name="logvar", help="which layer of its own, and what follows it")
         assert_close(model.decode(eps), _logits(weights, eps), name="the logits of decode")
         logits, *_ = _unpack(model(x, eps), "logits", "mean", "logvar")
         assert_close(logits, _logits(weights, _draw(*expected, eps)), name="the logits of forward")
         chances = Bernoulli(logits=_logits(weights, eps)).probs
         assert_close(model.sample(eps), chances, name="the probabilities of sample")
+        for name in ("mean_head.bias", "logvar_head.bias"):
+            weights[name] = 40 * _normal(rng, latent)
+        model.load_state_dict(weights)
+        far = zip(_unpack(model.encode(x), "mean", "logvar"), _posterior(weights, x), ("mean", "logvar"), strict=True)
+        for value, want, name in far:
+            assert_close(value, want, name=f"{name} far from zero", help="nothing may limit what a head says")
 
 
 @pytest.mark.gradient
 def test_gradients(solution, rng):
     """Gradients reach every parameter, the mean, the log-variance, the logits, the images and the noise."""
-    for count, pixels, hidden, latent in SIZES[:2]:
-        mean, logvar, eps = (_normal(rng, count, latent) for _ in range(3))
-        x, logits = _binary(rng, count, pixels), _normal(rng, count, pixels)
-        model, _ = _model(solution, rng, pixels, hidden, latent)
+    count, pixels, hidden, latent = SIZES[0]
+    mean, logvar, eps = (_normal(rng, count, latent) for _ in range(3))
+    x, logits = _binary(rng, count, pixels), _normal(rng, count, pixels)
+    model, _ = _model(solution, rng, pixels, hidden, latent)
 
-        def draw(mean, logvar, eps):
-            return solution.reparameterise(mean, logvar, eps)
+    def draw(mean, logvar, eps):
+        return solution.reparameterise(mean, logvar, eps)
 
-        def loss(logits, mean, logvar, x=x):
-            parts = solution.kl_divergence(mean, logvar), solution.reconstruction_loss(logits, x)
-            return *parts, solution.negative_elbo(logits, x, mean, logvar)
+    def loss(logits, mean, logvar):
+        parts = solution.kl_divergence(mean, logvar), solution.reconstruction_loss(logits, x)
+        return *parts, solution.negative_elbo(logits, x, mean, logvar)
 
-        def forward(x, eps, model=model):
-            return _unpack(model(x, eps), "logits", "mean", "logvar")
+    def forward(x, eps):
+        return _unpack(model(x, eps), "logits", "mean", "logvar")
 
-        gaussian, parameters = {"mean": mean, "logvar": logvar}, dict(model.named_parameters())
-        assert_gradients(draw, {**gaussian, "eps": eps}, rng, name="gradient of reparameterise")
-        assert_gradients(loss, {"logits": logits, **gaussian}, rng, name="gradient of the losses")
-        assert_gradients(forward, {"x": x, "eps": eps}, rng, parameters=parameters, name="gradient of forward")
+    gaussian, parameters = {"mean": mean, "logvar": logvar}, dict(model.named_parameters())
+    assert_gradients(draw, {**gaussian, "eps": eps}, rng, name="gradient of reparameterise")
+    assert_gradients(loss, {"logits": logits, **gaussian}, rng, name="gradient of the losses")
+    assert_gradients(forward, {"x": x, "eps": eps}, rng, parameters=parameters, name="gradient of forward")
 
 
 @pytest.mark.value
@@ -331,7 +350,7 @@ def test_held_out_digits(solution, rng, record):
     ink = (images.sum(0) + 1) / (len(images) + 2)
     baseline = -_log_likelihood(torch.logit(ink), held_out).mean().item()
 
-    model = _make(solution, images.shape[1], HIDDEN, LATENT, torch.float32)
+    model = _make(solution, images.shape[1], HIDDEN, LATENT)
     batches = torch.from_numpy(rng.integers(0, len(images), (STEPS, BATCH)))
     noise = _normal(rng, STEPS, BATCH, LATENT).float()
     start = _float64(model)

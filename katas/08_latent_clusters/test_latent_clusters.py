@@ -25,7 +25,7 @@ LAYERS = ("look", "squeeze", "unfold", "paint")
 TOL = 1e-9
 HELD_OUT, CODE, HIDDEN, SEEDS = 397, 4, 64, 6
 STEPS, BATCH, LEARNING_RATE = 200, 128, 0.03
-BAR = 0.52  # mutual information: right ones reach 0.71 with codes of 4 numbers, an untrained encoder 0.36
+BAR = 0.5  # mutual information: right ones reach 0.71 with codes of 4 numbers, an untrained encoder 0.34
 
 
 def _normal(rng, *shape):
@@ -34,17 +34,17 @@ def _normal(rng, *shape):
 
 
 def _groupings(rng):
-    """Pairs of groupings, of many sizes and degrees of agreement, whose names are arbitrary numbers."""
-    for rows, groups, found, noise in (
-        (30, 3, 4, 0.3),
-        (7, 2, 5, 0.5),
-        (200, 10, 6, 0.1),
-        (12, 6, 2, 0.9),
-        (50, 4, 4, 1),
+    """Pairs of groupings, of many sizes and degrees of agreement, with names that no sum or product tells apart."""
+    for rows, groups, found, noise, first, step in (
+        (30, 3, 4, 0.5, 0, 10),
+        (7, 2, 5, 0.5, 2**60, 1),  # as floats, neighbours are the same number
+        (200, 10, 6, 0.1, -2, 1),
+        (12, 6, 2, 0.9, -100, 100),
+        (50, 4, 4, 1, -2000, 1000),
     ):
-        truth, names = rng.integers(0, groups, rows), rng.permutation(1000)[:found] - 500
+        truth = rng.integers(0, groups, rows)
         clusters = np.where(rng.random(rows) < noise, rng.integers(0, found, rows), truth % found)
-        yield torch.from_numpy(truth * 7 - 3), torch.from_numpy(names[clusters])
+        yield torch.from_numpy(truth - 1), torch.from_numpy(first + step * rng.permutation(found)[clusters])
 
 
 def _score(function, labels, clusters, name):
@@ -138,10 +138,10 @@ def test_adjusted_rand_index(solution, rng):
     for labels, clusters in _groupings(rng):
         expected = adjusted_rand_score(labels, clusters)
         found = _score(solution.adjusted_rand_index, labels, clusters, "adjusted_rand_index")
-        help = "pairs of each group, of each cluster and of each cell; luck is A B / pairs(N), the most is (A + B) / 2"
+        help = "pairs of each group, cluster and cell, named by any numbers; luck A B / pairs(N), most (A + B) / 2"
         assert_close(found, expected, tol=TOL, name="adjusted_rand_index", help=help)
-    many = torch.from_numpy(rng.integers(0, 2, 100_000))
-    other = torch.where(torch.from_numpy(rng.random(100_000) < 0.2), 1 - many, many)
+    many = torch.from_numpy(rng.random(100_000) < 0.2).long()  # one group in five: A and B above 3e9 each
+    other = torch.where(torch.from_numpy(rng.random(100_000) < 0.1), 1 - many, many)
     found = _score(solution.adjusted_rand_index, many, other, "adjusted_rand_index")
     help = "right for few rows: A times B is beyond 2^63 here, so multiply in floating point"
     expected = adjusted_rand_score(many, other)
@@ -158,12 +158,13 @@ def test_normalised_mutual_information(solution, rng):
     for labels, clusters in _groupings(rng):
         expected = normalized_mutual_info_score(labels, clusters)
         found = _score(solution.normalised_mutual_information, labels, clusters, "normalised_mutual_information")
-        help = "three entropies: of the labels, of the clusters, and of the pairs; over the mean of the first two"
+        help = "entropies of labels, clusters and pairs of them, named by any numbers; over the mean of the first two"
         assert_close(found, expected, tol=TOL, name="normalised_mutual_information", help=help)
     one, two = torch.zeros(4, dtype=torch.int64), torch.tensor([0, 0, 5, 5])
     crossed = torch.tensor([0, 5, 0, 5])
     for first, second, expected in (
-        (one, one + 2, 1.0), (one, two, 0.0), (two, one, 0.0), (two, 5 - two, 1.0), (two, crossed, 0.0),
+        (one, one + 2, 1.0), (one[:1], two[3:], 1.0), (one, two, 0.0), (two, one, 0.0), (two, 5 - two, 1.0),
+        (two, crossed, 0.0),
     ):  # fmt: skip
         found = _score(solution.normalised_mutual_information, first, second, "normalised_mutual_information")
         name = "normalised_mutual_information of trivial groupings"
@@ -181,17 +182,18 @@ def test_luck_and_names(solution, rng):
     assert abs(np.mean(luck)) < 0.02, f"{told}, found {np.mean(luck):.3f}: is luck taken off above the line?"
     for labels, clusters in _groupings(rng):
         names = torch.from_numpy(rng.permutation(2000)) - 900
+        number_of_cluster, number_of_label = (group.unique(return_inverse=True)[1] for group in (clusters, labels))
         for function, name in (
             (solution.adjusted_rand_index, "adjusted_rand_index"),
             (solution.normalised_mutual_information, "normalised_mutual_information"),
         ):
             score = _score(function, labels, clusters, name)
             help = "a cluster's number is a name: cluster 3 has nothing to do with label 3"
-            renamed = _score(function, labels, names[clusters + 500], name)
+            renamed = _score(function, labels, names[number_of_cluster], name)
             assert_close(renamed, score, tol=TOL, name=f"{name} after the clusters are renamed", help=help)
             turned = _score(function, clusters, labels, name)
             assert_close(turned, score, tol=TOL, name=f"{name} with labels and clusters exchanged")
-            best = _score(function, labels, names[labels + 500], name)
+            best = _score(function, labels, names[number_of_label], name)
             assert_close(best, 1.0, tol=TOL, name=f"{name} of the labels themselves under other names")
 
 
@@ -238,7 +240,7 @@ def test_three_training_steps(solution, rng):
             adam.param_groups[0]["lr"] = rate
             adam.step()
             expected.append(loss.item())
-        help = "a sum over the numbers of a row, a mean over rows; the loss before each update"
+        help = "a sum over the numbers of a row, a mean over rows, before the update; from step 2 on also rate and gradients"
         assert_trajectory(losses, expected, name="loss", help=help)
         help = "the losses agree: the rate of each step, one Adam throughout, gradients cleared, all layers"
         for name, tensor in model.state_dict().items():
@@ -248,13 +250,15 @@ def test_three_training_steps(solution, rng):
 @pytest.mark.value
 def test_cluster_held_out(solution, rng):
     """Held-out rows are sorted as scikit-learn's k-means sorts them that has seen the training rows and nothing else"""
-    for index, (rows, size, groups, asked) in enumerate(((60, 3, 4, 30), (25, 5, 3, 1), (90, 2, 6, 40), (40, 4, 2, 7))):
-        training, _ = _blobs(rng, rows, size, groups)
+    # With more clusters than groups, every start ends elsewhere: the best of several is not the one that was asked for.
+    many = (150, 2, 15, 60), (120, 3, 12, 50), (140, 4, 14, 40), (110, 2, 11, 30)
+    for index, (rows, size, groups, asked) in enumerate(((60, 3, 4, 30), (25, 5, 3, 1), (40, 4, 2, 7), *many)):
+        training, _ = _blobs(rng, rows, size, min(groups, 4))
         held_out = _normal(rng, asked, size) * 4 + 4
         found = _clusters(solution, training, held_out, groups, index)
         expected = _found(training, held_out, groups, index)
         agreement = adjusted_rand_score(expected, found) if asked > 1 else float(found[0] == expected[0])
-        told = f"{asked} rows sorted into {groups} clusters agree with scikit-learn's by an index of {agreement:.2f}"
+        told = f"held-out rows ({asked}) in {groups} clusters agree with scikit-learn's by an index of {agreement:.2f}"
         assert agreement == 1, f"{told}: fit the training rows with n_init=1 and this seed, then predict the others"
 
 
@@ -277,6 +281,15 @@ def test_compare(solution, rng):
             assert_shape(scores[name], (3, 2), dtype=torch.float64, name=name)
             assert_close(scores[name][:, 0], expected[:, 0], tol=TOL, name=f"{name}: adjusted Rand index", help=help)
             assert_close(scores[name][:, 1], expected[:, 1], tol=TOL, name=f"{name}: mutual information", help=help)
+    rows, labels = _blobs(rng, 120, 3)
+    rows = (rows + 20_000).float()  # far from zero, where squared distances of float32 have no digits left
+    model = _make(solution, 3, 5, 2, torch.float32)
+    weights = model.state_dict()
+    model.load_state_dict(weights | {"look.bias": -20_000 * weights["look.weight"].sum(1)})  # codes that differ
+    scores = solution.compare(model, rows[50:], rows[:50], labels[:50], 4, [7])
+    expected = adjusted_rand_score(labels[:50], _found(rows[50:].double(), rows[:50].double(), 4, 7))
+    help = "k-means is given float64, whatever the model's dtype"
+    assert_close(scores["raw"][0, 0].item(), expected, tol=TOL, name="raw: index of float32 rows", help=help)
 
 
 @pytest.mark.value
@@ -287,15 +300,19 @@ def test_winner(solution, rng):
         shape = (shape - shape.mean()) / shape.std(ddof=1)  # mean 0, standard deviation 1
         for wide, narrow in ((0.05, 0.02), (0.01, 0.04)):
             error = ((wide**2 + narrow**2) / seeds) ** 0.5
-            for times in (-4.0, -2.2, -1.8, -0.5, 0.0, 0.5, 1.8, 2.2, 4.0):
+            for times in (-4.0, -2.02, -1.98, -0.5, 0.0, 0.5, 1.98, 2.02, 4.0):
                 raw = torch.from_numpy(0.6 + times * error + wide * shape)
                 latent = torch.from_numpy(0.6 + narrow * rng.permutation(shape))
                 expected = "undecided" if abs(times) < 2 else "raw" if times > 0 else "latent"
                 found = solution.winner(raw, latent)
-                told = f"{seeds} seeds, raw {times:+.1f} standard errors better: {expected!r}, not {found!r}"
+                told = f"{seeds} seeds, raw better by {times:+.2f} standard errors: {expected!r}, not {found!r}"
                 assert found == expected, (
                     f"{told}; is the error that of a difference of means, and S - 1 below the line?"
                 )
+    for raw, latent, expected in ((0.75, 0.5, "raw"), (0.5, 0.75, "latent"), (0.5, 0.5, "undecided")):
+        found = solution.winner(torch.full((4,), raw).double(), torch.full((4,), latent).double())
+        told = f"4 seeds that all score {raw} in the raw space and {latent} in the latent one"
+        assert found == expected, f"{told}: {expected!r}, not {found!r}; the standard error is 0 here"
 
 
 @pytest.mark.behaviour
@@ -351,7 +368,7 @@ def test_digits_in_two_spaces(solution, rng, record):
     np.add.at(table, (truth.numpy(), found), 1)
     record.matrix("digits (rows) and the latent clusters that hold them", table, [str(digit) for digit in range(10)])
     lines = [
-        f"{name:<7} ARI {v[:, 0].mean():.3f} ± {v[:, 0].std():.3f}   NMI {v[:, 1].mean():.3f}"
+        f"{name:<7} ARI {v[:, 0].mean():.3f} ± {v[:, 0].std():.3f}   NMI {v[:, 1].mean():.3f} ± {v[:, 1].std():.3f}"
         for name, v in scores.items()
     ]
     lines.append(

@@ -196,7 +196,7 @@ def test_masked_softmax(solution, rng):
             for row, words in enumerate(mask.numpy()):
                 expected[row, words] = softmax(scores[row].numpy()[words])
             found = solution.masked_softmax(scores, mask)
-            help = "hide the scores of padding before the softmax; weights on words sum to 1"
+            help = "True is a word: hide the others' scores before a softmax along the words that cannot overflow"
             assert_close(found, torch.from_numpy(expected), tol=TOL, name="weights", help=help)
             assert (found[~mask] == 0).all(), "padding must weigh exactly 0"
         low = solution.masked_softmax(_normal(rng, count, length) - 1e6, mask)
@@ -214,7 +214,8 @@ def test_sentences_without_words(solution, rng):
         mask[empty] = False
         scores = _normal(rng, count + 1, length).requires_grad_()
         weights = solution.masked_softmax(scores, mask)
-        assert_shape(weights, (count + 1, length), dtype=torch.float64, name="weights with an empty row")
+        help = "a softmax of nothing but -inf is NaN"
+        assert_shape(weights, (count + 1, length), dtype=torch.float64, name="weights with an empty row", help=help)
         assert (weights[empty] == 0).all(), "without words there is nothing to share out: weights 0, not 1 / T"
         (gradient,) = torch.autograd.grad((weights * _normal(rng, count + 1, length)).sum(), scores)
         assert torch.isfinite(gradient).all(), "the gradient by the scores is not finite: -inf minus -inf is NaN"
@@ -252,8 +253,11 @@ def test_classifier_with_given_weights(solution, rng):
         ids, lengths = _sentences(rng, size)
         expected, share = (value.detach() for value in _Oracle(size, weights)(ids, lengths))
         logits, found = _answers(model, ids, lengths)
-        help = "the backward direction starts at each sentence's own last word; then attention over words, then head"
+        help = "ids looked up in token; both directions of the LSTM, each from a real end; attention over all words"
         assert_close(found, share, tol=TOL, name="weights", help=help)
+        help = (
+            "the weights are right: does the pooled vector, and nothing else, go through head, with nothing after it?"
+        )
         assert_close(logits, expected, tol=TOL, name="logits", help=help)
 
 
@@ -319,13 +323,15 @@ def test_gradients(solution, rng):
     for size in (small, SIZES[0], SIZES[2]):
         model, weights = _model(solution, rng, size)
         ids, lengths = _sentences(rng, size)
+        ids[:, 0] = 0  # a word like any other
         oracle, upstream = _Oracle(size, weights), _normal(rng, size[0], size[6])
         (oracle(ids, lengths)[0] * upstream).sum().backward()
         (_answers(model, ids, lengths)[0] * upstream).sum().backward()
         expected = dict(oracle.named_parameters())
         for name, value in model.named_parameters():
             assert value.grad is not None, f"no gradient reaches {name}: is something detached?"
-            assert_close(value.grad, expected[name].grad, name=f"gradient of {name}", help=help)
+            told = "the id 0 is a word and learns like any other" if name == "token.weight" else help
+            assert_close(value.grad, expected[name].grad, name=f"gradient of {name}", help=told)
 
 
 @pytest.mark.value
@@ -345,7 +351,7 @@ def test_three_training_steps(solution, rng):
             loss.backward()
             adam.step()
             expected.append(loss.item())
-        help = "raw logits into the cross-entropy, the loss before each update"
+        help = "raw logits into the cross-entropy, before the update; from step 2 on the rate, cleared gradients, all trained"
         assert_trajectory(losses, expected, name="cross-entropy", help=help)
         wanted, help = oracle.state_dict(), "Adam made once with the given rate, gradients cleared, everything trained"
         for name, value in model.state_dict().items():
@@ -372,14 +378,21 @@ def test_calls_leave_no_trace(solution, rng, mutated):
             assert_close(value.detach(), weights[name], tol=SAME, name=f"{name} after the calls")
     solution.fit(model, ids, lengths, torch.zeros(count, dtype=torch.int64), torch.zeros(2, 2).long(), 0.01)
     assert_unchanged(mutated)
-    seen = [solution.AttentionPooling(20, 200).state_dict() for _ in range(2)]
-    bound = 200**-0.5
-    questions = [state["question"] for state in seen]
-    assert (questions[0] != questions[1]).all(), "every new pooling draws a question of its own"
-    spread = questions[0].std().item() * 3**0.5 / bound
-    told = "question must be uniform between -1 / sqrt(A) and 1 / sqrt(A)"
-    assert questions[0].abs().max() <= 1.001 * bound and 0.8 < spread < 1.2, told
-    assert seen[0]["project.weight"].abs().max() <= 1.001 * 20**-0.5, "project must be drawn as nn.Linear draws it"
+    hidden, units = 50, 200
+    seen = [_make(solution, (1, 1, 150, 20, hidden, units, 160), torch.float32).state_dict() for _ in range(2)]
+    bounds = {"lstm": hidden**-0.5, "head": (2 * hidden) ** -0.5, "pooling": (2 * hidden) ** -0.5}
+    for name, value in seen[0].items():
+        assert (value != seen[1][name]).any(), f"every new model draws a {name} of its own"
+        if name == "token.weight":
+            assert (value != 0).any(dim=1).all(), "every word starts with a vector of its own, and id 0 is a word too"
+            assert 0.9 < value.std() < 1.1, "token must be drawn as nn.Embedding draws it"
+        else:
+            bound = units**-0.5 if name == "pooling.question" else bounds[name.split(".")[0]]
+            spread = value.std().item() * 3**0.5 / bound  # 1 for uniform numbers between -bound and bound
+            told = (
+                f"{name} must be uniform between -{bound:.3g} and {bound:.3g} at first, with S = 2H = 100 and A = 200"
+            )
+            assert value.abs().max() <= 1.001 * bound and 0.8 < spread < 1.2, told
 
 
 def _pair(rng):

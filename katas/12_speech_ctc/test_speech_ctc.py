@@ -241,6 +241,9 @@ def test_greedy_decode(solution, rng):
             kind = "with the same label twice in a row" if doubled else "of no labels" if not expected else "of labels"
             told = f"a text {kind}, decoded to {len(text)} labels where {len(expected)} are spoken"
             assert text == expected, f"{told}: in each clip's own frames, merge runs first, then drop the blanks"
+    best = F.one_hot(torch.tensor([[2, 0, 1, 2], [1, 1, 0, 1], [1, 0, 2, 2]]), 3).double()
+    heard = _decode(solution, (4 * best).log_softmax(2), torch.tensor([3, 4, 1]))
+    assert heard == [[2, 1], [1, 1], [1]], "a clip that begins with the label that the clip before ended with loses it"
 
 
 @pytest.mark.value
@@ -280,7 +283,7 @@ def test_one_frame(solution, rng):
         tables = [torch.tensor(np.stack([_reached(*pair, t) for pair in pairs])) for t in range(1, frames + 1)]
         for t, (before, after) in enumerate(itertools.pairwise(tables), 1):
             alpha = _step(solution, before.log(), labels, log_probs[:, t])
-            help = "stay, one on, or two on over a blank between different labels; then this frame's log-probability"
+            help = "the sum of all ways in: stay, one on, two on over a blank between different labels; then this frame"
             assert_close(alpha.exp(), after, tol=EXACT, name="exp(alpha)", help=help)
             never = after == 0
             assert (alpha[never] < -1e4).all(), "a state that no path can have reached must hold -inf"
@@ -299,7 +302,9 @@ def test_every_alignment(solution, rng):
             table = _reached(clip, row[:u], int(t))
             expected.append(-math.log(table[-1] + table[-2]))
         loss = _loss(solution, log_probs, targets, input_lengths, target_lengths)
-        help = "where a path may start, where it may end, and that equal labels need a blank between them"
+        help = (
+            "where a path starts and ends, by each clip's own lengths; blank is 0, and parts equal labels; no division"
+        )
         assert_close(loss, torch.tensor(expected, dtype=torch.float64), tol=EXACT, name="loss", help=help)
     texts = [list(text) for length in range(5) for text in itertools.product((1, 2), repeat=length)]
     targets = torch.tensor([text + [1] * (4 - len(text)) for text in texts])
@@ -425,7 +430,7 @@ def test_three_training_steps(solution, rng):
             loss.backward()
             adam.step()
             expected.append(loss.item())
-        help = "the mean of ctc_loss over the batch's clips: one text for each clip, and no label for any frame"
+        help = "mean ctc_loss of the batch: a text per clip, no label for any frame; from step 2 on the update too"
         assert_trajectory(losses, expected, help=help)
         trained = oracle.state_dict()
         for name, value in model.state_dict().items():

@@ -26,9 +26,8 @@ SIZES = [
     (2, 4, 2, 1, 3, 9, 3, 2, 3),
 ]
 TOL, SAME = 1e-8, 1e-9
-HELD_OUT = 397
-STEPS, BATCH, WIDTH, HEADS, LEARNING_RATE = 200, 64, 32, 4, 0.01
-BAR = 0.75  # right ones read 0.87 and more of the digits, a bag of patches without positions 0.6
+STEPS, BATCH, WIDTH, HEADS, LEARNING_RATE = 200, 48, 32, 4, 0.005
+BAR = 0.69  # right ones read 0.87 and more of the digits, a bag of patches without positions 0.55
 
 
 def _normal(rng, *shape):
@@ -219,8 +218,8 @@ def test_logits(solution, rng):
 @pytest.mark.value
 def test_resize_positions(solution, rng):
     """Positions stretch over another grid like a picture, and that of the class token stays"""
-    grids = [((2, 3), (4, 6)), ((4, 2), (3, 5)), ((1, 3), (2, 2)), ((3, 3), (3, 3)), ((5, 2), (2, 1))]
-    for (grid, new_grid), width in zip(grids, (4, 3, 6, 5, 2), strict=True):
+    grids = [((2, 3), (4, 6)), ((4, 2), (3, 5)), ((1, 3), (2, 2)), ((3, 3), (3, 3)), ((5, 2), (2, 1)), ((2, 6), (4, 3))]
+    for (grid, new_grid), width in zip(grids, (4, 3, 6, 5, 2, 1), strict=True):
         positions = _normal(rng, 1, grid[0] * grid[1] + 1, width)
         resized = solution.resize_positions(positions, grid, new_grid)
         each = []
@@ -360,20 +359,22 @@ def test_held_out_digits(solution, rng, record):
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    order = rng.permutation(len(data.images))
-    images = torch.from_numpy(data.images[order]).float()[:, None] / 8 - 1
-    labels = torch.from_numpy(data.target[order])
+    images, labels = torch.from_numpy(data.images).float()[:, None] / 8 - 1, torch.from_numpy(data.target)
+    held_out = torch.arange(len(images)) % 3 == 0  # every third digit: the same ones for everybody
     size = 1, 1, 2, 4, 4, WIDTH, HEADS, 1, 10
     model = _make(solution, size, torch.float32)
-    batches = torch.from_numpy(rng.integers(HELD_OUT, len(order), (STEPS, BATCH)))
+    # From positions as large as the patches it learns where things are at once, and every seed about equally well.
+    first = {name: _normal(rng, *_vit_shapes(size)[name]).float() / 2 for name in ("class_token", "positions")}
+    _load(model, first)
+    batches = torch.from_numpy(rng.integers(0, int((~held_out).sum()), (STEPS, BATCH)))
     rates = [LEARNING_RATE * min(1.0, (step + 1) / 10) * (1 - step / STEPS) for step in range(STEPS)]
-    losses = solution.fit(model, images, labels, batches, rates)
+    losses = solution.fit(model, images[~held_out], labels[~held_out], batches, rates)
     assert isinstance(losses, list) and len(losses) == STEPS, "fit must return a list with one loss per step"
     record.curve("cross-entropy in nats", losses, baseline=float(np.log(10)))
-    positions = F.normalize(model.positions.detach()[0, 1:], dim=1)
+    positions = F.normalize((model.positions.detach() - first["positions"])[0, 1:], dim=1)
     names = [f"{row},{column}" for row in range(4) for column in range(4)]
-    record.matrix("how alike the learnt positions are (cosine)", (positions @ positions.T).numpy(), names)
-    answers = _logits(model, images[:HELD_OUT]).detach().argmax(1)
-    accuracy = (answers == labels[:HELD_OUT]).double().mean().item()
+    record.matrix("how alike training moved the positions (cosine)", (positions @ positions.T).numpy(), names)
+    answers = _logits(model, images[held_out]).detach().argmax(1)
+    accuracy = (answers == labels[held_out]).double().mean().item()
     help = "do positions reach the blocks, and does the head read the class token after all blocks?"
     assert_beats(accuracy, BAR, name="accuracy on held-out digits", help=help)

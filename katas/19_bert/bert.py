@@ -51,7 +51,7 @@ def mask_tokens(ids: Tensor, chances: Tensor, disguises: Tensor, others: Tensor)
 def masked_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """The mean of -log softmax(logits) at the targets, over the places that have one, all sentences together.
 
-    logits (N, T, V)  scores of every piece at every place
+    logits (N, T, V)  scores of every piece at every place; they may be large
     targets (N, T)    int64, IGNORED where nothing is to be guessed
 
     Returns a tensor with one number.
@@ -96,6 +96,8 @@ class Bert(nn.Module):
     blocks = nn.ModuleList of Block(E, H)
     bias = nn.Parameter (V,)           zeros at first; logits are the product with token.weight, plus this bias
     classifier = nn.Linear(E, K)       reads the place of CLS
+
+    These are all the parameters there are. Layers start as torch draws them, where nothing else is said.
     """
 
     def __init__(
@@ -151,6 +153,8 @@ def pretrain(model: Bert, inputs: Tensor, targets: Tensor, learning_rates: list[
     inputs (B, N, T)     int64, what the network reads in each step
     targets (B, N, T)    int64, what it is to guess
     learning_rates (B,)  the rate of each step, a list of B Python floats
+
+    A step with nothing to guess is a step all the same: the loss is 0, and Adam moves on by what it remembers.
 
     Returns a list of B Python floats.
     losses (B,)          masked_loss of each step, before that step's update

@@ -204,6 +204,10 @@ def test_attention(solution, generator):
         for new, help in ((length, "scale, mask, softmax"), (3, "where do the queries stand?"), (1, "one new query")):
             got = solution.causal_attention(q[:, :, -new:], k, v)
             assert_close(got, expected[:, :, -new:], tol=TOL, name=f"attention of {new} to {length}", help=help)
+        expected = F.scaled_dot_product_attention(2000 * q, k, v, is_causal=True)
+        help = "exp of a large score overflows; the softmax does not mind if the largest of its row is taken off first"
+        got = solution.causal_attention(2000 * q, k, v)
+        assert_close(got, expected, tol=TOL, name="attention with large scores", help=help)
 
 
 @pytest.mark.value
@@ -236,6 +240,9 @@ def test_model_and_loss(solution, generator):
         logits = _normal(generator, batch, length + 1, vocabulary)
         help = "which logits speak about which token, and over what the mean runs"
         assert_close(solution.next_token_loss(logits, tokens), _loss(logits, tokens), tol=TOL, name="loss", help=help)
+        found, large = solution.next_token_loss(500 * logits, tokens), _loss(500 * logits, tokens)
+        help = "the logarithm of a softmax that underflowed is infinite"
+        assert_close(found, large, tol=TOL, name="loss of large logits", help=help)
 
 
 @pytest.mark.gradient
@@ -310,20 +317,22 @@ def _probabilities(logits, temperature, top_k, top_p):
 
 
 FILTERS = [(1.0, None, None), (0.5, None, None), (2.0, 3, None), (0.7, None, 0.6), (1.5, 4, 0.7), (1.2, 99, 0.35)]
+EXTREMES = [(1.3, 1, None), (0.8, None, 0.01), (1.1, None, 1.0)]
 
 
 @pytest.mark.value
 def test_next_token_probabilities(solution, generator, mutated):
     """Temperature, top-k and top-p keep the right tokens, with the right probabilities"""
-    for temperature, top_k, top_p in FILTERS:
-        for batch, vocabulary in ((1, 6), (4, 7)):
-            logits = 1.5 * _normal(generator, batch, vocabulary)
+    for temperature, top_k, top_p in FILTERS + EXTREMES:
+        for batch, vocabulary, level in ((1, 6, 0), (4, 7, 0), (2, 5, 2000)):  # a level that exp would overflow at
+            logits = 1.5 * _normal(generator, batch, vocabulary) + level
             expected = _probabilities(logits, temperature, top_k, top_p)
             name = f"probabilities at temperature {temperature}, top_k {top_k}, top_p {top_p}"
             got = solution.next_token_probabilities(logits, temperature, top_k, top_p)
             assert_close(got, expected, tol=TOL, name=name, help="what is kept, and that the rest sums to 1 again")
             assert ((got == 0) == (expected == 0)).all(), f"{name}: a dropped token must have probability 0"
-    assert_raises(ValueError, solution.next_token_probabilities, logits, 0.0)
+    for temperature in (0.0, -1.0):
+        assert_raises(ValueError, solution.next_token_probabilities, logits, temperature)
     assert_unchanged(mutated)
 
 
@@ -338,6 +347,12 @@ def test_sample_and_generate(solution, generator):
         expected = torch.arange(vocabulary).repeat_interleave(shares)[shuffled]
         got = solution.sample((shares / count).double().expand(count, -1), uniforms)
         assert_close(got, expected, name="sampled tokens", help="the first id whose cumulative probability exceeds it")
+
+    shares = torch.rand(64, 9, generator=generator) + 0.1
+    shares[:, -2:] = 0
+    got = solution.sample(shares / shares.sum(1, keepdim=True), torch.full((64,), 1 - 2**-24))
+    help = "rounding leaves some sums a little below 1: the last id with a probability is then the one"
+    assert_close(got, torch.full((64,), 6), name="tokens for a uniform just below 1", help=help)
 
     for size, (temperature, top_k, top_p) in zip(SIZES, FILTERS[1:], strict=True):
         batch, _, vocabulary, context, *_ = size
@@ -379,9 +394,18 @@ def test_no_token_sees_a_later_one(solution, generator):
 
 @pytest.mark.behaviour
 def test_cache(solution, generator, mutated):
-    """With a cache, token by token or in pieces, the logits are the same as without; and a text too long is refused"""
+    """With a cache, token by token or in pieces, the results are the same as without; and a text too long is refused"""
     for size in SIZES:
-        batch, _, vocabulary, context, *_ = size
+        batch, _, vocabulary, context, heads, head_width, _ = size
+        x = _normal(generator, batch, context, heads * head_width)
+        for part in ("CausalSelfAttention", "Block"):
+            module = getattr(solution, part)(heads * head_width, heads).double()
+            with torch.no_grad():
+                expected, _ = _pair(module(x), f"{part}.forward")
+                first, cache = _pair(module(x[:, :-3]), f"{part}.forward")
+                last, _ = _pair(module(x[:, -3:], cache), f"{part}.forward")
+            help = "the keys and values of the cache stand before the new ones"
+            assert_close(torch.cat([first, last], 1), expected, tol=TOL, name=f"{part} in two pieces", help=help)
         model, _ = _model(solution, size, generator)
         tokens, other = (_tokens(generator, vocabulary, batch, context) for _ in range(2))
         whole, _ = _logits(model, tokens)
@@ -396,9 +420,11 @@ def test_cache(solution, generator, mutated):
         assert_raises(ValueError, model, tokens[:, :1], cache)
         assert_raises(ValueError, model, tokens[:, [0, *range(context)]])
         _, cache = _logits(model, tokens[:, :2])
-        branches = [_logits(model, rest, cache)[0] for rest in (other[:, 2:], tokens[:, 2:])]
-        help = "the cache of the first two tokens was used before, for another text: a call may not change it"
-        assert_close(branches[1], whole[:, 2:], tol=TOL, name="logits of a second continuation", help=help)
+        for rest in (other, tokens):
+            _logits(model, other[:, :2])  # another text begins before this one goes on
+            again, _ = _logits(model, rest[:, 2:], cache)
+        help = "the cache of the first two tokens was kept while other texts were read: no call may change it"
+        assert_close(again, whole[:, 2:], tol=TOL, name="logits of a second continuation", help=help)
     assert_unchanged(mutated)
 
 
@@ -412,6 +438,9 @@ def test_fresh_model(solution, generator):
         tokens = _tokens(generator, vocabulary, 64, 12)
         logits, _ = _logits(model, tokens)
         assert (logits[:, 1:] != logits[:, :-1]).any(), "the logits are the same at every position"
+        for name in ("token", "position"):
+            spread = getattr(model, name).weight.std().item()
+            assert 0.014 < spread < 0.026, f"{name}.weight must have a standard deviation of 0.02, found {spread:.3g}"
         surprise = float(_loss(logits, tokens)) - math.log(vocabulary)
         help = "the standard deviation of the embeddings, which the head multiplies by"
         assert_beats(abs(surprise), 0.1, name="the distance of a new model's loss from ln V", higher=False, help=help)

@@ -34,7 +34,8 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     k (B, H, S, D)  keys of all S positions
     v (B, H, S, D)  values of all S positions
 
-    Returns for each query the mean of the values that it may see, weighted by the softmax of q k / sqrt(D).
+    Returns for each query the mean of the values that it may see, weighted by the softmax of q k / sqrt(D). Scores
+    may be large.
     mixed (B, H, T, D)  what the queries found
     """
     # BEGIN SOLUTION: scores first, then hide the later keys, then average the values
@@ -165,7 +166,7 @@ class GPT(nn.Module):
 def next_token_loss(logits: Tensor, tokens: Tensor) -> Tensor:
     """The mean cross-entropy, in nats, of every token given those before it; the first token is given.
 
-    logits (B, T, V)  what the model said when it read the tokens
+    logits (B, T, V)  what the model said when it read the tokens; they may be large
     tokens (B, T)     the ids that it read, int64
 
     Returns a 0-d tensor: the mean over B * (T - 1) predictions.
@@ -205,7 +206,7 @@ def next_token_probabilities(
 ) -> Tensor:
     """The distribution to draw from: softmax of logits / temperature, then top-k, then top-p; None leaves a filter out.
 
-    logits (B, V)  scores of the next token
+    logits (B, V)  scores of the next token, of any size
     temperature    greater than 0
     top_k          keep the k most probable tokens, all of them when k > V, and make them sum to 1 again
     top_p          then keep the fewest most probable tokens that sum to at least p, and make them sum to 1 again
@@ -233,11 +234,11 @@ def next_token_probabilities(
 def sample(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     """Draw one token per row: the smallest id whose cumulative probability, its own included, exceeds the uniform.
 
-    probabilities (B, V)  every row sums to 1; the cumulative sum runs over the ids 0, 1, ..., V - 1
+    probabilities (B, V)  every row sums to 1 but for rounding; the cumulative sum runs over the ids 0, 1, ..., V - 1
     uniforms (B,)         numbers in [0, 1), drawn by the caller
 
     Returns ids, int64.
-    ids (B,)  never one with probability 0
+    ids (B,)  never V, and never one with probability 0, whatever was rounded
     """
     # BEGIN SOLUTION: add up the probabilities from id 0 until they exceed the uniform
     cumulative = probabilities.cumsum(dim=-1)
