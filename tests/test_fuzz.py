@@ -289,7 +289,7 @@ def stacked(printed: bytes, trace: bytes) -> None:
     with worker_of(printed, trace) as (worker, far):
         far.close()
         with pytest.raises(WorkerGone) as raised:
-            worker.exchange([framed(())], time.monotonic() + SECONDS, "m.py")
+            worker.exchange([framed(())], time.monotonic() + SECONDS, SECONDS, "m.py")
         assert raised.value.verdict is Verdict.CRASH
         assert raised.value.line is None or 0 < raised.value.line < 1 << 31
         assert worker.output() == printed.decode("utf-8", "replace")

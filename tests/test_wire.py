@@ -41,6 +41,13 @@ def test_plain_values_arrive_as_they_were(value: Any) -> None:
     assert back == value and type(back) is type(value)
 
 
+def test_an_ordered_dict_arrives_as_a_dict() -> None:
+    """Such is a `state_dict()`, and what checks ask for is a dict."""
+    state = torch.nn.Linear(2, 1).state_dict()
+    back = received(sent(state))
+    assert type(back) is dict and list(back) == list(state) and torch.equal(back["weight"], state["weight"])
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "int64", "float16", "float32", "float64", "complex128"])
 def test_arrays_and_tensors_of_every_kind_arrive_as_they_were(dtype: str) -> None:
     for array in (np.arange(12).reshape(3, 4), np.arange(12).reshape(3, 4).T[::-1], np.array(3), np.zeros((0, 2))):

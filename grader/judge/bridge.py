@@ -116,7 +116,7 @@ class Bridge:
         except Unsendable as error:
             raise TypeError(f"the suite passes {error} to the learner's code") from None
         try:
-            frame = self._worker.exchange(buffers, self.deadline, self.filename)
+            frame = self._worker.exchange(buffers, self.deadline, self._seconds, self.filename)
         except WorkerGone as gone:
             self.gone = gone
             raise

@@ -35,6 +35,7 @@ class Judging:
         self._workshop = workshop
         self._emit = emit
         self._lines = job.source.removeprefix(b"\xef\xbb\xbf").splitlines()
+        self._left = 0  # tests that have not begun yet
         self._spare: Worker | None = None
         self._worker: Worker | None = None
         self._bridge: Bridge | None = None
@@ -54,7 +55,8 @@ class Judging:
             module = local.module_of(self._job.source, self._job.filename, self._job.slug)
             return local.LocalFile(module, self._local_mutated)
         self._worker = self._spare or self._start()
-        self._spare = self._start()  # forked while this test runs, so that the next need not wait for it
+        # Forked while this test runs, so that the next need not wait for it.
+        self._spare = self._start() if self._left else None
         job = self._job
         self._bridge = bridge = Bridge(self._worker, job.filename, job.seconds)
         spec = {
@@ -105,6 +107,7 @@ class Judging:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self._job.only:
             items[:] = [item for item in items if item.name in self._job.only]
+        self._left = len(items)
         for item in items:
             if len(_kinds(item)) != 1:
                 self._emit(Fault(f"{item.name} must have exactly one kind, found {', '.join(_kinds(item)) or 'none'}"))
@@ -114,6 +117,7 @@ class Judging:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         self._emit(Began(item.name))
+        self._left -= 1
         self._worker = self._bridge = self._error = None
         self._recorder = Recorder()
         observations.drain()
@@ -213,6 +217,7 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
         "--noconftest",
         "--import-mode=importlib",
         "--assert=plain",
+        "--tb=no",  # verdicts say their own; a traceback takes pytest longer than most tests
         "--quiet",
         "--capture=no",
         "--strict-markers",
@@ -230,4 +235,5 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
 _IDLE_PLUGINS = (
     "cacheprovider", "junitxml", "pastebin", "doctest", "unittest", "stepwise", "setuponly", "setupplan", "tmpdir",
     "monkeypatch", "recwarn", "logging", "legacypath", "faulthandler", "debugging",
+    "unraisableexception", "threadexception",
 )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import IO, Any, Protocol
 
 from grader import forkserver
 from grader.errors import InternalFault
-from grader.judge.workers import Leash, ProcessLeash, SocketLeash
+from grader.judge.workers import OVERDUE, Leash, ProcessLeash, SocketLeash
 from grader.limits import START_SECONDS
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
@@ -121,14 +121,17 @@ class Ladder:
         if self._ready:
             return
         self._control.settimeout(START_SECONDS)
+        nothing = "it ended and said nothing"
         try:
             said = self._control.recv(1 << 16)
-        except (OSError, TimeoutError):
+        except TimeoutError:
+            said, nothing = b"", OVERDUE
+        except OSError:
             said = b""
         if not said:
             self._errors.seek(0)
             last = self._errors.read()[-2000:].decode("utf-8", "replace").strip()
-            raise InternalFault(f"the ladder did not start: {last or 'it said nothing'}", "see `grade doctor`")
+            raise InternalFault(f"the ladder did not start: {last or nothing}", "see `grade doctor`")
         report = json.loads(said)
         self._control.settimeout(None)
         self.seconds = report["seconds"]

@@ -23,6 +23,7 @@ from grader.wire import HEADER, BadFrame, Frame, read_header
 from grader.wire.message import Kind
 
 _CHUNK = 1 << 16
+OVERDUE = f"it was not ready after {START_SECONDS:g} s: is the machine busy with other work?"
 
 
 class Leash(Protocol):
@@ -117,9 +118,8 @@ class Worker:
 
     # Calls
 
-    def exchange(self, buffers: list[Any], deadline: float, filename: str) -> Frame:
-        """Send one frame and return the answer. Raises WorkerGone."""
-        began = time.monotonic()
+    def exchange(self, buffers: list[Any], deadline: float, seconds: float, filename: str) -> Frame:
+        """Send one frame and return the answer. Raises WorkerGone, after the deadline naming the `seconds` allowed."""
         try:
             self._send(buffers, deadline)
             return self._receive(deadline)
@@ -127,7 +127,7 @@ class Worker:
             self._leash.kill()
             raise WorkerGone(Verdict.CRASH, f"your process broke the protocol: {error}") from None
         except TimeoutError:
-            raise self._timed_out(time.monotonic() - began, filename) from None
+            raise self._timed_out(seconds, filename) from None
         except (EOFError, OSError):
             raise self._ended(filename) from None
 
@@ -135,12 +135,13 @@ class Worker:
         """Wait until the worker is locked down. Nothing of the learner's runs before, so trouble here is ours."""
         try:
             frame = self._receive(time.monotonic() + START_SECONDS)
-        except (EOFError, OSError, BadFrame):
+        except (EOFError, OSError, BadFrame) as error:
             self._leash.kill()
             self._leash.exit(1.0)
             self._drain(self._output)
             said = bytes(self.printed[-2000:]).decode("utf-8", "replace").strip()
-            raise WorkerGone(Verdict.INTERNAL, f"a worker did not start: {said or 'it said nothing'}") from None
+            why = said or (OVERDUE if isinstance(error, TimeoutError) else "it ended and said nothing")
+            raise WorkerGone(Verdict.INTERNAL, f"a worker did not start: {why}") from None
         if frame.kind != Kind.READY:
             raise WorkerGone(Verdict.INTERNAL, "a worker did not start: it said something else than ready")
 
@@ -240,7 +241,7 @@ class Worker:
         stack = self._stack(filename, STACK_SECONDS)
         self._leash.kill()
         where = f"in {filename}:{stack[0]} ({stack[1]})" if stack else "running"
-        return WorkerGone(Verdict.TIMEOUT, f"still {where} after {seconds:.1f} s", stack[0] if stack else None)
+        return WorkerGone(Verdict.TIMEOUT, f"still {where} after {seconds:g} s", stack[0] if stack else None)
 
     def _ended(self, filename: str) -> WorkerGone:
         """The channel closed: if the process ends by itself its status says why, else it is killed for hanging up."""

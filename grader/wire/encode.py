@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -223,6 +224,7 @@ _WRITERS: dict[type, _Writer] = {
     list: Encoder._list,
     tuple: Encoder._tuple,
     dict: Encoder._dict,
+    OrderedDict: Encoder._dict,  # such as a `state_dict()`; it arrives as a dict
     slice: Encoder._slice,
 }
 

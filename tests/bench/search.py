@@ -46,7 +46,7 @@ class Deaf:
     def __init__(self, *answers: bytes) -> None:
         self._answers = list(answers)
 
-    def exchange(self, buffers: list[Any], deadline: float, filename: str) -> Frame:
+    def exchange(self, buffers: list[Any], deadline: float, seconds: float, filename: str) -> Frame:
         if not self._answers:
             raise WorkerGone("crash", "it has nothing more to say")  # type: ignore[arg-type]
         said = self._answers.pop(0)
