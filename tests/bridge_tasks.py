@@ -48,6 +48,9 @@ def in_place(x, y):
 def draw(generator):
     return torch.rand(2, generator=generator)
 
+def seed(generator):
+    generator.manual_seed(0)
+
 class Counter:
     def __init__(self):
         self.count = 0
@@ -159,6 +162,8 @@ def graphs_are_freed(torch):
 
 
 def arguments_are_values(torch):
+    from grader.judge.gone import WorkerGone
+
     bridge, net = begin()
     x = torch.zeros(2)
     kept = net.in_place(x, x)
@@ -167,6 +172,12 @@ def arguments_are_values(torch):
     generator, twin = torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
     drawn = torch.cat([net.draw(generator), net.draw(generator)])
     assert torch.equal(drawn, torch.rand(4, generator=twin))
+    try:
+        net.seed(generator)
+    except WorkerGone as gone:
+        assert gone.verdict == "fail" and "set the random generator that it was given" in gone.message
+    else:
+        raise AssertionError("a generator may only be drawn from")
 
 
 def what_one_test_holds_is_bounded(torch):

@@ -186,7 +186,7 @@ STALE: dict[str, tuple[Edits, str]] = {
     "other advice": ({SHORT["mistakes.toml"]: ("the statement asks for squares", "squares are asked for")}, "errors-not-squared"),
     "another edit": ({SHORT["mistakes.toml"]: ("0.0 * bias", "0.5 * bias")}, "bias-forgotten"),
     "a new mistake": ({SHORT["mistakes.toml"]: ('id = "uphill"', 'id = "up-the-hill"')}, "up-the-hill"),
-    "a mistake that is gone": ({SHORT["mistakes.toml"]: ('id = "uphill"', 'id = "up-the-hill"')}, "is gone, uphill"),
+    "a mistake that is gone": ({SHORT["mistakes.toml"]: ('id = "uphill"', 'id = "up-the-hill"')}, "no mistake any more, uphill"),
 }  # fmt: skip
 
 

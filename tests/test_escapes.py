@@ -7,6 +7,7 @@ After each one the seven invariants are checked, and its row of `tests/escapes/R
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import re
 import tomllib
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from .arena import CASES, Arena, Case, Outcome, broken_invariants
+from .arena import CASES, COURSE, Arena, Case, Outcome, broken_invariants
 
 PAGE = CASES / "README.md"
 ALL = [Case.read(file.parent) for file in sorted(CASES.glob("*/expect.toml"))]
 WAITING = tomllib.loads((CASES / "waiting.toml").read_text(encoding="utf-8"))
 KINDS = list(dict.fromkeys(case.kind for case in ALL))
+HONEST = "honest look-alike"
+KATAS = sorted(path.name for path in (COURSE / "katas").glob("[0-9]*"))
 # They leave nothing, whatever lets them.
 CHOSEN = ("A02", "A05", "A12", "B01", "B11", "F01", "F06", "F09", "J01", "N04")
 LAYERS = {
@@ -29,7 +32,23 @@ LAYERS = {
     "namespaces": frozenset(),
     "landlock,seccomp,rlimits,namespaces": frozenset({4, 5}),
 }
-ROW = re.compile(r"^\| ([A-Z]\d\d|(?:landlock|seccomp|rlimits|namespaces)[a-z,]*) \| .* \|$", re.MULTILINE)
+
+
+def deal() -> dict[str, dict[str, Case]]:
+    """By class, the attacks that are a file and nothing else, each on a kata of the course, which take turns."""
+    dealt: dict[str, dict[str, Case]] = {}
+    turn = itertools.cycle(KATAS)
+    for case in ALL:
+        if case.kind != HONEST and case.file.exists() and not (case.script or case.arguments or case.environment):
+            mine = dealt.setdefault(case.kind, {})
+            mine[next(kata for kata in turn if kata not in mine)] = case
+    return dealt
+
+
+DEALT = deal()
+ROW = re.compile(
+    r"^\| ([A-Z]\d\d|(?:landlock|seccomp|rlimits|namespaces)[a-z,]*|on the course: [^|]+) \| .* \|$", re.MULTILINE
+)
 HEAD = """\
 # Attacks on the grader, and whether it held
 
@@ -69,11 +88,31 @@ def test_a_missing_layer_is_told_and_costs_only_the_invariants_that_are_its_own(
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("kind", DEALT)
+def test_on_the_katas_of_the_course_no_attack_scores(kind: str, tmp_path: Path) -> None:
+    """Each attack that is a file and nothing else, handed in on one of the course's own katas."""
+    arena = Arena(tmp_path / "arena", COURSE)
+    arena.outer_seconds *= 3  # since many are judged in one run
+    for kata, case in DEALT[kind].items():
+        arena.disguise(case, kata)
+    outcome = arena.grade(*DEALT[kind])
+    wrong = broken_invariants(arena, outcome)
+    for kata in DEALT[kind] if outcome.card else ():
+        found = outcome.kata(kata)
+        if found["verdict"] in ("pass", "internal") or found["points"]:
+            wrong.append(f"{kata}: {found['verdict']} with {found['points']} points: {found['message']}")
+    dealt = ", ".join(f"{case.id} on {kata[:2]}" for kata, case in DEALT[kind].items())
+    hold_to_page(f"on the course: {kind}", f"| on the course: {kind} | {dealt} | {'no' if wrong else 'yes'} |")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_the_page_lists_every_case_and_every_row_that_waits() -> None:
     text = PAGE.read_text(encoding="utf-8")
     rows = {match[1]: match[0] for match in ROW.finditer(text)}
     assert text == page(rows)
-    assert rows.keys() == {case.id for case in ALL} | WAITING.keys() | LAYERS.keys()
+    assert rows.keys() == {case.id for case in ALL} | WAITING.keys() | LAYERS.keys() | {
+        f"on the course: {kind}" for kind in DEALT
+    }
 
 
 def unexpected(case: Case, kata: str, outcome: Outcome) -> list[str]:
@@ -144,6 +183,19 @@ def page(rows: dict[str, str]) -> str:
                 "| without | cases | invariants kept | held |",
                 "|---|---|---|---|",
                 *layers,
+            ]
+        )
+        + "\n"
+    )
+    rows_of_course = [rows[name] for kind in DEALT if (name := f"on the course: {kind}") in rows]
+    told = "The attacks that are a file and nothing else, on the course's own katas: no point, and every invariant."
+    parts.append(
+        "\n".join(
+            [
+                f"## On the course\n\n{told}\n",
+                "| class | attacks | held |",
+                "|---|---|---|",
+                *rows_of_course,
             ]
         )
         + "\n"

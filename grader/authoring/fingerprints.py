@@ -20,6 +20,7 @@ from grader.diagnosis import FILE, Fingerprint, Fingerprints, Known, agree
 from grader.scorecard import Verdict
 
 _RULE = "fingerprints"
+_NAMED = 3
 
 
 def measured(evidence: Evidence) -> Fingerprints | None:
@@ -70,11 +71,18 @@ def stale(evidence: Evidence) -> Iterator[Finding]:
         return
     file, command = subject.name(subject.behind / FILE), f"`grade check {subject.id} --record`"
     there = {each.id: each for each in diagnosis.load(subject.course, subject.kata).mistakes}
-    for each in now.mistakes:
-        if each.id not in there or not _same(each, there[each.id]):
-            yield Finding(_RULE, file, None, f"is not in step with the mistake {each.id}: {command} writes it anew")
-    for name in there.keys() - {each.id for each in now.mistakes}:
-        yield Finding(_RULE, file, None, f"has a mistake that is gone, {name}: {command} writes it anew")
+    changed = [each.id for each in now.mistakes if each.id not in there or not _same(each, there[each.id])]
+    if changed:
+        yield Finding(_RULE, file, None, f"is not in step with {_listed(changed)}: {command} writes it anew")
+    gone = [name for name in there if name not in {each.id for each in now.mistakes}]
+    if gone:
+        yield Finding(_RULE, file, None, f"has what is no mistake any more, {_listed(gone)}: {command} writes it anew")
+
+
+def _listed(mistakes: list[str]) -> str:
+    """The first few by name, the others by number."""
+    more = len(mistakes) - _NAMED
+    return ", ".join(mistakes[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _same(one: Known, other: Known) -> bool:

@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
+from grader.judge.generators import moved_on
 from grader.judge.gone import LearnerError, WorkerGone, learner_error
 from grader.judge.proxies import Remote, remote_object
 from grader.judge.workers import Worker
@@ -187,6 +188,12 @@ class Bridge:
         for generator, moved in zip(mine, theirs, strict=True):
             if type(moved) is not type(generator):
                 self._broken("a generator of another kind")
+            if not moved_on(generator, moved):
+                self._worker.end()
+                self.gone = WorkerGone(
+                    Verdict.FAIL, "your code set the random generator that it was given: draw from it"
+                )
+                raise self.gone
             if hasattr(generator, "set_state"):
                 generator.set_state(moved.get_state())
             else:
