@@ -186,6 +186,30 @@ def test_what_was_not_judged_is_an_error_to_a_junit_reader() -> None:
     assert all(suite.find("testcase/error") is not None for suite in stopped)
 
 
+COMMANDS = [
+    "::error file=a.py::mine",
+    "  ::stop-commands::x",
+    "##[error]mine",
+    "##vso[task.complete]",
+    "x ##teamcity[a]",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_document_on_stdout_commands_no_ci_system_and_says_the_same_to_its_reader(command: str) -> None:
+    card = golden("mixed")
+    kata = next(kata for kata in card.katas if kata.tests)
+    test = replace(kata.tests[0], verdict=Verdict.FAIL, message=f"one\n{command}", output=f"{command}\n{command}\n")
+    card = replace(card, katas=(replace(kata, verdict=Verdict.FAIL, tests=(test,)),))
+    for name in reports.REPORTS:
+        assert not layout.COMMANDS.search(reports.render(name, card)), name
+    assert msgspec.json.decode(reports.render("json", card), type=Scorecard) == card
+    case = next(ElementTree.fromstring(reports.render("junit", card)).iter("testcase"))
+    assert case.findtext("system-out") == test.output
+    failure = case.find("failure")
+    assert failure is not None and command in (failure.text or "").splitlines()
+
+
 def test_junit_has_the_form_that_pytest_writes(tmp_path: Path) -> None:
     (tmp_path / "test_a.py").write_text("def test_good(): pass\ndef test_bad():\n    print('x')\n    assert 0\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=a.xml", "test_a.py"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from grader.reports.layout import escaped
 from grader.scorecard import Scorecard
 
 
 def render(card: Scorecard) -> str:
     """Indented JSON, ending with a line feed."""
-    return msgspec.json.format(msgspec.json.encode(card), indent=2).decode() + "\n"
+    text = msgspec.json.format(msgspec.json.encode(card), indent=2).decode() + "\n"
+    return escaped(text, lambda character: f"\\u{ord(character):04x}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from grader.reports.layout import escaped
 from grader.reports.table import amount
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
@@ -27,7 +28,8 @@ def render(card: Scorecard) -> str:
         stopped = _test(id, "not judged: the run was stopped", Verdict.INTERNAL)
         root.append(_suite(id, [stopped], 0.0, card.started))
     indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(root, encoding="unicode")}\n'
+    text = f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(root, encoding="unicode")}\n'
+    return escaped(text, lambda character: f"&#{ord(character)};")
 
 
 def _tests(kata: KataResult) -> Sequence[TestResult]:

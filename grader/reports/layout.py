@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from rich.cells import cell_len, chop_cells, set_cell_size
@@ -64,6 +64,11 @@ def _wrapped(text: str, width: int) -> list[str]:
 def disarmed(text: str) -> str:
     """The text with what a CI system would obey in its log made to look like it only, in as many cells or fewer."""
     return COMMANDS.sub(lambda found: (found["indent"] or "") + ("∷" if "::" in found[0] else "♯"), text)
+
+
+def escaped(text: str, escape: Callable[[str], str]) -> str:
+    """The same for a document that others read: where a CI system would obey, one character is written in another way."""
+    return COMMANDS.sub(lambda found: found[0][:-1] + escape(found[0][-1]), text)
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:
