@@ -88,6 +88,7 @@ def test_a_missing_layer_is_told_and_costs_only_the_invariants_that_are_its_own(
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("kind", DEALT)
 def test_on_the_katas_of_the_course_no_attack_scores(kind: str, tmp_path: Path) -> None:
     """Each attack that is a file and nothing else, handed in on one of the course's own katas."""
