@@ -27,7 +27,7 @@ SIZES = [
 ]
 TOL, SAME = 1e-8, 1e-9
 STEPS, BATCH, WIDTH, HEADS, LEARNING_RATE = 200, 48, 32, 4, 0.005
-BAR = 0.69  # right ones read 0.87 and more of the digits, a bag of patches without positions 0.55
+BAR = 0.67  # right ones read 0.9 of the digits, the worst of 150 runs 0.81, a bag of patches without positions 0.55
 
 
 def _normal(rng, *shape):

@@ -440,7 +440,8 @@ def test_padding_and_neighbours_never_matter(solution, rng):
         layer, _ = _layer(solution, rng, heads, depth)
         (ids, mask), x = _words(rng, count, length, words), _normal(rng, count, length, width)
         logits, (y, weights) = _classify(model, ids, mask), _look(layer, x, mask, heads)
-        assert len(set(logits.flatten().tolist())) == logits.numel(), "different sentences give the same logits"
+        bags = {tuple(sorted(row[there].tolist())) for row, there in zip(ids, mask, strict=True)}
+        assert len({tuple(row) for row in logits.tolist()}) >= len(bags), "different sentences give the same logits"
 
         more = torch.cat([mask, torch.zeros(count, room, dtype=torch.bool)], 1)
         other_ids, _ = _words(rng, count, length + room, words)

@@ -438,7 +438,7 @@ def test_fresh_parameters(solution):
             where = f"{name} must lie within 1 / sqrt(product of all axes of the weight but the first) of zero"
             assert value.abs().max() <= 1.001 * bound, where
             spread = value.std().item() * 3**0.5 / bound
-            low = 0.8 if name.endswith("weight") else 0.2
+            low = 0.8 if name.endswith("weight") else 0.05  # four numbers may lie close together
             assert low < spread < 2 - low, f"{where}, and be drawn uniformly"
     same = [name for name in seen[0] if torch.equal(seen[0][name], seen[1][name])]
     assert not same, f"two new models have the same {', '.join(same)}"

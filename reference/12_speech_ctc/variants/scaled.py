@@ -43,13 +43,14 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths):
     spoken = (spoken - best).exp()
     state = F.one_hot(torch.zeros(len(labels), dtype=torch.int64), labels.shape[1]).to(dtype)
     total = torch.zeros(len(labels), dtype=dtype)
+    s = torch.arange(labels.shape[1])
+    own = s <= 2 * target_lengths[:, None]  # what runs on into the padding of the text would leave nothing of the rest
     for t in range(log_probs.shape[1]):
-        ahead = (state[:, None, :] @ band)[:, 0] * spoken[:, t]
+        ahead = (state[:, None, :] @ band)[:, 0] * spoken[:, t] * own
         size = ahead.sum(1, keepdim=True)
         alive = (t < input_lengths)[:, None]
         state = torch.where(alive, ahead / size, state)
         total = total + torch.where(alive, size.log() + best[:, t], torch.zeros_like(size))[:, 0]
-    s = torch.arange(labels.shape[1])
     ends = (s[None] <= 2 * target_lengths[:, None]) & (s[None] >= 2 * target_lengths[:, None] - 1)
     chance = (state * ends).sum(1)
     lost = chance == 0
