@@ -155,6 +155,7 @@ class Arena:
         if kata != case.kata:
             self.copy_kata(case.kata, kata)
         self._limit(kata, seconds=case.seconds, memory_mb=case.memory_mb)
+        self._target(kata).parent.mkdir(exist_ok=True)
         if case.file.exists():
             self._hand_in(kata, case.file.read_bytes())
         self.environment |= dict(case.environment)
@@ -188,8 +189,11 @@ def _answer(*arguments, _attack={attack}, **named):
             text = re.sub(rf"(?m)^{name} = .*$", f"{name} = {value}", text)
         manifest.write_text(text, encoding="utf-8")
 
+    def _target(self, kata: str) -> Path:
+        return self.handed_in / kata / f"{kata.partition('_')[2]}.py"
+
     def _hand_in(self, kata: str, content: bytes) -> None:
-        target = self.handed_in / kata / f"{kata.partition('_')[2]}.py"
+        target = self._target(kata)
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(content.replace(b"@ROOT@", str(self.root).encode()))
 
