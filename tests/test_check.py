@@ -110,16 +110,27 @@ def test_a_new_kata_holds_and_is_not_judged_twice(run: Run, tmp_path: Path, work
         assert right == (set(row["verdicts"].values()) == {"pass"}) and row["failures"] == {}
         assert role != "mistake" or row["verdicts"][row["caught_by"]] == "fail"
     assert kata["right"] < 0.1 and kata["wrong"] > 10 and kata["margin"] > 6
+    assert [row["name"] for row in rows.values() if row["ablation"]] == ["bias-forgotten"]
+    assert {test["name"]: 0 < test["bar"] < 1 for test in kata["tests"] if test["bar"]} == {"test_learns": True}
 
     written = page.read_text(encoding="utf-8")
-    assert written.startswith(f"# Evidence\n\n{tables.BEGIN}\n\nSeeds 0 to 4.") and "what was here" not in written
-    assert written.endswith(f"{tables.END}\n\nThe end.\n") and f"| {ID} | holds | 6 | 9 | 1 |" in written
-    assert "  outputs-as-a-column       #  x  x  x  x  x\n" in written
+    assert written.startswith(f"# Evidence\n\n{tables.BEGIN}\n\n*right*: ") and "what was here" not in written
+    assert written.endswith(f"{tables.END}\n\nThe end.\n") and f"| {ID} | holds | 5 | 6 | 9 | 1 |" in written
+    assert "  outputs-as-a-column       #  x  x  x     x\n" in written
+    assert "  bias-forgotten            .  #  x  x  x  .  ablation\n" in written
 
     code, _, told = run(*reports)
     again = json.loads(report.read_text(encoding="utf-8"))
     assert (code, told, again["judged"]) == (0, "", 0) and again["seconds"] < 1
     assert again["katas"] == found["katas"] and page.read_text(encoding="utf-8") == written
+
+    others = written.replace(ID, "07_other").partition(tables.BEGIN)[2].partition(tables.END)[0]
+    page.write_text(written.replace(written.partition(tables.BEGIN)[2].partition(tables.END)[0], others), "utf-8")
+    assert run(ID, *reports)[0] == 0
+    both = page.read_text(encoding="utf-8")
+    assert [line.split()[1] for line in both.splitlines() if " holds " in line] == ["07_other", ID]
+    assert both.count("</details>") == both.count("bias-forgotten") == 2
+    assert run(*reports)[0] == 0 and page.read_text(encoding="utf-8") == written
 
 
 def test_the_stub_of_a_new_kata_follows_its_reference_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -184,6 +195,7 @@ REFUSED = {
     "a page that is not there": (("--report", "markdown=nowhere.md"), "--report markdown needs a page"),
     "a page without marks": (("--report", "markdown=plain.md"), "plain.md has no place for the tables"),
     "a page with marks in the wrong order": (("--report", "markdown=turned.md"), "has no place for the tables"),
+    "a page of another form": (("third", "--report", "markdown=old.md"), "old.md has tables of another form"),
     "a page that is not UTF-8": (("--report", "markdown=bytes.md"), "bytes.md cannot be read"),
     "a report that cannot be written": (("--report", "json=nowhere/check.json"), "cannot write nowhere/check.json"),
     "no seed": (("--seeds", "0"), "--seeds"),
@@ -195,6 +207,7 @@ REFUSED = {
 def test_what_cannot_be_done_is_refused_and_pages_stay_as_they_are(broken: Path, run: Run, name: str) -> None:
     words, expected = REFUSED[name]
     pages = {"plain.md": b"# Page\n", "turned.md": f"{tables.END}\n{tables.BEGIN}\n".encode(), "bytes.md": b"\xff"}
+    pages["old.md"] = f"{tables.BEGIN}\n| kata | |\n{tables.END}\n".encode()
     for page, content in pages.items():
         (broken / page).write_bytes(content)
     code, said, told = run(*words)
@@ -290,9 +303,9 @@ def test_the_trials_do_not_depend_on_how_many_run_at_a_time(course: Course) -> N
     assert one == many and len(set(one)) == len(one)
 
 
-def test_convergence_tests_are_tried_on_mistakes_until_they_catch_one(course: Course) -> None:
+def test_convergence_tests_are_tried_on_ablations_and_then_on_mistakes_until_they_catch_one(course: Course) -> None:
     slow = [trial for trial in on_paper(course)[1].asked if trial.only == ("test_learns",)]
-    assert len(slow) == 2
+    assert [trial.case.name for trial in slow] == ["bias-forgotten"]
     found, bench = on_paper(course, caught=frozenset(QUICK))
     assert len([trial for trial in bench.asked if trial.only == ("test_learns",)]) == 9
     assert any("test_learns catches no mistake" in line for line in told(found, "useful"))

@@ -65,6 +65,7 @@ BROKEN = {
     "no words": ({"says": "\n"}, "says is empty"),
     "no Chinese words": ({"says_zh": None}, "says_zh is missing"),
     "a list": ({"says": ["a", "b"]}, "says must be text"),
+    "an ablation in words": ({"ablation": "yes"}, "ablation must be true or false"),
     "a number for an id": ({"id": 3}, "3: id must be text"),
     "no id": ({"id": None}, "a mistake without an id: id is missing"),
     "an id with blanks": ({"id": "Bias forgotten"}, "id must be words of a-z and 0-9 with hyphens"),

@@ -159,6 +159,11 @@ def mistake(find: str, replace: str, caught_by: str) -> Edits:
     return {"mistakes.toml": "\n".join(["# One.", "[[mistake]]", 'id = "the-mistake"', *rows]) + "\n"}
 
 
+def ablation(find: str, replace: str) -> Edits:
+    """One mistake, which is said to be an ablation."""
+    return {"mistakes.toml": mistake(find, replace, "test_outputs_and_loss")["mistakes.toml"] + "ablation = true\n"}
+
+
 def more(body: str, after: str = "") -> Edits:
     """One more test, which is also in the manifest."""
     return {"suite": (LAST, LAST + TEST.format(body=body) + after), "kata.toml": ("tests = 6", "tests = 7")}
@@ -197,6 +202,10 @@ EVIDENCE: dict[str, tuple[Edits, str, str, str, str]] = {
     "a mistake that is to do": (mistake(f"by_weight = {GRADIENT}", "raise NotImplementedError", "test_gradients"), "mistake", "mistakes.toml", "[[mistake]]", "the-mistake ends test_gradients with todo, which is no proof"),
     "a mistake caught narrowly": ({**COLUMN, **mistake(GRADIENT, "2.00001 / len(y) * errors @ x", "test_gradients")}, "mistake", "mistakes.toml", "[[mistake]]", "the-mistake is caught too narrowly: its error in 'gradient of weight' of test_gradients is 5 times the tolerance, less than 10"),
     "a test that catches nothing": ({**COLUMN, **more("solution.predict(np.eye(3), np.ones(3), 1.0)")}, "judge mistake", "suite", "def test_more", "test_more catches no mistake: name one that it is there for"),
+    # Ablations
+    "no ablation": (COLUMN, "judge mistake", "suite", "def test_learns", "no ablation misses the bar of test_learns: mark the mistake that takes away what the task needs with `ablation = true`"),
+    "an ablation that learns": (ablation("return ((predict", "return 3 * ((predict"), "judge mistake", "mistakes.toml", "[[mistake]]", "the-mistake is an ablation and misses no bar: test_learns passes"),
+    "an ablation that never gets to the bar": (ablation("    # BEGIN SOLUTION: both", "    return (weight,)\n    # BEGIN SOLUTION: both"), "judge mistake", "mistakes.toml", "[[mistake]]", "the-mistake is an ablation and misses no bar: test_learns says: "),
     # Room
     "a tolerance like rounding": ({"suite": ('expected, tol=1e-10, name="outputs"', 'expected, tol=1e-15, name="outputs"')}, "judge", "suite", "def test_outputs", "test_outputs_and_loss leaves right solutions too little room: the reference has 0."),
     "a bar that is near": ({"suite": ("bias), 1.0, name=", "bias), 0.06, name=")}, "seeds", "suite", "def test_learns", "test_learns is near its bar: the worst of 5 seeds of the reference is 0.0"),

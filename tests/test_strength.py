@@ -89,11 +89,12 @@ def deleted(suite: str, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
-    """One new kata, whose worker has numpy, with one mistake: it is caught by every test."""
+    """One new kata, whose worker has numpy, with two mistakes: one that every test catches, and the ablation."""
     course = scaffold(tmp_path_factory.mktemp("course"))
     mistakes = course.root / SHORT["mistakes.toml"]
-    head, first, *_ = mistakes.read_text(encoding="utf-8").split("[[mistake]]")
-    mistakes.write_text(f"{head}[[mistake]]{first}", encoding="utf-8")
+    head, first, second, *_ = mistakes.read_text(encoding="utf-8").split("[[mistake]]")
+    assert "ablation = true" in second
+    mistakes.write_text(f"{head}[[mistake]]{first}[[mistake]]{second}", encoding="utf-8")
     return course
 
 
@@ -121,11 +122,13 @@ def without(course: Course, name: str) -> Edits:
     kinds = {"test_shapes": "shape", "test_gradients": "gradient", "test_learns": "convergence"}
     kind = "behaviour" if name == "test_calls_leave_no_trace" else kinds.get(name, "no kind")
     manifest = (course.root / SHORT["kata.toml"]).read_text(encoding="utf-8").replace("tests = 6", "tests = 5")
-    other = "test_gradients" if name == "test_shapes" else "test_shapes"
+    mistakes = (course.root / SHORT["mistakes.toml"]).read_text(encoding="utf-8")
+    other = "test_three_training_steps" if name == "test_gradients" else "test_gradients"
+    mistakes = mistakes.replace(f'"{name}"', f'"{other}"')
     return {
         "suite": deleted(suite_of(course), name),
         "kata.toml": "\n".join(line for line in manifest.splitlines() if not line.startswith(f"{kind} = ")),
-        "mistakes.toml": ('"test_shapes"', f'"{other}"'),
+        "mistakes.toml": mistakes.replace("ablation = true\n", "") if name == "test_learns" else mistakes,
     }
 
 
@@ -142,9 +145,8 @@ def test_a_suite_without_one_of_its_tests_is_refused(course: Course, bench: Benc
     assert any("tests must be 5, as many as there are" in each.message for each in files.suite(subject))
     subject = edited(course, tmp_path / "made to fit", without(course, name))
     found = broken(judge(bench, subject, [Trial(subject.of(Role.REFERENCE)[0])]))
-    assert [each for each in found if each.rule != "useful"] and all(
-        says_that_it_is_gone(each, subject.root, name) for each in found if each.rule != "useful"
-    ), found
+    told = [each for each in found if each.rule not in ("useful", "ablation")]  # no mistake was judged
+    assert told and all(says_that_it_is_gone(each, subject.root, name) for each in told), found
 
 
 def test_the_whole_check_refuses_a_suite_without_a_test(course: Course, bench: Bench, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ class Case:
     file: str  # from the root of the course
     line: int | None = None
     caught_by: str = ""  # the test that a mistake names
+    ablation: bool = False  # whether a mistake takes away what the task needs
 
     @property
     def right(self) -> bool:

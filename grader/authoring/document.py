@@ -33,6 +33,7 @@ class TestRow(msgspec.Struct, frozen=True, kw_only=True):
     right: float | None  # largest error / tolerance of a right solution
     wrong: float | None  # smallest of a mistake that names the test, where it was caught by a number
     margin: float | None  # standard deviations between the worst seed of a right solution and the bar
+    bar: float | None  # where the bar stands, from the nearest ablation (0) to the worst right run (1)
     seconds: float | None  # with the reference, at the best of its runs
 
 
@@ -44,6 +45,7 @@ class CaseRow(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     line: int | None
     caught_by: str
+    ablation: bool
     verdicts: dict[str, Verdict]  # before a judge, or as plain pytest gives them where no judge was asked
     plain: dict[str, Verdict]
     failures: dict[str, tuple[int, ...]]  # of a right solution: the seeds on which a test failed
@@ -117,7 +119,7 @@ def kata_check(evidence: Evidence, findings: list[Finding], fates: list[Fate] | 
     """All about one kata."""
     right, wrong = measures.right_ratios(evidence), measures.mildest(measures.wrong_ratios(evidence))
     seconds = measures.seconds(evidence)
-    margins: dict[str, float] = {}
+    bars, margins = measures.bars(evidence), dict[str, float]()
     for margin in measures.margins(evidence):
         margins[margin.test] = min(margin.deviations, margins.get(margin.test, math.inf))
     mistakes, zoo = evidence.subject.of(Role.MISTAKE), evidence.subject.of(Role.ZOO)
@@ -134,6 +136,7 @@ def kata_check(evidence: Evidence, findings: list[Finding], fates: list[Fate] | 
             right=_finite(right[test.name].value) if test.name in right else None,
             wrong=_finite(wrong[test.name].value) if test.name in wrong else None,
             margin=_finite(margins.get(test.name)),
+            bar=bars.get(test.name),
             seconds=seconds.get(test.name),
         )
         for test in evidence.subject.tests
@@ -165,6 +168,7 @@ def _cases(evidence: Evidence) -> list[CaseRow]:
             file=case.file,
             line=case.line,
             caught_by=case.caught_by,
+            ablation=case.ablation,
             verdicts={name: ran.verdict for name, ran in evidence.ran(case).items()},
             plain={name: ran.verdict for name, ran in evidence.plain(case).items()},
             failures={test: tuple(seeds) for test, seeds in failures.get(case.file, {}).items()} if case.right else {},

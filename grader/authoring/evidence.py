@@ -24,7 +24,7 @@ class Evidence:
 
         A judge sees the reference twice on seed 0, and every right solution once on one thread and on 2 threads. On the other
         seeds, and on all tests but convergence for the mistakes and the zoo, plain pytest is as good and takes half the time:
-        a judge then sees mistakes on the test that they name.
+        a judge then sees mistakes on the test that they name, and ablations on the convergence tests.
         """
         quick = self.quick
         for case in self.subject.cases:
@@ -42,6 +42,8 @@ class Evidence:
             if case.role is Role.MISTAKE:
                 named = case.caught_by in self.subject.by_name and not full
                 yield Trial(case, only=(case.caught_by,) if named else quick)
+                if case.ablation and self.slow:
+                    yield self.convergence(case)
 
     def doubtful(self) -> Iterator[Trial]:
         """All tests before a judge, on the mistakes that pass the test which they name: is there one that sees them?"""

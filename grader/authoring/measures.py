@@ -98,6 +98,34 @@ def _deviations(values: list[float]) -> float:
     return min(values) / spread if spread else math.copysign(math.inf, min(values))
 
 
+def shortfalls(evidence: Evidence) -> dict[tuple[str, Case], tuple[str, float]]:
+    """By convergence test and ablation: the bar that it misses, and by how much, in the bar's own unit."""
+    found = {}
+    for case in evidence.subject.of(Role.MISTAKE):
+        for ran in evidence.judged(case).values() if case.ablation else ():
+            for seen in ran.comparisons:
+                if seen.margin is not None and seen.margin < 0:
+                    found[ran.name, case] = seen.name, -seen.margin
+    return found
+
+
+def bars(evidence: Evidence) -> dict[str, float]:
+    """Per convergence test where its bar stands, from the ablation that comes nearest (0) to the worst right run (1)."""
+    right: dict[tuple[str, str], float] = {}
+    for _, outcome in evidence.right():
+        for ran in outcome.tests:
+            for seen in ran.comparisons:
+                if seen.margin is not None:
+                    key = ran.name, seen.name
+                    right[key] = min(seen.margin, right.get(key, math.inf))
+    found: dict[str, float] = {}
+    for (test, _), (name, short) in shortfalls(evidence).items():
+        room = right.get((test, name), 0.0)
+        if room > 0:
+            found[test] = min(short / (short + room), found.get(test, 1.0))
+    return found
+
+
 def seconds(evidence: Evidence) -> dict[str, float]:
     """Per test the best time of the reference before a judge, on one thread."""
     best: dict[str, float] = {}

@@ -13,14 +13,17 @@ from grader.authoring.finding import Finding
 from grader.errors import did_you_mean
 
 _NEEDED = ("id", "find", "replace", "caught_by", "says", "says_zh")
-_KNOWN = {"mistake": (*_NEEDED, "source"), "equivalent": ("mutant", "reason")}
+_KNOWN = {"mistake": (*_NEEDED, "source", "ablation"), "equivalent": ("mutant", "reason")}
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LINE = re.compile(r"at line (\d+)")
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong solution: its whole text, the test that it names, where it stands, and what its learner is told."""
+    """One wrong solution: its whole text, the test that it names, where it stands, and what its learner is told.
+
+    An ablation takes away what the task needs: nothing that lacks it may reach the bars of the convergence tests.
+    """
 
     id: str
     text: str
@@ -28,6 +31,7 @@ class Mistake:
     line: int
     says: str
     says_zh: str
+    ablation: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def read(text: str, file: str, reference: str) -> Mistakes:
         findings += [Finding("mistakes", file, line, f"{name}: {fault}") for fault in faults]
         if not faults:
             edited = reference.replace(entry["find"], entry["replace"])
-            told = entry["says"], entry["says_zh"]
+            told = entry["says"], entry["says_zh"], entry.get("ablation", False)
             mistakes.append(Mistake(entry["id"], edited, entry["caught_by"], line, *told))
     findings += [Finding("mistakes", file, line, message) for line, message in _twice(mistakes)]
     excuses: list[Excuse] = []
@@ -95,13 +99,16 @@ def _complete(table: str, entry: Mapping[str, Any]) -> bool:
 
 
 def _shape(table: str, entry: Mapping[str, Any]) -> Iterator[str]:
-    """What is missing, unknown, empty or no text."""
+    """What is missing, unknown, empty or of another type."""
     for name in _NEEDED if table == "mistake" else _KNOWN[table]:
         if name not in entry:
             yield f"{name} is missing"
     for name, value in entry.items():
         if name not in _KNOWN[table]:
             yield f"{name} is not a known field; {did_you_mean(name, _KNOWN[table])}".rstrip("; ")
+        elif name == "ablation":
+            if not isinstance(value, bool):
+                yield "ablation must be true or false"
         elif not isinstance(value, str):
             yield f"{name} must be text"
         elif not value.strip() and name != "replace":

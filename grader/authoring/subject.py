@@ -106,8 +106,8 @@ class Subject:
             yield Case(Role.REFERENCE, self.kata.slug, self.reference.encode(), self.reference_file)
             yield from (case for case in self.variants if _python(self.root / case.file) is not None)
             for mistake in self.mistakes.mistakes:
-                place = self.mistakes_file, mistake.line, mistake.caught_by
-                yield Case(Role.MISTAKE, mistake.id, mistake.text.encode(), *place)
+                facts = self.mistakes_file, mistake.line, mistake.caught_by, mistake.ablation
+                yield Case(Role.MISTAKE, mistake.id, mistake.text.encode(), *facts)
         if self.stub is not None:
             for name, text in zoo.animals(self.stub).items():
                 yield Case(Role.ZOO, name, text.encode(), self.stub_file)

@@ -6,6 +6,7 @@ blank where it was not tried.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from grader.authoring.case import Role
@@ -16,7 +17,14 @@ from grader.scorecard import Verdict
 
 BEGIN = "<!-- written by `grade check --report markdown` -->"
 END = "<!-- end of what `grade check` writes -->"
-_TEST_HEADS = ("#", "test", "kind", "catches", "right", "wrong", "margin", "seconds")
+_HEAD = """\
+| kata | | seeds | tests | mistakes | variants | right | wrong | margin | bar | mutants |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
+_ROW = re.compile(r"^\| (\d\w+) \| .*\|$", re.MULTILINE)
+_FOLD = re.compile(
+    r"^<details><summary>(\w+): tests and kill matrix</summary>.*?^</details>$", re.MULTILINE | re.DOTALL
+)
+_TEST_HEADS = ("#", "test", "kind", "catches", "right", "wrong", "margin", "bar", "seconds")
 
 
 def screen(check: Check, *, colour: bool = False) -> str:
@@ -28,39 +36,53 @@ def screen(check: Check, *, colour: bool = False) -> str:
     return "\n\n".join([*parts, _summary(check, paint)]) + "\n"
 
 
-def markdown(check: Check) -> str:
-    """One row per kata, and every kill matrix in a fold; what differs between two runs of the same content is left out."""
-    katas = [
-        f"| {kata.id} | {'holds' if kata.holds else '**does not hold**'} | {len(kata.tests)} "
-        f"| {_count(kata, Role.MISTAKE)} | {_count(kata, Role.VARIANT)} | {_number(kata.right)} | {_number(kata.wrong)} "
-        f"| {_number(kata.margin)} | {_mutation(kata)} |"
-        for kata in check.katas
-    ]
-    head = [
-        f"Seeds 0 to {check.seeds - 1}. *right*: the largest error of a right solution, as a share of its tolerance (at most {check.limits.right:g}). "
-        f"*wrong*: the smallest error of a mistake where it is caught, in tolerances (at least {check.limits.wrong:g}). *margin*: from the worst seed of a "
-        f"right solution to the bar, in standard deviations over the seeds (at least {check.limits.margin:g}). *mutants*: killed of those that are not excused.",
-        "",
-        "| kata | | tests | mistakes | variants | right | wrong | margin | mutants |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
-        *katas,
-    ]
-    folds = [
-        f"<details><summary>{kata.id}: tests and kill matrix</summary>\n\n```text\n"
-        + "\n".join([*_tests(kata, Paint(False), timed=False), "", *_matrix(kata, Paint(False)), *_survivors(kata)])
-        + "\n```\n\n</details>"
-        for kata in check.katas
-    ]
-    return "\n".join(head) + "\n\n" + "\n\n".join(folds) + "\n"
+def markdown(check: Check, before: str = "") -> str:
+    """One row per kata, and every kill matrix in a fold; what differs between two runs of the same content is left out.
+
+    before: the tables of an earlier check, from which katas that this one did not look at are taken over as they stand.
+    """
+    limits = check.limits
+    about = (
+        f"*right*: the largest error of a right solution, as a share of its tolerance (at most {limits.right:g}). *wrong*: the smallest error of a "
+        f"mistake where it is caught, in tolerances (at least {limits.wrong:g}). *margin*: from the worst seed of a right solution to the bar, in standard "
+        f"deviations over the seeds (at least {limits.margin:g}). *bar*: where it stands between the nearest ablation (0), a mistake that takes away what "
+        "the task needs, and the worst right run (1). *mutants*: killed of those that are not excused."
+    )
+    rows = {each[1]: each[0] for each in _ROW.finditer(before)}
+    folds = {each[1]: each[0] for each in _FOLD.finditer(before)}
+    for kata in check.katas:
+        rows[kata.id] = (
+            f"| {kata.id} | {'holds' if kata.holds else '**does not hold**'} | {check.seeds} | {len(kata.tests)} "
+            f"| {_count(kata, Role.MISTAKE)} | {_count(kata, Role.VARIANT)} | {_number(kata.right)} | {_number(kata.wrong)} "
+            f"| {_number(kata.margin)} | {_bars(kata)} | {_mutation(kata)} |"
+        )
+        lines = [*_tests(kata, Paint(False), timed=False), "", *_matrix(kata, Paint(False)), *_survivors(kata)]
+        folds[kata.id] = f"<details><summary>{kata.id}: tests and kill matrix</summary>\n\n```text\n" + "\n".join(
+            [*lines, "```", "", "</details>"]
+        )
+    table = [_HEAD, *(rows[id] for id in sorted(rows))]
+    return "\n\n".join([about, "\n".join(table), *(folds[id] for id in sorted(folds))]) + "\n"
 
 
-def into(page: str, name: str, text: str) -> str:
-    """The page, with the text between the two marks. Raises UsageFault where they are not there."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def earlier(page: str, name: str, *, keep: bool) -> str:
+    """What the page has between the two marks; with `keep` it must be tables that can be added to.
+
+    Raises UsageFault where the marks are missing, or the tables are of another form.
+    """
+    _, begin, rest = page.partition(BEGIN)
+    text, end, _ = rest.partition(END)
     if not begin or not end:
         raise UsageFault(f"{name} has no place for the tables", f"put these two lines where they belong: {BEGIN} {END}")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+    if keep and text.strip() and _HEAD not in text:
+        raise UsageFault(f"{name} has tables of another form", "check all katas once, which writes them anew")
+    return text
+
+
+def into(page: str, name: str, check: Check, *, keep: bool) -> str:
+    """The page, with this check's tables between the two marks; with `keep` those of other katas stay. See `earlier`."""
+    before = earlier(page, name, keep=keep)
+    tables = f"{BEGIN}\n\n{markdown(check, before if keep else '')}\n{END}"
+    return page.replace(f"{BEGIN}{before}{END}", tables)
 
 
 def _kata(kata: KataCheck, paint: Paint) -> str:
@@ -88,6 +110,7 @@ def _tests(kata: KataCheck, paint: Paint, *, timed: bool = True) -> Iterator[str
             _number(test.right),
             _number(test.wrong),
             _number(test.margin),
+            "" if test.bar is None else f"{test.bar:.2f}",
             "" if test.seconds is None else f"{test.seconds:.2f}",
         )
         for number, test in enumerate(kata.tests, 1)
@@ -115,7 +138,8 @@ def _matrix(kata: KataCheck, paint: Paint) -> Iterator[str]:
     yield paint(f"  {'mistake':<{width}}  {numbers}", "dim")
     for case in mistakes:
         cells = " ".join(_cell(case, test, digits, paint) for test in kata.tests)
-        yield f"  {case.name:<{width}}  {cells}".rstrip()
+        told = "  ablation" if case.ablation else ""
+        yield f"  {case.name:<{width}}  {cells}{told}".rstrip()
 
 
 def _cell(case: CaseRow, test: TestRow, digits: int, paint: Paint) -> str:
@@ -165,6 +189,10 @@ def _mutation(kata: KataCheck) -> str:
     counted = [mutant for mutant in kata.mutation.mutants if mutant.fate != "excused"]
     killed = sum(mutant.fate == "killed" for mutant in counted)
     return f"{killed}/{len(counted)} ({100 * kata.mutation.score:.0f} %)"
+
+
+def _bars(kata: KataCheck) -> str:
+    return ", ".join(f"{test.bar:.2f}" for test in kata.tests if test.bar is not None)
 
 
 def _number(value: float | None) -> str:

@@ -56,7 +56,7 @@ class _Telling:
     "wanted",
     type=Report(_FORMATS),
     multiple=True,
-    help="json=PATH: all that was found; markdown=PAGE: tables, between the two marks that PAGE has for them. Repeatable.",
+    help="json=PATH: all that was found; markdown=PAGE: tables, between the two marks that PAGE has for them; those of katas that are not named stay. Repeatable.",
 )
 @click.option("--fresh", is_flag=True, help="Judge again what is known already.")
 @jobs_option
@@ -90,7 +90,7 @@ def check(
                 f"for example {form}=out.{'md' if form == 'markdown' else form}",
             )
         if form == "markdown":
-            tables.into(_text(path), str(path), "")  # raises now, and not after an hour
+            tables.earlier(_text(path), str(path), keep=bool(katas))  # raises now, and not after an hour
     course = locate(Path.cwd(), root)
     store = Store(course, lambda text: print(f"grade: {text}", file=sys.stderr))
     bench = Bench(store, jobs=jobs or processors(), fresh=fresh, tell=_Telling(sys.stderr))
@@ -104,7 +104,7 @@ def check(
         if form == "json":
             write_report(path, msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         else:
-            write_report(path, tables.into(_text(path), str(path), tables.markdown(found)))
+            write_report(path, tables.into(_text(path), str(path), found, keep=bool(katas)))
     sys.stdout.write(tables.screen(found, colour=coloured()))
     sys.stdout.flush()
     return 0 if found.holds else 1

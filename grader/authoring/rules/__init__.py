@@ -28,6 +28,7 @@ ON_EVIDENCE: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     verdicts.zoo,
     verdicts.caught,
     verdicts.useful,
+    verdicts.ablation,
     numbers.separation,
     numbers.margins,
     numbers.budget,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from grader.authoring import measures
 from grader.authoring.case import Case, Role
 from grader.authoring.evidence import Evidence
 from grader.authoring.finding import Finding
@@ -124,6 +125,26 @@ def useful(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(
                 "useful", test.file, test.line, f"{test.name} catches no mistake: name one that it is there for"
             )
+
+
+def ablation(evidence: Evidence) -> Iterator[Finding]:
+    """Every bar of a convergence test is missed by an ablation, and every ablation misses one."""
+    short = measures.shortfalls(evidence)
+    ablations = [case for case in evidence.subject.of(Role.MISTAKE) if case.ablation]
+    tests = [test for test in evidence.subject.tests if test.kind == "convergence"]
+    for test in tests if evidence.subject.of(Role.MISTAKE) else ():
+        if not any((test.name, case) in short for case in ablations):
+            message = (
+                f"no ablation misses the bar of {test.name}: mark the mistake that takes away what the task needs "
+                "with `ablation = true`"
+            )
+            yield Finding("ablation", test.file, test.line, message)
+    for case in ablations:
+        if not any((test.name, case) in short for test in tests):
+            ran = [judged[test.name] for test in tests if test.name in (judged := evidence.judged(case))]
+            how = "; ".join(f"{each.name} {'passes' if each.passed else 'says: ' + _first_line(each)}" for each in ran)
+            message = f"{case} is an ablation and misses no bar: {how or 'no test is of convergence'}"
+            yield Finding("ablation", case.file, case.line, message)
 
 
 def _how(found: list[tuple[Trial, Ran]], seeds: int) -> str:
