@@ -33,7 +33,7 @@ from grader.submission import Submission
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "pytest")
 _NOTHING_RAN = "nothing was run: every result is from the store"
 _NUMPY_ONLY = ("torch", "functorch")
-_SHOWING = ("authoring", "cli", "reports")  # the folders that show or gather verdicts, and make none
+_SHOWING = ("authoring", "cli", "reports", "schemas")  # the folders that show or gather verdicts, and make none
 
 
 class Listener:

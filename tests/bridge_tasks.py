@@ -51,6 +51,14 @@ def draw(generator):
 def seed(generator):
     generator.manual_seed(0)
 
+def product(x, y):
+    return x @ y
+
+def uncounted(x):
+    import torch.utils.flop_counter
+    torch.utils.flop_counter.FlopCounterMode.get_total_flops = lambda counter: "none"
+    return x
+
 class Counter:
     def __init__(self):
         self.count = 0
@@ -178,6 +186,27 @@ def arguments_are_values(torch):
         assert gone.verdict == "fail" and "set the random generator that it was given" in gone.message
     else:
         raise AssertionError("a generator may only be drawn from")
+
+
+def operations_are_counted(torch):
+    from grader.judge.gone import WorkerGone
+
+    bridge, net = begin()
+    model = net.Net(3).eval()
+    bridge.counting = True
+    assert net.product(torch.ones(2, 3), torch.ones(3, 5)).shape == (2, 5) and bridge.operations == 2 * 2 * 3 * 5
+    assert model(torch.ones(4, 3)).shape == (4, 3) and bridge.operations == 3 * 2 * 4 * 3 * 3, "three linear layers"
+    bridge.counting = False
+    assert net.pair(torch.ones(2), torch.ones(2))[1].tolist() == [2, 2], (
+        "a call that is not counted gives its value alone"
+    )
+    bridge.counting = True
+    try:
+        net.uncounted(torch.ones(2))
+    except WorkerGone as gone:
+        assert gone.verdict == "crash" and "a counted call without a count" in gone.message
+    else:
+        raise AssertionError("a count is a number")
 
 
 def what_one_test_holds_is_bounded(torch):

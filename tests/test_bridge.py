@@ -17,6 +17,7 @@ NAMES = (
     "training_agrees_with_the_same_model_here",
     "graphs_are_freed",
     "arguments_are_values",
+    "operations_are_counted",
     "other_objects_are_handles",
     "what_one_test_holds_is_bounded",
 )

@@ -32,6 +32,8 @@ class Bridge:
         self.forbidden: list[str] = []
         self.todo: tuple[str, int | None] | None = None
         self.gone: WorkerGone | None = None
+        self.counting = False  # whether calls are to say how many operations they spend, as torch counts them
+        self.operations = 0  # those of the last such call
         self.line: int | None = None  # where the learner's code last raised
         self.freed: list[int] = []
         self.transcript = hashlib.sha256()
@@ -63,8 +65,13 @@ class Bridge:
         grad = torch is not None and torch.is_grad_enabled()
         twins = list(self._twins.values())
         freed, self.freed = self.freed, []
-        answer, decoder, sent = self._converse(Kind.CALL, (target, name, args, kwargs, self._changes(), freed, grad))
+        message = (target, name, args, kwargs, self._changes(), freed, grad, self.counting)
+        answer, decoder, sent = self._converse(Kind.CALL, message)
         value, number = answer[0], answer[3]
+        if self.counting:
+            if type(value) is not tuple or len(value) != 2 or type(value[1]) is not int or value[1] < 0:
+                self._broken("a counted call without a count")
+            value, self.operations = value
         outputs = decoder.differentiable
         if grad and outputs and number:
             inputs = sent.differentiable + [tensor for twin in twins for tensor in twin.differentiable()]

@@ -31,12 +31,11 @@ def _pcg_moved_on(before: dict[str, int], after: dict[str, int]) -> bool:
     """A jump through the powers of two: bit by bit the states become equal, and the bits that it took are the distance."""
     if before["inc"] != after["inc"]:
         return False
-    state, target, draws = before["state"], after["state"], 0
+    state, target = before["state"], after["state"]
     multiplier, increment, bit = _PCG_MULTIPLIER, before["inc"], 1
     while state != target and bit < _MOST_DRAWS:
         if (state ^ target) & bit:
             state = (state * multiplier + increment) & _PCG_MASK
-            draws |= bit
         increment = (multiplier + 1) * increment & _PCG_MASK
         multiplier = multiplier * multiplier & _PCG_MASK
         bit <<= 1

@@ -82,6 +82,17 @@ class Judging:
     def mutated(self, item: pytest.Item) -> list[str]:
         return self._bridge.mutated if self._bridge is not None else self._local_mutated
 
+    def operations(self, function: Any, *args: Any, **kwargs: Any) -> int:
+        bridge = self._bridge
+        if bridge is None:
+            return local.operations(function, *args, **kwargs)
+        bridge.counting = True
+        try:
+            function(*args, **kwargs)
+        finally:
+            bridge.counting = False
+        return bridge.operations
+
     def recorder(self, item: pytest.Item) -> Recorder:
         return self._recorder
 

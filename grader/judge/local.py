@@ -44,6 +44,9 @@ class LocalSource:
     def mutated(self, item: pytest.Item) -> list[str]:
         return self._mutated.setdefault(item.nodeid, [])
 
+    def operations(self, function: Any, *args: Any, **kwargs: Any) -> int:
+        return operations(function, *args, **kwargs)
+
     def recorder(self, item: pytest.Item) -> Recorder:
         return Recorder()
 
@@ -128,6 +131,15 @@ def module_of(source: bytes, filename: str, name: str) -> ModuleType:
     sys.modules[name] = module
     exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
     return module
+
+
+def operations(function: Any, *args: Any, **kwargs: Any) -> int:
+    """What a call spends, counted here and now."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        function(*args, **kwargs)
+    return int(counter.get_total_flops())
 
 
 def copied(value: Any) -> Any:

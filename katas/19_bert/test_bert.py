@@ -339,7 +339,7 @@ def test_both_sides_and_no_padding(solution, rng):
 
 @pytest.mark.gradient
 def test_gradients(solution, rng):
-    """Gradients reach every parameter by both ways out, the table of the tokens by both of its uses"""
+    """Gradients come back through all blocks by both ways out, to the table by both of its uses; a block's own are right"""
     for size in SIZES[:4]:
         model, weights = _model(solution, rng, size)
         ids, oracle = _sentences(rng, size), _Oracle(size, weights)

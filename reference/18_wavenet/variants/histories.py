@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 
 def mu_law_encode(wave, levels):
@@ -109,9 +108,3 @@ def generate(model, prompt, uniforms):
                 above = [code for code, mass in enumerate(accumulate(chance)) if mass > uniform]
                 text[row, end] = min(above, default=len(chance) - 1)
     return text
-
-
-def operations(model, prompt, uniforms):
-    with FlopCounterMode(display=False) as counter:
-        generate(model, prompt, uniforms)
-    return counter.get_total_flops()

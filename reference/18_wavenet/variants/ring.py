@@ -5,7 +5,6 @@ import math
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 
 def mu_law_encode(wave, levels):
@@ -122,9 +121,3 @@ def generate(model, prompt, uniforms):
         if number + 1 < uniforms.shape[1]:
             logits, cache = model(text[-1][:, None], cache)
     return torch.stack(text, 1)
-
-
-def operations(model, prompt, uniforms):
-    with FlopCounterMode(display=False) as counter:
-        generate(model, prompt, uniforms)
-    return counter.get_total_flops()

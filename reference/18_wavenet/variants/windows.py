@@ -3,7 +3,6 @@
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 
 def mu_law_encode(wave, levels):
@@ -104,9 +103,3 @@ def generate(model, prompt, uniforms):
             draw = uniforms[:, at + 1 - prompt.shape[1]].double()
             text = torch.cat([text, (edges <= draw[:, None]).sum(1, keepdim=True)], 1)
     return text
-
-
-def operations(model, prompt, uniforms):
-    with FlopCounterMode(display=False) as counter:
-        generate(model, prompt, uniforms)
-    return counter.get_total_flops()
