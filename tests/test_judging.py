@@ -106,6 +106,8 @@ def test_an_ending_has_its_verdict_its_words_and_the_learners_line(grade_source:
 IMPORTS = {
     "a syntax error": ("def scale(x, factor)\n    return x", Verdict.ERROR, "is not Python yet", 1),
     "an error": ("import numpy as np\n\nnp.nope", Verdict.ERROR, "does not import: AttributeError", 3),
+    "a missing package": ("\nimport tqdm_at_all", Verdict.ERROR, "No module named 'tqdm_at_all'.*leave all else out", 2),
+    "a process": ("import subprocess\nsubprocess.run(['true'])", Verdict.ERROR, "PermissionError.*locked away", 2),
     "an exit": ("import sys\nsys.exit(0)", Verdict.ERROR, "exited while it was being imported", 2),
     "a loop": (
         "while True:\n    pass",
@@ -127,7 +129,8 @@ def test_a_file_that_does_not_import_says_so_for_every_test(grade_source: Grade,
 
     assert result.verdict is verdict
     assert len(result.tests) == 4 and {test.verdict for test in result.tests} == {verdict}
-    assert re.search(words, result.tests[0].message), result.tests[0].message
+    said = f"{result.tests[0].message} {result.tests[0].cause or ''}"
+    assert re.search(words, said), said
     assert line is None or (result.tests[0].line is not None and result.tests[0].line.number == line)
 
 

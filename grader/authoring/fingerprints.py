@@ -24,9 +24,13 @@ _NAMED = 3
 
 
 def measured(evidence: Evidence) -> Fingerprints | None:
-    """What each test says of each mistake now; None where not all of them ran."""
+    """What each test says of each mistake now; None where not all of them ran, or one of them is no edit yet."""
     cases = {case.name: case for case in evidence.subject.of(Role.MISTAKE)}
-    if not cases or not all(case.caught_by in evidence.ran(case) for case in cases.values()):
+    if (
+        not cases
+        or evidence.subject.mistakes.findings
+        or not all(case.caught_by in evidence.ran(case) for case in cases.values())
+    ):
         return None
     idle = [_failures(evidence, case) for case in evidence.subject.of(Role.ZOO)]
     known = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from grader.authoring.case import Case, Role
 from grader.authoring.evidence import Evidence
+from grader.authoring.outcome import Ran
 from grader.scorecard import Verdict
 
 RIGHT_RATIO = 0.1  # the largest error / tolerance that a right solution may have
@@ -43,10 +44,10 @@ class Margin:
 
 
 def right_ratios(evidence: Evidence) -> dict[str, Ratio]:
-    """Per test the comparison in which a right solution came nearest to failing."""
+    """Per test the comparison in which a right solution that passed came nearest to failing."""
     found: dict[str, Ratio] = {}
     for trial, outcome in evidence.right():
-        for ran in outcome.tests:
+        for ran in filter(_passed, outcome.tests):
             for seen in ran.comparisons:
                 if seen.tolerance and (ran.name not in found or seen.ratio > found[ran.name].value):
                     found[ran.name] = Ratio(seen.ratio, ran.name, trial.case, seen.name, trial.seed)
@@ -79,10 +80,10 @@ def mildest(ratios: Iterable[Ratio]) -> dict[str, Ratio]:
 
 
 def margins(evidence: Evidence) -> list[Margin]:
-    """Every bar, for every right solution; none where there are too few seeds."""
+    """Every bar, for every right solution, on the seeds on which it passed; none where these are too few."""
     seen: dict[tuple[Case, str, str], list[float]] = defaultdict(list)
     for trial, outcome in evidence.right():
-        for ran in outcome.tests:
+        for ran in filter(_passed, outcome.tests):
             for comparison in ran.comparisons:
                 if comparison.margin is not None:
                     seen[trial.case, ran.name, comparison.name].append(comparison.margin)
@@ -91,6 +92,10 @@ def margins(evidence: Evidence) -> list[Margin]:
         for (case, test, name), values in seen.items()
         if len(values) >= LEAST_SEEDS
     ]
+
+
+def _passed(ran: Ran) -> bool:
+    return ran.passed
 
 
 def _deviations(values: list[float]) -> float:

@@ -89,7 +89,8 @@ def environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     # Threads that wait sleep: where a worker's two threads spin for one processor, they take five times as long.
     fixed = {"OMP_WAIT_POLICY": "passive", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    return {**kept, **_ONE_THREAD, **fixed}
+    # No compiler can be started in a worker: what is decorated with `torch.compile` runs as it is written.
+    return {**kept, **_ONE_THREAD, **fixed, "TORCHDYNAMO_DISABLE": "1"}
 
 
 class Ladder:

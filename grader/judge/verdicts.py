@@ -14,6 +14,11 @@ from grader.scorecard import Cause, Verdict
 _NO_MEMORY = re.compile(
     r"can't allocate memory|cannot allocate memory|std::bad_alloc|Unable to allocate", re.IGNORECASE
 )
+# What helps with an exception that comes of where the code runs, and not of what it computes.
+_HELP = {
+    PermissionError: "your code runs locked away: it may write no files, start no processes and open no connections",
+    ModuleNotFoundError: "a kata needs the standard library and what its stub imports: leave all else out",
+}
 
 
 class Ending(NamedTuple):
@@ -82,7 +87,7 @@ def raised(error: LearnerError) -> Ending:
         return Ending(Verdict.MEMORY, f"out of memory: {error.described}", None, error.line)
     if error.type_name in ("SystemExit", "KeyboardInterrupt"):
         return Ending(Verdict.CRASH, f"your code ends the process ({error.described})", None, error.line)
-    return Ending(Verdict.FAIL, f"your code raised {error.described}", None, error.line)
+    return Ending(Verdict.FAIL, f"your code raised {error.described}", _help(error), error.line)
 
 
 def unimportable(error: LearnerError | WorkerGone, bridge: Bridge) -> Ending:
@@ -99,7 +104,8 @@ def unimportable(error: LearnerError | WorkerGone, bridge: Bridge) -> Ending:
     else:
         message = f"{bridge.filename} does not import: {error.described}"
     verdict = raised(error).verdict
-    return Ending(Verdict.MEMORY if verdict is Verdict.MEMORY else Verdict.ERROR, message, None, error.line)
+    verdict = Verdict.MEMORY if verdict is Verdict.MEMORY else Verdict.ERROR
+    return Ending(verdict, message, _help(error), error.line)
 
 
 def _without_worker(error: BaseException | None) -> Ending:
@@ -117,6 +123,10 @@ def _without_worker(error: BaseException | None) -> Ending:
 
 def _cause(error: CheckFailure) -> Cause:
     return Cause(expected=error.expected, actual=error.actual, where=error.where, help=error.help)
+
+
+def _help(error: LearnerError) -> Cause | None:
+    return next((Cause(help=help) for kind, help in _HELP.items() if isinstance(error, kind)), None)
 
 
 def _asserted(error: AssertionError) -> str:
