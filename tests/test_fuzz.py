@@ -217,7 +217,7 @@ def converse(said: bytes, gradient: bytes = b"") -> None:
                 value.state_dict()
                 value.train()
             elif type(value) is torch.Tensor and value.grad_fn is not None:
-                value.sum().backward()
+                value.sum().real.backward()
                 assert x.grad is None or x.grad.shape == x.shape
         except LearnerError as error:
             assert type(error.described) is str

@@ -106,7 +106,7 @@ def answer(data: bytes) -> None:
     with contextlib.suppress(LearnerError, WorkerGone, BadFrame):
         value = bridge.call(1, "", (x,), {})
         if type(value) is torch.Tensor and value.grad_fn is not None:
-            value.sum().backward()
+            value.sum().real.backward()
 
 
 def result(data: bytes) -> None:
