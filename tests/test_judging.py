@@ -106,7 +106,12 @@ def test_an_ending_has_its_verdict_its_words_and_the_learners_line(grade_source:
 IMPORTS = {
     "a syntax error": ("def scale(x, factor)\n    return x", Verdict.ERROR, "is not Python yet", 1),
     "an error": ("import numpy as np\n\nnp.nope", Verdict.ERROR, "does not import: AttributeError", 3),
-    "a missing package": ("\nimport tqdm_at_all", Verdict.ERROR, "No module named 'tqdm_at_all'.*leave all else out", 2),
+    "a missing package": (
+        "\nimport tqdm_at_all",
+        Verdict.ERROR,
+        "No module named 'tqdm_at_all'.*leave all else out",
+        2,
+    ),
     "a process": ("import subprocess\nsubprocess.run(['true'])", Verdict.ERROR, "PermissionError.*locked away", 2),
     "an exit": ("import sys\nsys.exit(0)", Verdict.ERROR, "exited while it was being imported", 2),
     "a loop": (
