@@ -45,8 +45,7 @@ FILES: dict[str, tuple[Edits, str, str, str]] = {
     # The suite
     "no kind": (marked(""), "suite", "def test_shapes", "test_shapes must have exactly one kind (shape, value, gradient, convergence, behaviour), found none"),
     "two kinds": (marked("@pytest.mark.shape\n@pytest.mark.value\n"), "suite", "def test_shapes", "must have exactly one kind"),
-    # Text of an author's suite, which the rule must refuse: no test of ours is marked so.
-    "a strange mark": (marked("@pytest.mark.shape\n@pytest.mark.xfail(strict=False)\n"), "suite", "def test_shapes", "test_shapes is marked xfail"),
+    "a strange mark": (marked("@pytest.mark.shape\n@pytest.mark.timeout(60)\n"), "suite", "def test_shapes", "test_shapes is marked timeout"),
     "no docstring": ({"suite": without(DOC + "\n")}, "suite", "def test_shapes", "test_shapes has no docstring"),
     "an empty docstring": ({"suite": (DOC, '    """ """')}, "suite", "def test_shapes", "test_shapes has no docstring"),
     "a class": ({"suite": (LAST, LAST + "\n\nclass TestMore:\n    pass\n")}, "suite", "class TestMore", "TestMore is a class: tests are plain functions"),
@@ -178,8 +177,7 @@ EVIDENCE: dict[str, tuple[Edits, str, str, str, str]] = {
     "more than one fault": ({"suite": without(DOC + "\n"), f"reference/{ID}/test_hidden.py": "import nowhere_at_all\n"}, "judge", "suite", '"""The suite', "No module named 'nowhere_at_all' (judging the reference)"),
     "a test that is taken away": (more("pass", "\n\ndel test_more\n"), "judge", "suite", "def test_more", "test_more was not run"),
     "a test that is made": ({"suite": (LAST, LAST + "\n\ntest_made = test_shapes\n")}, "judge", "suite", '"""The suite', "test_made was run, and is no function of the suite"),
-    # Likewise: an author's test that skips itself passes nothing, and is told so.
-    "a test that is skipped": (more('pytest.skip("not today")'), "judge", "reference", '"""My topic', "the reference fails test_more with seed 0"),
+    "a test that leaves itself out": (more('pytest.importorskip("nowhere_at_all")'), "judge", "reference", '"""My topic', "the reference fails test_more with seed 0"),
     # Right solutions
     "a wrong reference": ({"reference": (GRADIENT, GRADIENT.replace("2", "3"))}, "judge", "reference", '"""My topic', "the reference fails test_gradients with seed 0: "),
     "a reference that raises": ({"reference": ("    errors = predict", "    errors = predicted")}, "judge", "reference", "errors = predicted", "the reference fails test_gradients with seed 0: your code raised NameError"),

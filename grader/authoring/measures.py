@@ -117,12 +117,9 @@ def shortfalls(evidence: Evidence) -> dict[tuple[str, Case], tuple[str, float]]:
 def bars(evidence: Evidence) -> dict[str, float]:
     """Per convergence test where its bar stands, from the ablation that comes nearest (0) to the worst right run (1)."""
     right: dict[tuple[str, str], float] = {}
-    for _, outcome in evidence.right():
-        for ran in outcome.tests:
-            for seen in ran.comparisons:
-                if seen.margin is not None:
-                    key = ran.name, seen.name
-                    right[key] = min(seen.margin, right.get(key, math.inf))
+    for margin in margins(evidence):
+        key = margin.test, margin.comparison
+        right[key] = min(margin.worst, right.get(key, math.inf))
     found: dict[str, float] = {}
     for (test, _), (name, short) in shortfalls(evidence).items():
         room = right.get((test, name), 0.0)
