@@ -17,6 +17,8 @@ from grader.wire.frame import (
     GENERATOR_NODES,
     ITEMSIZE,
     REQUIRES_GRAD,
+    STRIDED,
+    STRIDES,
     TAG_ARRAY,
     TAG_BYTE,
     TAG_C128,
@@ -25,26 +27,37 @@ from grader.wire.frame import (
     TAG_U32,
     BadFrame,
     Frame,
+    span,
 )
+from grader.wire.kinds import Rebuild
 
 
 class Decoder:
     """Rebuilds the values of one frame.
 
-    Arrays are views of the frame's own buffer. `resolve` turns `(handle, description)` into an object.
+    Arrays in C order are views of the frame's own buffer. `resolve` turns `(handle, description)` into an object, and
+    `rebuild` the number of a kind and a tuple, list or dict into a container of that kind.
     `differentiable` holds the tensors that their sender marked as requiring grad, `generators` the random generators,
     each in order of appearance.
 
     Every reader begins at its own tag, which `_at` points to. Reading past the tree's end raises `struct.error`.
     """
 
-    def __init__(self, body: bytearray, tree_bytes: int, resolve: Callable[[int, Any], Any] | None = None) -> None:
+    def __init__(
+        self,
+        body: bytearray,
+        tree_bytes: int,
+        resolve: Callable[[int, Any], Any] | None = None,
+        rebuild: Rebuild | None = None,
+    ) -> None:
         self._body = body
         self._tree = bytes(memoryview(body)[:tree_bytes])  # apart from the arrays, so that no value strays into them
         self._at = 0
         self._raw_at = tree_bytes
         self._nodes = 0
+        self._room = 0  # bytes that arrays take beside the frame
         self._resolve = resolve
+        self._rebuild = rebuild
         self.differentiable: list[Any] = []
         self.generators: list[Any] = []
 
@@ -150,6 +163,13 @@ class Decoder:
         except TypeError:
             raise BadFrame("a dict with a key that cannot be one") from None
 
+    def _special(self, depth: int) -> Any:
+        number = self._count()
+        (content,) = self._items(1, depth)
+        if self._rebuild is None:
+            raise BadFrame("a container of a kind where none is expected")
+        return self._rebuild(number, content)
+
     def _slice(self, depth: int) -> slice:
         self._at += 1
         return slice(*self._items(3, depth))
@@ -166,11 +186,15 @@ class Decoder:
     def _array(self) -> tuple[Any, int, int]:
         """A numpy view of the next raw bytes, the code of its dtype (bfloat16 comes as int16), and its flags."""
         _, code, flags, dimensions = TAG_ARRAY[0].unpack_from(self._tree, self._at)
-        if code >= len(DTYPES) or flags > REQUIRES_GRAD or dimensions > MAX_DIMENSIONS:
+        if code >= len(DTYPES) or flags > REQUIRES_GRAD | STRIDED or dimensions > MAX_DIMENSIONS:
             raise BadFrame("an array of unknown dtype or too many dimensions")
         head = TAG_ARRAY[dimensions]
         shape = head.unpack_from(self._tree, self._at)[4:]
         self._at += head.size
+        strides: tuple[int, ...] = ()
+        if flags & STRIDED:
+            strides = STRIDES[dimensions].unpack_from(self._tree, self._at)
+            self._at += STRIDES[dimensions].size
         extent = ITEMSIZE[code]  # in bytes, as if no dimension were 0
         for size in shape:
             if size < 0:
@@ -185,8 +209,25 @@ class Decoder:
         numpy = _loaded("numpy")
         if code == BOOL:  # any byte but 0 and 1 would make a bool that is neither
             octets = numpy.ndarray(shape, "uint8", self._body, start)
-            return numpy.minimum(octets, 1, out=octets).view("bool"), code, flags
-        return numpy.ndarray(shape, "int16" if code == BFLOAT16 else DTYPES[code], self._body, start), code, flags
+            array = numpy.minimum(octets, 1, out=octets).view("bool")
+        else:
+            array = numpy.ndarray(shape, "int16" if code == BFLOAT16 else DTYPES[code], self._body, start)
+        return self._laid_out(array, strides) if flags & STRIDED else array, code, flags & REQUIRES_GRAD
+
+    def _laid_out(self, array: Any, strides: tuple[int, ...]) -> Any:
+        """The same elements in memory of their own, a given number of elements apart."""
+        if 0 in array.shape:
+            raise BadFrame("an array of nothing that lies in some order")
+        elements, first = span(array.shape, strides)
+        self._room += elements * array.itemsize
+        if self._room > MAX_RAW_BYTES:
+            raise BadFrame("arrays that are laid out too far")
+        numpy = _loaded("numpy")
+        room = numpy.zeros(elements, array.dtype)
+        steps = [stride * array.itemsize for stride in strides]
+        laid: Any = numpy.ndarray(array.shape, array.dtype, room, first * array.itemsize, steps)
+        laid[...] = array
+        return laid
 
     def _ndarray(self, depth: int) -> Any:
         self._spend(ARRAY_NODES)
@@ -205,6 +246,8 @@ class Decoder:
         self._spend(ARRAY_NODES)
         torch = _loaded("torch")
         array, code, flags = self._array()
+        if any(stride < 0 for stride in array.strides):
+            raise BadFrame("a tensor as torch has none")
         tensor = torch.from_numpy(array)
         if code == BFLOAT16:
             tensor = tensor.view(torch.bfloat16)
@@ -283,6 +326,7 @@ _READERS: dict[bytes, Callable[[Decoder, int], Any]] = {
     b"l": Decoder._list,
     b"u": Decoder._tuple,
     b"m": Decoder._dict,
+    b"k": Decoder._special,
     b"c": Decoder._slice,
     b"O": Decoder._object,
     b"a": Decoder._ndarray,
@@ -295,7 +339,9 @@ _READERS: dict[bytes, Callable[[Decoder, int], Any]] = {
 }
 
 
-def decode(frame: Frame, resolve: Callable[[int, Any], Any] | None = None) -> tuple[Any, Decoder]:
+def decode(
+    frame: Frame, resolve: Callable[[int, Any], Any] | None = None, rebuild: Rebuild | None = None
+) -> tuple[Any, Decoder]:
     """The single value of a frame, and the decoder that met it."""
-    decoder = Decoder(frame.body, frame.tree_bytes, resolve)
+    decoder = Decoder(frame.body, frame.tree_bytes, resolve, rebuild)
     return decoder.root(), decoder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,8 @@ from grader.wire.frame import (
     HEADER,
     MAGIC,
     REQUIRES_GRAD,
+    STRIDED,
+    STRIDES,
     TAG_ARRAY,
     TAG_BYTE,
     TAG_C128,
@@ -26,7 +27,9 @@ from grader.wire.frame import (
     TAG_U32,
     VERSION,
     Unsendable,
+    span,
 )
+from grader.wire.kinds import NumberOf, is_special, plain
 
 _COPIED = 1 << 16  # an array of fewer bytes is copied into its frame, a larger one is written from where it lies
 
@@ -34,17 +37,22 @@ _COPIED = 1 << 16  # an array of fewer bytes is copied into its frame, a larger 
 class Encoder:
     """Collects one tree and the raw bytes of its arrays.
 
-    `export` turns an object that is no value into `(handle, description)`, or raises `Unsendable`.
+    `export` turns an object that is no value into `(handle, description)`, or raises `Unsendable`. `number_of` numbers the
+    kind of a container that is no tuple, list or dict just so; where it gives None, the container crosses as one of these.
     `differentiable` holds the tensors that require grad and `generators` the random generators, in order of appearance.
     """
 
-    def __init__(self, export: Callable[[Any], tuple[int, Any]] | None = None) -> None:
+    def __init__(
+        self, export: Callable[[Any], tuple[int, Any]] | None = None, number_of: NumberOf = lambda value: None
+    ) -> None:
         self.tree = bytearray()
         self.differentiable: list[Any] = []
         self.generators: list[Any] = []
         self._raw: list[Any] = []
         self._raw_bytes = 0
+        self._room = 0  # bytes that the peer needs to lay out what does not lie in C order
         self._export = export
+        self._number_of = number_of
         self._nodes = 0
 
     def frame(self, kind: int, call: int) -> list[Any]:
@@ -129,6 +137,15 @@ class Encoder:
                 raise Unsendable(f"a dict with a key of type {type_name(key)}")
         self._items([part for item in value.items() for part in item], depth)
 
+    def _special(self, value: Any, depth: int) -> None:
+        content = plain(value)
+        number = self._number_of(value)
+        if number is None:
+            _WRITERS[type(content)](self, content, depth)
+        else:
+            self.tree += TAG_U32.pack(b"k", number)
+            self._items((content,), depth)
+
     def _slice(self, value: slice, depth: int) -> None:
         self.tree += b"c"
         self._items((value.start, value.stop, value.step), depth)
@@ -143,11 +160,20 @@ class Encoder:
     # Arrays
 
     def _array(self, tag: bytes, code: int, flags: int, array: Any) -> None:
-        """Append the head of an array to the tree, and its elements in C order, padded, to the raw bytes."""
+        """Append the head of an array to the tree, and its elements in C order, padded, to the raw bytes.
+
+        One that lies otherwise in memory (transposed, sliced, expanded, reversed) arrives so too. Nothing of what lies
+        between its elements is sent.
+        """
         shape = array.shape
         if len(shape) > MAX_DIMENSIONS:
             raise Unsendable(f"an array of {len(shape)} dimensions")
-        self.tree += TAG_ARRAY[len(shape)].pack(tag, code, flags, len(shape), *shape)
+        strides = None if array.flags.c_contiguous else self._strides(array)
+        if strides is None:
+            self.tree += TAG_ARRAY[len(shape)].pack(tag, code, flags, len(shape), *shape)
+        else:
+            self.tree += TAG_ARRAY[len(shape)].pack(tag, code, flags | STRIDED, len(shape), *shape)
+            self.tree += STRIDES[len(shape)].pack(*strides)
         size = array.nbytes
         padding = -size % ALIGNMENT
         self._raw_bytes += size + padding
@@ -158,6 +184,18 @@ class Encoder:
         else:
             flat = array.reshape(-1)  # a copy only where the elements do not lie in C order
             self._raw += [flat.view("uint8").data, bytes(padding)]
+
+    def _strides(self, array: Any) -> list[int] | None:
+        """The strides in elements, or None where the peer could not lay it out so: then it arrives in C order."""
+        steps = [divmod(stride, array.itemsize) for stride in array.strides]
+        if any(rest for _, rest in steps):
+            return None
+        strides = [step for step, _ in steps]
+        room = span(array.shape, strides)[0] * array.itemsize
+        if self._room + room > MAX_RAW_BYTES:
+            return None
+        self._room += room
+        return strides
 
     def _ndarray(self, array: Any, depth: int) -> None:
         self._spend(ARRAY_NODES)
@@ -224,7 +262,6 @@ _WRITERS: dict[type, _Writer] = {
     list: Encoder._list,
     tuple: Encoder._tuple,
     dict: Encoder._dict,
-    OrderedDict: Encoder._dict,  # such as a `state_dict()`; it arrives as a dict
     slice: Encoder._slice,
 }
 
@@ -234,7 +271,8 @@ _CODES: dict[Any, int] = {}  # dtypes of numpy, in this machine's byte order, as
 def _writer(kind: type) -> _Writer:
     """The writer for a type that is none of Python's own, remembered if numpy or torch made it.
 
-    The libraries are looked up only if this process has loaded them.
+    The libraries are looked up only if this process has loaded them. torch's own named tuples, such as what `max` along
+    a dimension gives, are special containers too; `torch.Size` has a tag of its own.
     """
     known: dict[Any, _Writer] = {}
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
@@ -251,7 +289,7 @@ def _writer(kind: type) -> _Writer:
             torch.Generator: Encoder._torch_generator,
         }
     if kind not in known:
-        return Encoder._object
+        return Encoder._special if is_special(kind) else Encoder._object
     return _WRITERS.setdefault(kind, known[kind])
 
 

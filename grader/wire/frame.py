@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from grader.limits import MAX_DIMENSIONS, MAX_RAW_BYTES, MAX_TREE_BYTES
 
 MAGIC = b"gk"
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("<2sBBIIQ")  # magic, version, kind, call id, tree bytes, raw bytes
 ALIGNMENT = 16
 
@@ -20,7 +21,10 @@ TAG_F64 = struct.Struct("<cd")
 TAG_C128 = struct.Struct("<cdd")
 TAG_ARRAY = tuple(struct.Struct(f"<cBBB{n}q") for n in range(MAX_DIMENSIONS + 1))  # tag, dtype, flags, n, shape
 
+# Flags of an array. The strides of one that does not lie in C order follow its shape, in elements.
 REQUIRES_GRAD = 1
+STRIDED = 2
+STRIDES = tuple(struct.Struct(f"<{n}q") for n in range(MAX_DIMENSIONS + 1))
 
 # What costs its reader more than a plain value counts against MAX_NODES as this many.
 ARRAY_NODES = 16
@@ -60,6 +64,14 @@ class Frame(NamedTuple):
     call: int
     tree_bytes: int
     body: bytearray
+
+
+def span(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, int]:
+    """How many elements lie between the first and the last of an array in memory, both counted, and the place of its
+    entry (0, ..., 0) among them. No dimension is 0; strides are in elements."""
+    reaches = [(size - 1) * stride for size, stride in zip(shape, strides, strict=True)]
+    before = -sum(reach for reach in reaches if reach < 0)
+    return before + sum(reach for reach in reaches if reach > 0) + 1, before
 
 
 def read_header(data: bytes | bytearray | memoryview) -> Header:

@@ -18,7 +18,7 @@ class Kind(IntEnum):
     RETURN = (
         17  # (value, state, mutated, graph, advanced, forbidden); after a counted call, value is (value, operations)
     )
-    RAISE = 18  # (type, bases, text, lines, state, forbidden)
+    RAISE = 18  # (type, bases, text, lines, causes, forbidden)
 
 
 ROOT = 0  # the handle of the learner's module itself
