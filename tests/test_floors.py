@@ -18,7 +18,7 @@ FLOORS = {
     **dict.fromkeys(["judge", "reports"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
     **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
-    **dict.fromkeys(["wire", "limits", "forkserver", "modulestate", "errors", "schema"], 1),
+    **dict.fromkeys(["wire", "limits", "forkserver", "modulestate", "given", "todo", "errors", "schema"], 1),
     "": 0,  # grader/__init__.py
 }
 # Straight down inside a floor: a submission is for a kata of a course, the store keeps what a scorecard is made of, and

@@ -80,7 +80,7 @@ def describe(value: Any) -> str:
         return f"a whole number of {value.bit_length()} bits"
     if type(value) is np.ndarray:
         return f"an array of dtype {value.dtype}"
-    if type(value) in (list, tuple, dict, set, str, bytes):
+    if isinstance(value, list | tuple | dict | set | str | bytes):  # a subclass is what it is a kind of
         return f"a {type(value).__name__} of length {len(value)}"
     return f"an object of type {cut(type(value).__name__, 60)}"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from grader.judge.generators import moved_on
@@ -19,15 +20,19 @@ from grader.judge.workers import Worker
 from grader.limits import MAX_OBJECTS, MAX_RAW_BYTES
 from grader.modulestate import Twin
 from grader.scorecard import Verdict
-from grader.wire import BadFrame, Decoder, Encoder, Unsendable, decode, type_name
+from grader.wire import BadFrame, Decoder, Encoder, Shadows, Unsendable, decode, type_name
 from grader.wire.message import ROOT, Kind
 
 
 class Bridge:
     """One test's conversation with one worker."""
 
-    def __init__(self, worker: Worker, filename: str, seconds: float) -> None:
+    def __init__(
+        self, worker: Worker, filename: str, seconds: float, kata: str = "", lines: Sequence[bytes] = ()
+    ) -> None:
         self.filename = filename
+        self.kata = kata
+        self.nothing = ""  # what the last call was of, where it returned None
         self.mutated: list[str] = []
         self.forbidden: list[str] = []
         self.todo: tuple[str, int | None] | None = None
@@ -38,11 +43,13 @@ class Bridge:
         self.freed: list[int] = []
         self.transcript = hashlib.sha256()
         self.deadline = 0.0
+        self._lines = lines  # of the learner's file
         self._worker = worker
         self._seconds = seconds
         self._calls = 0
         self._answered = True  # whether the last call's answer has been taken in
         self._objects: dict[int, Any] = {}
+        self._shadows = Shadows()
         self._twins: dict[int, Twin] = {}
         self._held = 0  # bytes of the modules that were described
 
@@ -81,7 +88,13 @@ class Bridge:
 
             attach(self, number, outputs, inputs)
         self._advance(sent.generators, answer[4])
+        self.nothing = "" if value is not None else name or type(self._objects.get(target)).__name__
         return value
+
+    def line_of(self, number: int | None) -> str:
+        """A line of the learner's file; "" where there is none of this number."""
+        found = self._lines[number - 1] if number and 0 < number <= len(self._lines) else b""
+        return found.decode("utf-8", "replace")
 
     def get(self, target: int, name: str) -> Any:
         """The attribute `name` of the object behind `target`."""
@@ -117,7 +130,7 @@ class Bridge:
         if not self._answered:  # a proxy stands where the answer should have a value, and would ask the worker for it
             raise BadFrame("an object where a plain value belongs")
         self._calls += 1
-        encoder = Encoder(self._export)
+        encoder = Encoder(self._export, self._shadows.number)
         try:
             encoder.value(message)
             buffers = encoder.frame(kind, self._calls)
@@ -133,7 +146,7 @@ class Bridge:
         try:
             if frame.call != self._calls:
                 raise BadFrame("an answer to another call")
-            answer, decoder = decode(frame, self._resolve)
+            answer, decoder = decode(frame, self._resolve, self._shadows.rebuild)
             if frame.kind == Kind.RAISE:
                 self._raised(answer)
             if frame.kind != Kind.RETURN or type(answer) is not tuple or len(answer) != 6:
@@ -167,10 +180,10 @@ class Bridge:
     def _raised(self, answer: Any) -> NoReturn:
         """Raise in the judge what was raised in the worker."""
         try:
-            kind, bases, text, lines, _, forbidden = answer
-            if [*map(type, (kind, bases, text, lines, forbidden))] != [str, list, str, list, list]:
+            kind, bases, text, lines, causes, forbidden = answer
+            if [*map(type, (kind, bases, text, lines, causes, forbidden))] != [str, list, str, list, list, list]:
                 raise TypeError
-            if not all(type(base) is str for base in bases):
+            if not all(type(base) is str for base in [*bases, *causes]):
                 raise TypeError
             line = int(lines[-1][0]) if lines else None
             self.forbidden = [str(item)[:200] for item in forbidden[:20]]
@@ -180,7 +193,7 @@ class Bridge:
             self.line = line
         if "NotImplementedError" in bases and line is not None and self.todo is None:
             self.todo = (text, line)
-        raise learner_error(kind, bases, text, line)
+        raise learner_error(kind, bases, text, line, causes)
 
     def _broken(self, why: str) -> NoReturn:
         """The worker said what no honest worker says."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from typing import Any
 
 from grader.scorecard import Verdict
+
+_WITH_ARGUMENTS = (UnicodeError, BaseExceptionGroup)
 
 
 class LearnerError(Exception):
@@ -14,6 +17,7 @@ class LearnerError(Exception):
     type_name: str
     text: str
     line: int | None
+    causes: list[str]  # Python's own exceptions that it was raised from or in the handling of
 
     def __str__(self) -> str:
         return self.text
@@ -34,19 +38,21 @@ class WorkerGone(Exception):
         self.line = line
 
 
-def learner_error(type_name: str, bases: list[str], text: str, line: int | None) -> LearnerError:
+def learner_error(
+    type_name: str, bases: list[str], text: str, line: int | None, causes: Sequence[str] = ()
+) -> LearnerError:
     """The exception to raise in the judge for one that was raised in the worker; `bases` are its builtin ancestors."""
     kind = next((found for name in bases if (found := _builtin(name)) is not None), None)
     cls: type[LearnerError] = LearnerError
     if kind is not None:
         cls = type("LearnerError", (LearnerError, kind), {})
     error = cls()
-    error.type_name, error.text, error.line = type_name, text, line
+    error.type_name, error.text, error.line, error.causes = type_name, text, line, list(causes)
     return error
 
 
 def _builtin(name: str) -> type[Exception] | None:
     """An exception class that suites may wait for; those that need special arguments count as their parents."""
     kind: Any = getattr(builtins, name, None)
-    plain = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError)
+    plain = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, _WITH_ARGUMENTS)
     return kind if plain and kind is not Exception else None

@@ -53,13 +53,15 @@ class Judging:
             raise StubProblem(self._stub_problem)
         if self._job.local:
             self._local_mutated = []
-            module = local.module_of(self._job.source, self._job.filename, self._job.slug)
-            return local.LocalFile(module, self._local_mutated)
+            name = self._job.filename
+            return local.loaded(
+                lambda: local.module_of(self._job.source, name, self._job.slug), name, self._local_mutated
+            )
         self._worker = self._spare or self._start()
         # Forked while this test runs, so that the next need not wait for it.
         self._spare = self._start() if self._left else None
         job = self._job
-        self._bridge = bridge = Bridge(self._worker, job.filename, job.seconds)
+        self._bridge = bridge = Bridge(self._worker, job.filename, job.seconds, job.kata, self._lines)
         spec = {
             "source": job.source,
             "filename": job.filename,
@@ -160,7 +162,7 @@ class Judging:
             self._spare.peak()
 
     def _finish(self, item: pytest.Item, seconds: float) -> None:
-        end = plain_ending(self._error) if self._job.local else ending(self._error, self._bridge)
+        end = plain_ending(self._error, self._job.filename) if self._job.local else ending(self._error, self._bridge)
         output, dropped = "", 0
         if self._worker is not None:
             self._worker.end()

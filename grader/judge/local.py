@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -11,10 +14,12 @@ from typing import Any
 import pytest
 
 from grader import course, submission
-from grader.judge import reference
+from grader.given import Given
+from grader.judge import recorded, reference
 from grader.judge.job import test_seed
 from grader.judge.pictures import Recorder
 from grader.kata import Kata
+from grader.wire import Unsendable, like, plain
 
 
 class LocalSource:
@@ -33,9 +38,12 @@ class LocalSource:
             pytest.fail(read.problem.message, pytrace=False)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)  # as in a worker; on tensors this small, more threads only wait
-        module = reference.module_from(read.path, kata.slug)
-        sys.modules[kata.slug] = module
-        return LocalFile(module, self.mutated(item))
+
+        def load() -> ModuleType:
+            sys.modules[kata.slug] = module = reference.module_from(read.path, kata.slug)
+            return module
+
+        return loaded(load, read.path.name, self.mutated(item))
 
     def reference(self, item: pytest.Item) -> Any:
         found, kata = self._kata(item)
@@ -64,70 +72,108 @@ class LocalSource:
 
 
 class LocalFile:
-    """The learner's module, whose functions get copies of their arguments and give copies of their results."""
+    """The learner's module, called by value: its functions, classes and their methods get copies of what the suite gives
+    them, and give copies of what they return, as they would across the wire."""
 
     def __init__(self, module: ModuleType, mutated: list[str]) -> None:
         self._module = module
-        self._mutated = mutated
-        self._depth = 0  # of calls: what the learner's code hands to itself is not copied
+        self._calls = _Calls(mutated)
+        for value in list(vars(module).values()):
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                self._calls.enter(value)
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._module, name)
-        if isinstance(value, FunctionType):
-            return self._by_value(value)
-        if isinstance(value, type) and "torch" in sys.modules and issubclass(value, sys.modules["torch"].nn.Module):
-            return self._watched(value)
-        return value
+        return self._calls.by_value(value) if callable(value) else crossed(value)
 
-    def _by_value(self, function: Any) -> Any:
+
+class _Calls:
+    """What passes between a suite and the learner's code in one process; what that code hands to itself is its own."""
+
+    def __init__(self, mutated: list[str]) -> None:
+        self._mutated = mutated
+        self._inside = False
+        self._settings = _settings()  # the learner's; those of the suite hold outside of calls
+
+    def enter(self, kind: type) -> None:
+        """Make the public methods of a class of the learner's ones that take and give values, for calls of the suite."""
+        for name, value in list(vars(kind).items()):
+            if isinstance(value, FunctionType) and not name.startswith("_"):
+                setattr(kind, name, self._method(value))
+
+    def _method(self, function: FunctionType) -> Any:
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            mine, my_kwargs = copied(args), copied(kwargs)
-            self._depth += 1
-            try:
-                value = function(*mine, **my_kwargs)
-            finally:
-                self._depth -= 1
-            names = function.__code__.co_varnames[: function.__code__.co_argcount]
-            for index, (before, after) in enumerate(zip(args, mine, strict=True)):
-                self._note(names[index] if index < len(names) else f"argument {index + 1}", function, before, after)
-            for name, before in kwargs.items():
-                self._note(name, function, before, my_kwargs[name])
-            return copied(value)
+        def call(this: Any, *args: Any, **kwargs: Any) -> Any:
+            bound = function.__get__(this)
+            if self._inside:
+                return bound(*args, **kwargs)
+            return self.by_value(bound, this if function.__name__ == "forward" else None)(*args, **kwargs)
 
         return call
 
-    def _watched(self, kind: Any) -> Any:
-        """A module class whose instances' forward, called by the suite, works on copies of its arguments."""
+    def by_value(self, function: Any, owner: Any = None) -> Any:
+        """The function as a suite calls it; `owner` is what was called, where that is not the function itself."""
 
-        def construct(*args: Any, **kwargs: Any) -> Any:
-            made = kind(*args, **kwargs)
-            given: list[Any] = []
+        @functools.wraps(function, updated=())
+        def call(*args: Any, **kwargs: Any) -> Any:
+            mine, my_kwargs = crossed(args), crossed(kwargs)
+            given = Given(owner or function, mine, my_kwargs)
+            with self._learners_turn():
+                value = function(*mine, **my_kwargs)
+            self._mutated.extend(given.changed())
+            return crossed(value)
 
-            def before(module: Any, inputs: Any) -> Any:
-                self._depth += 1
-                given.append(None if self._depth > 1 else copied(inputs))
-                return None if self._depth > 1 else copied(inputs)
+        return call
 
-            def after(module: Any, inputs: Any, output: Any) -> None:
-                self._depth -= 1
-                for index, (old, new) in enumerate(zip(given.pop() or (), inputs, strict=False)):
-                    self._note(f"argument {index + 1}", kind, old, new)
+    @contextlib.contextmanager
+    def _learners_turn(self) -> Iterator[None]:
+        suites = _settings()
+        _set(self._settings)
+        self._inside = True
+        try:
+            yield
+        finally:
+            self._inside = False
+            self._settings = _settings()
+            _set(suites)
 
-            made.register_forward_pre_hook(before)
-            made.register_forward_hook(after, always_call=True)
-            return made
 
-        return construct
+def _settings() -> dict[str, Any]:
+    """What a file may set for its process, and must not set for the suite's."""
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    found: dict[str, Any] = {"argv": sys.argv}
+    if numpy is not None:
+        found["errors"] = numpy.geterr()
+    if torch is not None:
+        found["dtype"] = torch.get_default_dtype()
+    return found
 
-    def _note(self, name: str, owner: Any, before: Any, after: Any) -> None:
-        if not same(before, after):
-            self._mutated.append(f"{name} of {owner.__qualname__}")
+
+def _set(settings: dict[str, Any]) -> None:
+    sys.argv = settings["argv"]
+    if "errors" in settings:
+        sys.modules["numpy"].seterr(**settings["errors"])
+    if "dtype" in settings and sys.modules["torch"].get_default_dtype() is not settings["dtype"]:
+        sys.modules["torch"].set_default_dtype(settings["dtype"])
+
+
+def loaded(load: Callable[[], ModuleType], filename: str, mutated: list[str]) -> LocalFile:
+    """The learner's file, imported as a worker does: as if Python had been started with it, and with nothing else."""
+    suites = _settings()
+    sys.argv = [filename]
+    grad = "torch" not in sys.modules or sys.modules["torch"].is_grad_enabled()
+    try:
+        return LocalFile(load(), mutated)
+    finally:
+        _set(suites)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_grad_enabled(grad)
 
 
 def module_of(source: bytes, filename: str, name: str) -> ModuleType:
     """The module `name` that these bytes are the source of."""
     module = ModuleType(name)
+    module.__file__, module.__package__ = filename, ""
     sys.modules[name] = module
     exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
     return module
@@ -142,32 +188,29 @@ def operations(function: Any, *args: Any, **kwargs: Any) -> int:
     return int(counter.get_total_flops())
 
 
-def copied(value: Any) -> Any:
-    """A copy of containers, arrays and tensors; what takes part in autograd, and every other object, is itself."""
+class _Sequence(list[Any]):
+    """A deque of the learner's as a suite has it: a list, which is a deque again where it is given back."""
+
+    model: deque[Any]
+
+
+def crossed(value: Any) -> Any:
+    """The value as it would arrive across the wire; what takes part in autograd, and what is no value, is itself."""
     kind = type(value)
-    if kind in (list, tuple):
-        return kind(copied(each) for each in value)
-    if kind is dict:
-        return {key: copied(each) for key, each in value.items()}
-    if kind.__name__ == "ndarray":
-        return value.copy()
-    if kind.__name__ == "Tensor" and not value.requires_grad:
-        return value.clone()
+    if isinstance(value, deque):
+        made = _Sequence(map(crossed, value))
+        made.model = value
+        return made
+    if isinstance(value, _Sequence):
+        return like(value.model, list(map(crossed, value)))
+    if isinstance(value, dict):
+        content = {key: crossed(each) for key, each in dict.items(value)}
+        return content if kind is dict else like(value, content)
+    if isinstance(value, list | tuple) and kind.__name__ != "Size":
+        items = plain(value)
+        items = type(items)(map(crossed, items))
+        return items if kind is type(items) else like(value, items)
+    if kind.__name__ == "ndarray" or (kind.__name__ == "Tensor" and not value.requires_grad):
+        with contextlib.suppress(Unsendable):
+            return recorded.unpacked(recorded.packed(value))
     return value
-
-
-def same(before: Any, after: Any) -> bool:
-    """Whether no array in `after` differs from its fellow in `before`."""
-    if type(before) in (list, tuple):
-        return all(same(*pair) for pair in zip(before, after, strict=False))
-    if type(before) is dict:
-        return all(same(each, after[key]) for key, each in before.items() if key in after)
-    if type(before).__name__ in ("ndarray", "Tensor") and before is not after:
-        return _content(before) == _content(after)
-    return True
-
-
-def _content(array: Any) -> bytes:
-    """The bytes of an array or tensor: NaN equals itself here."""
-    plain = array.detach().resolve_conj().resolve_neg().numpy() if hasattr(array, "detach") else array
-    return bytes(plain.tobytes())

@@ -94,7 +94,7 @@ def load(path: Path) -> Recorded:
 
 
 def _enter(value: Any, digest: Any, sketch: list[float], generators: list[Any]) -> None:
-    kind = type(value)
+    kind = next((base for base in (list, tuple, dict) if isinstance(value, base)), type(value))
     digest.update(f"({kind.__name__}".encode())
     if kind in (list, tuple):
         for each in value:

@@ -154,6 +154,7 @@ def load(source: bytes, filename: str, name: str, forbidden: Forbidden) -> Modul
     linecache.cache[filename] = (len(text), None, lines, filename)
     module = ModuleType(name)
     module.__file__ = filename
+    module.__package__ = ""  # as of a file that stands alone, in the words of an import that looks for a package
     module.__dict__["__builtins__"] = forbidden.guarded_builtins()
     sys.modules[name] = module
     exec(compile(text, filename, "exec", dont_inherit=True), module.__dict__)

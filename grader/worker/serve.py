@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import dis
-import inspect
 import random
 import socket
 import sys
-from collections import deque
-from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
-from grader.limits import MAX_MESSAGE_CHARACTERS
-from grader.wire import HEADER, Encoder, Frame, Unsendable, decode, read_header, type_name
+from grader.given import Given
+from grader.wire import HEADER, Decoder, Encoder, Frame, Kinds, decode, read_header
 from grader.wire.message import Kind
 from grader.worker.loader import Forbidden, load
 from grader.worker.objects import Objects
+from grader.worker.process import become
+from grader.worker.raised import raised
 from grader.worker.twin import Graphs
-
-_MAX_LINES = 50
-_RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 class Server:
@@ -30,6 +24,7 @@ class Server:
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._objects = Objects(None)
+        self._kinds = Kinds()
         self._graphs = Graphs()
         self._forbidden = Forbidden((), ())
         self._filename = ""
@@ -71,8 +66,11 @@ class Server:
             view = view[received:]
         return data
 
+    def _decode(self, frame: Frame) -> tuple[Any, Decoder]:
+        return decode(frame, self._objects.resolve, self._kinds.rebuild)
+
     def _send(self, kind: Kind, call: int, value: Any) -> Encoder:
-        encoder = Encoder(self._objects.export)
+        encoder = Encoder(self._objects.export, self._kinds.number)
         encoder.value(value)
         self._write(encoder.frame(kind, call))
         return encoder
@@ -95,20 +93,21 @@ class Server:
         seed(spec["seed"])
         self._flop_counter = getattr(sys.modules.get("torch.utils.flop_counter"), "FlopCounterMode", None)
         self._forbidden = Forbidden(spec["forbidden_imports"], spec["forbidden_operators"])
+        become(self._filename)
         module = load(spec["source"], self._filename, spec["module"], self._forbidden)
         self._objects = Objects(module)
         names = {name: callable(value) for name, value in vars(module).items() if not name.startswith("__")}
         self._answer(frame.call, names)
 
     def _call(self, frame: Frame) -> None:
-        sent = bytes(frame.body)
-        (target, name, args, kwargs, state, freed, grad, counted), decoder = decode(frame, self._objects.resolve)
+        (target, name, args, kwargs, state, freed, grad, counted), decoder = self._decode(frame)
         self._graphs.free(freed)
         self._objects.apply(state)
         inputs = decoder.differentiable
         for tensor in inputs:
             tensor.requires_grad_()
         function = getattr(self._objects[target], name) if name else self._objects[target]
+        given = Given(function, args, kwargs)
         with _grad_mode(grad):
             parameters = self._objects.differentiable() if grad else []
             if counted:
@@ -117,12 +116,7 @@ class Server:
                 value = value, counter.get_total_flops()
             else:
                 value = function(*args, **kwargs)
-        mutated: list[str] = []
-        if frame.body != sent:
-            copy = Frame(frame.kind, frame.call, frame.tree_bytes, bytearray(sent))
-            before, _ = decode(copy, self._objects.resolve)
-            mutated = _changed(function, (before[2], before[3]), (args, kwargs))
-        self._answer(frame.call, value, mutated, decoder.generators, inputs + parameters if grad else None)
+        self._answer(frame.call, value, given.changed(), decoder.generators, inputs + parameters if grad else None)
 
     def _get(self, frame: Frame) -> None:
         (target, name, state), _ = decode(frame)
@@ -130,7 +124,7 @@ class Server:
         self._answer(frame.call, getattr(self._objects[target], name))
 
     def _set(self, frame: Frame) -> None:
-        (target, name, value, state), _ = decode(frame, self._objects.resolve)
+        (target, name, value, state), _ = self._decode(frame)
         self._objects.apply(state)
         setattr(self._objects[target], name, value)
         self._answer(frame.call, None)
@@ -151,7 +145,7 @@ class Server:
         inputs: list[Any] | None = None,
     ) -> None:
         """RETURN: the value first, so that the tensors in it that require grad are the encoder's only ones."""
-        encoder = Encoder(self._objects.export)
+        encoder = Encoder(self._objects.export, self._kinds.number)
         encoder.tree += b"u\x06\x00\x00\x00"
         encoder.value(value, 1)
         outputs = encoder.differentiable
@@ -161,42 +155,8 @@ class Server:
         self._write(encoder.frame(Kind.RETURN, call))
 
     def _raise(self, call: int, error: BaseException) -> None:
-        """RAISE: what was raised, as names and text, with the lines of the learner's own file that led there."""
-        bases = [base.__name__ for base in type(error).__mro__ if base.__module__ == "builtins"]
-        if "NotImplementedError" in bases and not _by_statement(error.__traceback__):
-            bases.remove("NotImplementedError")  # so torch says that it has no kernel: nothing is still to do
-        try:
-            text = "nothing that can be sent: it returned " + str(error) if type(error) is Unsendable else str(error)
-        except BaseException:
-            text = "(its text cannot be read)"
-        if isinstance(error, SyntaxError) and error.filename == self._filename:
-            lines = [(error.lineno or 0, "")]
-            text = error.msg or "invalid syntax"
-        else:
-            lines = list(deque(self._lines(error.__traceback__), _MAX_LINES))
-        message: tuple[Any, ...] = (
-            type_name(error),
-            bases,
-            text[:MAX_MESSAGE_CHARACTERS],
-            lines,
-            [],
-            self._forbidden.seen,
-        )
-        self._send(Kind.RAISE, call, message)
-
-    def _lines(self, traceback: TracebackType | None) -> Iterator[tuple[int, str]]:
-        while traceback is not None:
-            code = traceback.tb_frame.f_code
-            if code.co_filename == self._filename:
-                yield traceback.tb_lineno, code.co_name
-            traceback = traceback.tb_next
-
-
-def _by_statement(traceback: TracebackType | None) -> bool:
-    """Whether a `raise` of Python's began it, and not an operator written in another language."""
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return traceback is None or traceback.tb_frame.f_code.co_code[traceback.tb_lasti] == _RAISE
+        """RAISE: what was raised, with the lines of the learner's own file that led there."""
+        self._send(Kind.RAISE, call, (*raised(error, self._filename), self._forbidden.seen))
 
 
 def seed(number: int) -> None:
@@ -212,24 +172,3 @@ def seed(number: int) -> None:
 def _grad_mode(enabled: bool) -> contextlib.AbstractContextManager[Any]:
     torch = sys.modules.get("torch")
     return contextlib.nullcontext() if torch is None else torch.set_grad_enabled(enabled)
-
-
-def _changed(function: Any, before: tuple[Any, Any], after: tuple[Any, Any]) -> list[str]:
-    """The names of the arguments that a call changed in place."""
-    try:
-        names = list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        names = []
-    pairs: list[tuple[str, Any, Any]] = [
-        (names[index] if index < len(names) else f"argument {index + 1}", old, new)
-        for index, (old, new) in enumerate(zip(before[0], after[0], strict=True))
-    ]
-    pairs += [(name, before[1][name], after[1][name]) for name in before[1]]
-    owner = getattr(function, "__qualname__", type(function).__name__)
-    return [f"{name} of {owner}" for name, old, new in pairs if _bytes(old) != _bytes(new)]
-
-
-def _bytes(value: Any) -> bytes:
-    encoder = Encoder(lambda other: (0, None))
-    encoder.value(value)
-    return b"".join(bytes(part) for part in encoder.frame(0, 0))

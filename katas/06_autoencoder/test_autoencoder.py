@@ -328,7 +328,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
     assert_close(best(second), expected, name="the first pca_autoencoder, after a second was made", help=help)
     solution.explained_variance(first, second, first[0])
     solution.fit(best, first, torch.tensor([[0, 1], [2, 1]]), [0.01, 0.02])
-    assert_unchanged(mutated)
+    assert_unchanged(mutated, but=["model of fit"])
 
 
 @pytest.mark.behaviour

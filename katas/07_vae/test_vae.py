@@ -329,7 +329,7 @@ def test_arguments_are_left_alone(solution, rng, mutated):
     z, kl = solution.reparameterise(*first), solution.kl_divergence(*first[:2])
     solution.reparameterise(*second)
     solution.kl_divergence(*second[:2])
-    assert_unchanged(mutated)
+    assert_unchanged(mutated, but=["model of fit"])
     assert_close(z, expected[0], name="z of the first call, after the second")
     assert_close(kl, expected[1], name="kl of the first call, after the second")
     model, _ = _model(solution, rng, 7, 5, 2)
@@ -340,7 +340,7 @@ def test_arguments_are_left_alone(solution, rng, mutated):
     model.decode(first[2])
     model.sample(first[2])
     solution.fit(model, x, torch.tensor([[0, 1], [2, 1]]), _normal(rng, 2, 2, 2), 0.01)
-    assert_unchanged(mutated)
+    assert_unchanged(mutated, but=["model of fit"])
 
 
 @pytest.mark.convergence

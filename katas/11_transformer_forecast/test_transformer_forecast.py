@@ -453,7 +453,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
             assert_close(value.detach(), weights[name], tol=SAME, name=f"{name} after the calls")
         batches = torch.from_numpy(rng.integers(0, count, (2, 3)))
         _fit(solution, model, series, _normal(rng, count, horizon), batches, [0.01, 0.02])
-    assert_unchanged(mutated)
+    assert_unchanged(mutated, but=["model of fit"])
 
 
 def _weeks(rng, count):

@@ -455,7 +455,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
             _decode(solution, log_probs, texts[1])
             answers = _listen(model, x, texts[1])
             seen.append((_loss(solution, log_probs, *texts), _loss(solution, answers, *texts)))
-        assert_unchanged(mutated)
+        assert_unchanged(mutated, but=["model of fit"])
         for value, other, again, name in zip(*seen, ("ctc_loss", "ctc_loss of the model"), strict=True):
             assert (value != other).any(), f"two different inputs give the same {name}"
             assert_close(again, value.detach(), tol=EXACT, name=f"{name}, called again", help="state outlives a call")
@@ -463,7 +463,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
             assert_close(value, oracle.state_dict()[name], tol=EXACT, name=f"{name} after three calls")
         x, _, targets, input_lengths, target_lengths = first
         solution.fit(model, x, input_lengths, targets, target_lengths, torch.zeros(1, 2).long(), 0.01)
-        assert_unchanged(mutated)
+        assert_unchanged(mutated, but=["model of fit"])
 
 
 @pytest.mark.convergence

@@ -337,7 +337,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         solution.resize_positions(weights["positions"], size[3:5], (3, 3))
     labels = torch.zeros(len(images), dtype=torch.int64)
     solution.fit(model, images, labels, torch.zeros(1, 2, dtype=torch.int64), [0.01])
-    assert_unchanged(mutated)
+    assert_unchanged(mutated, but=["model of fit"])
     size = 1, 1, 2, 8, 8, 64, 4, 1, 10
     first, second = (dict(_make(solution, size, torch.float64).state_dict()) for _ in range(2))
     for name in ("class_token", "positions"):

@@ -408,7 +408,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         gan.discriminator_step(real, z)
         gan.generator_step(z)
         solution.fit(gan, real, torch.tensor([[0, 1]]), _normal(rng, 1, 2, 2, noise))
-        assert_unchanged(mutated)
+        assert_unchanged(mutated, but=["generator of DCGAN", "discriminator of DCGAN", "gan of fit"])
 
 
 def _distance(ours, theirs):

@@ -425,7 +425,7 @@ def test_pieces(solution, rng, mutated):
         solution.mu_law_decode(solution.mu_law_encode(wave, levels), levels)
         solution.fit(model, codes, torch.zeros(2, 3).long(), 0.01)
     assert any(told_apart), "other codes give the same logits"
-    assert_unchanged(mutated)
+    assert_unchanged(mutated, but=["model of fit"])
 
 
 @pytest.mark.behaviour

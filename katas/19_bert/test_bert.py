@@ -454,7 +454,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
     assert vocabulary == {"a": 5, "##a": 6}, "wordpiece has changed the vocabulary"
     solution.pretrain(model, ids[None], targets[None], [0.01])
     solution.fine_tune(model, ids, torch.zeros(size[0]).long(), torch.zeros(1, 2).long(), 0.01)
-    assert_unchanged(mutated)
+    assert_unchanged(mutated, but=["model of pretrain", "model of fine_tune"])
     seen = [dict(_make(solution, (1, 40, 60, 10, 40, 4, 1, 3), torch.float64).state_dict()) for _ in range(2)]
     for name in ("token.weight", "position.weight"):
         assert (seen[0][name] != seen[1][name]).all(), f"every new network draws its own {name}"

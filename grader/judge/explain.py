@@ -1,0 +1,57 @@
+"""What helps with an exception that comes of where the learner's code runs, and not of what it computes."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+
+from grader.judge.gone import LearnerError
+
+_PYTHON = ".".join(platform.python_version_tuple()[:2])
+_LOCKED = "your code runs locked away: it may write no files, start no processes and open no connections"
+_ALONE = "your file alone is handed to the process that runs it: what lies beside it is not there, so keep all that it needs inside it"
+_PACKAGES = "a kata needs the standard library and what its stub imports: leave all else out; files beside yours are not there either"
+_THREADS = "your code may start a few dozen threads, and no more"
+_NOBODY = "nobody is at the keyboard where your code is judged"
+_NEWER = f"your file is run by Python {_PYTHON}: write this as that version does, or run `grade` with a newer Python"
+
+# How the words of other exceptions than Python's own tell that the jail refused something.
+_REFUSED = re.compile(
+    r"Permission denied|Operation not permitted|Read-only file system|Function not implemented|unable to open database"
+    r"|name resolution|Name or service not known|No usable temporary directory|/dev/shm|Parent directory .* does not exist",
+    re.IGNORECASE,
+)
+# Of a name that a module of the standard library lacks.
+_LACKS = re.compile(r"cannot import name '\w+' from '([\w.]+)'|^module '([\w.]+)' has no attribute '\w+'$")
+# Statements and expressions that Python got after the oldest version that is supported, by their first lines.
+_SYNTAX = re.compile(
+    r"^\s*type\s+\w+(\[.*\])?\s*=|^\s*(async\s+)?def\s+\w+\s*\[|^\s*class\s+\w+\s*\[|^\s*except\s+\w[\w.]*\s*,|\bt[rR]?['\"]"
+    r"|\bf(['\"]).*\{[^}]*\3.*\}.*\3"
+)
+
+
+def help_with(error: LearnerError, kata: str, source_line: str = "") -> str:
+    """What to do about an exception in the process that judges; "" where the code is at fault, and nothing else.
+
+    source_line: the learner's line that a SyntaxError names.
+    """
+    kinds = {base.__name__ for base in type(error).__mro__} | set(error.causes)
+    if error.type_name == "bdb.BdbQuit":
+        return f"{_NOBODY}: `pytest katas/{kata} --pdb` stops in your file, and breakpoint() works there"
+    if "EOFError" in kinds:
+        return f"{_NOBODY}: leave out input(), and give the value as an argument"
+    if "PermissionError" in kinds or _REFUSED.search(error.text):
+        return _LOCKED
+    if "can't start new thread" in error.text:
+        return _THREADS
+    if "ModuleNotFoundError" in kinds:
+        return _PACKAGES
+    if "relative import" in error.text and "ImportError" in kinds:
+        return _ALONE
+    if "FileNotFoundError" in kinds:
+        return _ALONE
+    lacking = _LACKS.search(error.text)
+    if lacking and (lacking[1] or lacking[2]).partition(".")[0] in sys.stdlib_module_names:
+        return _NEWER
+    return _NEWER if "SyntaxError" in kinds and _SYNTAX.search(source_line) else ""
