@@ -83,6 +83,31 @@ ENDINGS = {
         Verdict.FORBIDDEN, "test_shape", "torch", None,
     ),
     "in place": (scale("x *= factor; return x"), Verdict.FAIL, "test_pure", "x", None),
+    "a library's own gap": (
+        scale("\n    import numbers, io\n    io.IOBase().fileno() if factor else 0\n    return x"),
+        Verdict.FAIL, "test_shape", "UnsupportedOperation", 6,
+    ),
+    "an abstract method": (
+        scale("\n    import asyncio\n    asyncio.AbstractEventLoop().time()"), Verdict.FAIL, "test_shape", "NotImplementedError", 6,
+    ),
+    "two errors at once": (
+        scale("raise ExceptionGroup('both', [ValueError('a'), TypeError('b')])"),
+        Verdict.FAIL, "test_shape", "ExceptionGroup: both: ValueError: a; TypeError: b", 4,
+    ),
+    "a breakpoint": (scale("breakpoint(); return x"), Verdict.FAIL, "test_shape", "pytest katas/01_scale --pdb", 4),
+    "a debugger": (scale("import pdb; pdb.set_trace(); return x"), Verdict.FAIL, "test_shape", "--pdb", None),
+    "a question": (scale("return x * float(input('factor? '))"), Verdict.FAIL, "test_shape", "nobody is at the keyboard", 4),
+    "a file beside it": (
+        scale("return x * float(open('factor.txt').read())"), Verdict.FAIL, "test_shape", "your file alone is handed", 4,
+    ),
+    "a saved array": (scale("np.save('x.npy', x); return x"), Verdict.FAIL, "test_shape", "locked away", 4),
+    "a database": (
+        scale("import sqlite3; sqlite3.connect('x.db').execute('select 1'); return x"),
+        Verdict.FAIL, "test_shape", "OperationalError.*locked away", 4,
+    ),
+    "a page": (
+        scale("import urllib.request; urllib.request.urlopen('http://localhost')"), Verdict.FAIL, "test_shape", "locked away", None,
+    ),
 }  # fmt: skip
 
 
@@ -122,6 +147,15 @@ IMPORTS = {
     ),
     "a hard exit": ("import os\nos._exit(0)", Verdict.CRASH, "was being imported", None),
     "torch": ("import torch", Verdict.FORBIDDEN, "without torch", 1),
+    "a relative import": ("from . import helpers", Verdict.ERROR, "your file alone is handed", 1),
+    "a file beside it": (
+        "import pathlib\nopen(pathlib.Path(__file__).resolve().parent / 'config.json')",
+        Verdict.ERROR,
+        "No such file.*your file alone is handed",
+        2,
+    ),
+    "a module beside it": ("import helpers_beside_it", Verdict.ERROR, "files beside yours are not there either", 1),
+    "a name of a newer Python": ("from itertools import batching_of_tomorrow", Verdict.ERROR, "run by Python 3", 1),
     "deep nesting": ("x = " + "(" * 5000 + ")" * 5000, Verdict.ERROR, "is not Python yet|does not import", None),
 }
 
@@ -155,6 +189,11 @@ def test_what_is_no_submission_is_refused_with_the_reason(grade_source: Grade, n
 
 
 HONEST = {
+    "arguments parsed at import": "import argparse\nargparse.ArgumentParser().parse_args()\n"
+    + scale("return x * factor"),
+    "a look at the process": "import sys\nassert sys.argv == ['scale.py'] == [__file__] and __name__ == 'scale'\n"
+    "assert not hasattr(sys.modules['__main__'], '__file__') and 'zygote' not in str(sys.orig_argv)\n"
+    + scale("return x * factor"),
     "BOM and CRLF": b"\xef\xbb\xbf" + scale("return x * factor").replace("\n", "\r\n").encode(),
     "prints": scale("\n    for i in range(300):\n        print('\\x1b[31m进度', i)\n    return x * factor"),
     "a view with negative steps": scale("return (x[::-1] * factor)[::-1]"),
