@@ -62,7 +62,8 @@ def solutions(course: Course, kata: Kata) -> Iterator[Solution]:
     for variant in sorted((reference.parent / "variants").glob("*.py")):
         yield Solution(kata, f"variant {variant.stem}", variant.read_text(encoding="utf-8"))
     page = reference.parent / "mistakes.toml"
-    for mistake in mistakes.read(page.read_text(encoding="utf-8"), page.name, text).mistakes:
+    edits = page.read_text(encoding="utf-8") if page.exists() else ""
+    for mistake in mistakes.read(edits, page.name, text).mistakes:
         yield Solution(kata, f"mistake {mistake.id}", mistake.text)
     for name, lines in HABITS.items():
         yield Solution(kata, f"habit {name}", with_habit(text, lines))

@@ -150,7 +150,7 @@ def _run(subject: Subject, source: bytes) -> tuple[Calls, list[str]]:
         """Plain pytest's fixtures, with a given solution and a reference that is listened to."""
 
         def solution(self, item: pytest.Item) -> Any:
-            return local.LocalFile(local.module_of(source, kata.stub.name, kata.slug), self.mutated(item))
+            return local.loaded(source, kata.stub.name, kata.slug, self.mutated(item))
 
         def reference(self, item: pytest.Item) -> Any:
             return tape

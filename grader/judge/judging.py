@@ -53,10 +53,8 @@ class Judging:
             raise StubProblem(self._stub_problem)
         if self._job.local:
             self._local_mutated = []
-            name = self._job.filename
-            return local.loaded(
-                lambda: local.module_of(self._job.source, name, self._job.slug), name, self._local_mutated
-            )
+            job = self._job
+            return local.loaded(job.source, job.filename, job.slug, self._local_mutated)
         self._worker = self._spare or self._start()
         # Forked while this test runs, so that the next need not wait for it.
         self._spare = self._start() if self._left else None

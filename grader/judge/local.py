@@ -6,7 +6,7 @@ import contextlib
 import functools
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -38,12 +38,7 @@ class LocalSource:
             pytest.fail(read.problem.message, pytrace=False)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)  # as in a worker; on tensors this small, more threads only wait
-
-        def load() -> ModuleType:
-            sys.modules[kata.slug] = module = reference.module_from(read.path, kata.slug)
-            return module
-
-        return loaded(load, read.path.name, self.mutated(item))
+        return loaded(read.source or b"", str(read.path), kata.slug, self.mutated(item))
 
     def reference(self, item: pytest.Item) -> Any:
         found, kata = self._kata(item)
@@ -157,26 +152,21 @@ def _set(settings: dict[str, Any]) -> None:
         sys.modules["torch"].set_default_dtype(settings["dtype"])
 
 
-def loaded(load: Callable[[], ModuleType], filename: str, mutated: list[str]) -> LocalFile:
+def loaded(source: bytes, path: str, name: str, mutated: list[str]) -> LocalFile:
     """The learner's file, imported as a worker does: as if Python had been started with it, and with nothing else."""
     suites = _settings()
-    sys.argv = [filename]
+    sys.argv = [Path(path).name]
     grad = "torch" not in sys.modules or sys.modules["torch"].is_grad_enabled()
+    module = ModuleType(name)
+    module.__file__, module.__package__ = path, ""
+    sys.modules[name] = module
     try:
-        return LocalFile(load(), mutated)
+        exec(compile(source.decode("utf-8-sig"), path, "exec", dont_inherit=True), module.__dict__)
+        return LocalFile(module, mutated)
     finally:
         _set(suites)
         if "torch" in sys.modules:
             sys.modules["torch"].set_grad_enabled(grad)
-
-
-def module_of(source: bytes, filename: str, name: str) -> ModuleType:
-    """The module `name` that these bytes are the source of."""
-    module = ModuleType(name)
-    module.__file__, module.__package__ = filename, ""
-    sys.modules[name] = module
-    exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
-    return module
 
 
 def operations(function: Any, *args: Any, **kwargs: Any) -> int:
