@@ -57,8 +57,8 @@ class Imports:
         """The builtins for the learner's module, whose `__import__` asks first."""
         return self._builtins
 
-    def asked_by_learner(self, frame: FrameType | None, name: str = "") -> bool:
-        """Whether the learner's code wants what `frame` is at: the module `name`, or a file.
+    def asked_by_learner(self, frame: FrameType | None, name: str) -> bool:
+        """Whether the learner's code wants what `frame` is at: the module `name`, or a file of it.
 
         The standard library (importlib, runpy, ...) and text come in between. The learner's code has the guarded builtins,
         and so has text that it execs, unless it names others for it. A library's wish is its own in an import statement, and
@@ -68,7 +68,7 @@ class Imports:
             frame = frame.f_back
         if frame is None or frame.f_builtins is self._builtins:
             return True
-        if not name or frame.f_code.co_code[frame.f_lasti] == _STATEMENT:
+        if frame.f_code.co_code[frame.f_lasti] == _STATEMENT:
             return False
         return bool(frame.f_globals.get("__name__", "").partition(".")[0] != name.partition(".")[0])
 
@@ -97,8 +97,9 @@ class Imports:
         path = os.path.realpath(os.fsdecode(file))
         for module in self._files:
             if path.startswith(module) and path[len(module) :][:1] in ("", ".", os.sep):
-                if self.asked_by_learner(sys._getframe(1)):
-                    self.check(os.path.basename(module))
+                name = os.path.basename(module)
+                if self.asked_by_learner(sys._getframe(1), name):
+                    self.check(name)
                 return
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import takewhile
 from types import FunctionType, ModuleType
 from typing import Any
@@ -70,7 +70,21 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 # Where torch works on graphs and machines instead of numbers, which is half of its modules.
 _NO_NUMBERS = frozenset(
-    "_C _dynamo _export _functorch _inductor _meta_registrations _subclasses cuda distributed fx jit onnx utils".split()
+    [
+        "_C",
+        "_dynamo",
+        "_export",
+        "_functorch",
+        "_inductor",
+        "_meta_registrations",
+        "_subclasses",
+        "cuda",
+        "distributed",
+        "fx",
+        "jit",
+        "onnx",
+        "utils",
+    ]
 )
 
 # What does the work in an object of a class, by the class's most general base. What it is given must be read first, so
@@ -124,7 +138,7 @@ def operators_of(job: str) -> tuple[Operator, ...]:
     return _operators.get(job, ())
 
 
-@lru_cache(maxsize=None)
+@cache
 def working(kind: type) -> tuple[str, ...]:
     """The methods in which an object of this class does its work; none if it is no layer or the like."""
     bases = {f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__}
@@ -142,14 +156,15 @@ def look_through(module: ModuleType) -> None:
     library = module.__name__.partition(".")[0]
     for name, value in tuple(vars(module).items()):
         kind = type(value)
-        if kind is not FunctionType and not issubclass(kind, type) and working(kind) != ("__call__",):
+        is_class = issubclass(kind, type)
+        if kind is not FunctionType and not is_class and working(kind) != ("__call__",):  # type: ignore[arg-type]
             continue
-        for job in _jobs(name, issubclass(kind, type)):
-            if JOBS[job].library == library and (kind is FunctionType or working(value if issubclass(kind, type) else kind)):
+        for job in _jobs(name, is_class):
+            if JOBS[job].library == library and (not is_class or working(value)):
                 _found[job][id(value)] = value
 
 
-@lru_cache(maxsize=None)
+@cache
 def _jobs(name: str, is_class: bool) -> tuple[str, ...]:
     words = ("class " if is_class else "") + _HUMP.sub("_", name).lower()
     if "backward" in words or not _ANY.search(words):

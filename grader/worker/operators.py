@@ -13,6 +13,7 @@ from typing import Any
 
 from grader.worker import jobs
 
+
 class ForbiddenOperator(RuntimeError):
     """The learner's code reached an operator that the kata forbids."""
 

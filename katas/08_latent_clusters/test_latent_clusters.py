@@ -150,7 +150,9 @@ def test_adjusted_rand_index(solution, rng):
     alone, together = torch.arange(6), torch.zeros(6, dtype=torch.int64)
     for first, second, expected in ((alone, alone + 9, 1.0), (together, together + 3, 1.0), (alone, together, 0.0)):
         found = _score(solution.adjusted_rand_index, first, second, "adjusted_rand_index")
-        assert_close(found, expected, tol=SCORE_TOL, name="adjusted_rand_index of trivial groupings", help="0 / 0 is 1 here")
+        assert_close(
+            found, expected, tol=SCORE_TOL, name="adjusted_rand_index of trivial groupings", help="0 / 0 is 1 here"
+        )
 
 
 @pytest.mark.value
@@ -280,8 +282,12 @@ def test_compare(solution, rng):
                 f"in the {name} space: fit, predict, then score; seed by seed",
             )
             assert_shape(scores[name], (3, 2), dtype=torch.float64, name=name)
-            assert_close(scores[name][:, 0], expected[:, 0], tol=SCORE_TOL, name=f"{name}: adjusted Rand index", help=help)
-            assert_close(scores[name][:, 1], expected[:, 1], tol=SCORE_TOL, name=f"{name}: mutual information", help=help)
+            assert_close(
+                scores[name][:, 0], expected[:, 0], tol=SCORE_TOL, name=f"{name}: adjusted Rand index", help=help
+            )
+            assert_close(
+                scores[name][:, 1], expected[:, 1], tol=SCORE_TOL, name=f"{name}: mutual information", help=help
+            )
     rows, labels = _blobs(rng, 120, 3)
     rows = (rows + 20_000).float()  # far from zero, where squared distances of float32 have no digits left
     model = _make(solution, 3, 5, 2, torch.float32)

@@ -87,8 +87,8 @@ def _recurrent(gates: int, states: Any) -> Adapter:
         yield lambda: thing(X, states, *weights)
         yield lambda: thing(X, *(states if gates == 4 else (states,)), *weights)
         for bias in (True, False):
-            yield lambda: thing(X[None], longer, weights, bias, 1, 0.0, False, False, False)
-            yield lambda: thing(X[None], longer, weights, bias, 1, 0.0, False, False)
+            yield lambda bias=bias: thing(X[None], longer, weights, bias, 1, 0.0, False, False, False)
+            yield lambda bias=bias: thing(X[None], longer, weights, bias, 1, 0.0, False, False)
 
     return Adapter(answers, calls, "lstm|gru|rnn")
 
@@ -98,12 +98,19 @@ def _attention() -> Adapter:
     eyes = [torch.eye(8, dtype=torch.float64).repeat(3, 1), torch.eye(8, dtype=torch.float64)]
 
     def calls(thing: Any) -> Iterator[Any]:
-        for one in ((q, k, v), (q[0], k[0], v[0]), (q[0, 0], k[0, 0], v[0, 0]), (q[0, 0][:, None], k[0, 0][:, None], v[0, 0][:, None])):
+        for one in (
+            (q, k, v),
+            (q[0], k[0], v[0]),
+            (q[0, 0], k[0, 0], v[0, 0]),
+            (q[0, 0][:, None], k[0, 0][:, None], v[0, 0][:, None]),
+        ):
             yield lambda one=one: thing(*one)
             yield lambda one=one: thing()(*one)
             yield lambda one=one: _with_weights(thing, eyes, 8, 1, bias=False)(*one)
         yield lambda: thing(q, k, v, None, 8**-0.5)
-        yield lambda: thing(*(t[0, 0][:, None] for t in (q, k, v)), 8, 1, eyes[0], None, None, None, False, 0.0, eyes[1], None)
+        yield lambda: thing(
+            *(t[0, 0][:, None] for t in (q, k, v)), 8, 1, eyes[0], None, None, None, False, 0.0, eyes[1], None
+        )
 
     def answers() -> Answers:
         return [F.scaled_dot_product_attention(q, k, v)]
@@ -120,7 +127,9 @@ def _transposed() -> Adapter:
         yield lambda: thing(x, weight, bias, [2, 2], [0, 0], [1, 1], True, [0, 0], 1)
         yield lambda: thing(x, weight, bias, [2, 2], [0, 0], [1, 1], True, [0, 0], 1, False, False, True, True)
         yield lambda: thing(size, weight, x, 2) + bias[:, None, None]
-        yield lambda: thing(x, torch.empty(size).double(), weight, None, [2, 2], [0, 0], [1, 1], False, [0, 0], 1, [True, False, False])
+        yield lambda: thing(
+            x, torch.empty(size).double(), weight, None, [2, 2], [0, 0], [1, 1], False, [0, 0], 1, [True, False, False]
+        )
         yield lambda: _with_weights(thing, [weight, bias], 3, 2, (3, 2), stride=2)(x)
 
     def answers() -> Answers:
@@ -169,7 +178,16 @@ def _binary() -> Adapter:
 
 def _transformer() -> Adapter:
     x = _drawn(2, 4, 8)
-    weights = [_drawn(24, 8), _drawn(24), _drawn(8, 8), _drawn(8), _drawn(6, 8), _drawn(6), _drawn(8, 6), *(_drawn(8),) * 5]
+    weights = [
+        _drawn(24, 8),
+        _drawn(24),
+        _drawn(8, 8),
+        _drawn(8),
+        _drawn(6, 8),
+        _drawn(6),
+        _drawn(8, 6),
+        *(_drawn(8),) * 5,
+    ]
 
     def calls(thing: Any) -> Iterator[Any]:
         options = {"dropout": 0.0, "activation": "gelu", "batch_first": True, "norm_first": True}
@@ -221,7 +239,11 @@ def walk(library: str) -> dict[int, tuple[str, Any]]:
             continue
         for name, value in list(names.items()):
             full = f"{home}.{name}"
-            if callable(value) and not name.startswith("__") and len(full) < len(things.get(id(value), ("x" * 999,))[0]):
+            if (
+                callable(value)
+                and not name.startswith("__")
+                and len(full) < len(things.get(id(value), ("x" * 999,))[0])
+            ):
                 things[id(value)] = (full, value)
     return things
 
@@ -262,7 +284,9 @@ def _same(value: Tensor, answer: Tensor) -> bool:
     if value.numel() != answer.numel():
         return False
     value, answer = value.flatten(), answer.detach().double().flatten()
-    return bool(torch.allclose(value, answer, rtol=1e-5, atol=1e-6) or torch.allclose(-value, answer, rtol=1e-5, atol=1e-6))
+    return bool(
+        torch.allclose(value, answer, rtol=1e-5, atol=1e-6) or torch.allclose(-value, answer, rtol=1e-5, atol=1e-6)
+    )
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -285,6 +309,11 @@ def audit(adapter: Adapter, forbidden: Mapping[str, Any], part: Sequence[tuple[s
     """What of this part reaches the answer, or speaks of the job, and is not refused: `REACHES torch.lstm`."""
     answers, told = adapter.answers(), []
     speaking = {name for name, thing in part if mentions(name, thing, adapter.words)}
+    refused = {id(thing) for job in forbidden["jobs"] for thing in jobs.done_by(job)}
+    kernels = {
+        name.partition("::")[2].partition(".")[0] for job in forbidden["jobs"] for name, _ in jobs.operators_of(job)
+    }
+    speaking -= {name for name, thing in part if id(thing) in refused or name.rpartition(".")[2] in kernels}
     watch = Forbidden((), forbidden.get("operators", ()), forbidden["jobs"])
     for name, thing in part:
         watch.seen.clear()
