@@ -191,7 +191,7 @@ def test_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
         ("tests = 9", "tests = = 9", "line 14"),
         ("tests = 9", "tests", "line 14"),
         ('title = "LSTM', "title = LSTM", "line 4"),
-        ('licence = "BSD-3-Clause"', "licence = [1,", "line 45"),
+        ('licence = "BSD-3-Clause"', "licence = [1,", "line 46"),
     ],
 )
 def test_broken_toml_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: str) -> None:

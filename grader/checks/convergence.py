@@ -41,8 +41,7 @@ def assert_trajectory(
         expected=shown[1],
         actual=shown[0],
         where=f"step {step + 1}",
-        help=help
-        or ("the forward pass, the loss, and when it is noted" if step == 0 else "the gradients and the update"),
+        help=help or ("the forward pass and the loss" if step == 0 else "the gradients and the update"),
     )
 
 
