@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test escapes fuzz search lint bench ways soak clean
+.PHONY: help venv grade test escapes fuzz search lint bench ways roads soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ bench: venv ## measure the speed of the harness, as ratios of one run
 
 ways: venv ## grade every solution, right or wrong, both ways, and compare test by test; ARGS="lstm" is handed on
 	$(BIN)/python tests/ways.py $(ARGS)
+
+roads: venv ## look for callables of torch that do a from-scratch kata's whole job; ARGS=04_lstm for one
+	$(BIN)/python -W ignore tests/bench/roads.py $(ARGS)
 
 soak: venv ## run 5,000 workers, a third of them hostile, and count what they leave
 	$(BIN)/python tests/bench/soak.py $(ARGS)

@@ -53,6 +53,7 @@ class Kata:
     tests: int
     forbidden_operators: tuple[str, ...]
     forbidden_imports: tuple[str, ...]
+    forbidden_jobs: tuple[str, ...]
     points: Mapping[str, float] = field(hash=False)
     seconds: float
     memory_mb: int
@@ -163,6 +164,7 @@ def _kata(root: Path, folder: Path, fields: dict[str, Any]) -> Kata:
         **taken,
         forbidden_operators=tuple(forbidden.get("operators", ())),
         forbidden_imports=tuple(forbidden.get("imports", ())),
+        forbidden_jobs=tuple(forbidden.get("jobs", ())),
         points={kind: float(points) for kind, points in fields["points"].items()},
         seconds=float(fields["limits"]["seconds"]),
         memory_mb=int(fields["limits"]["memory_mb"]),

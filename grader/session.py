@@ -181,6 +181,7 @@ class Session:
             seconds=kata.seconds,
             memory_bytes=kata.memory_mb << 20,
             forbidden_operators=kata.forbidden_operators,
+            forbidden_jobs=kata.forbidden_jobs,
             forbidden_imports=kata.forbidden_imports + (_NUMPY_ONLY if kata.worker == "numpy" else ()),
             seed=self.seed,
         )

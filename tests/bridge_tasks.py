@@ -78,7 +78,9 @@ def begin():
     worker = WORKSHOP.start(1 << 30, 60)
     bridge = Bridge(worker, "net.py", 60)
     spec = {"source": SOURCE, "filename": "net.py", "module": "net", "seed": 0, "threads": 1}
-    return bridge, RemoteFile(bridge, bridge.load({**spec, "forbidden_imports": [], "forbidden_operators": []}))
+    return bridge, RemoteFile(
+        bridge, bridge.load({**spec, "forbidden_imports": [], "forbidden_operators": [], "forbidden_jobs": []})
+    )
 
 
 def functions_are_differentiable(torch):

@@ -48,6 +48,7 @@ def test_a_good_manifest_is_read_whole(tmp_path: Path) -> None:
     assert (kata.seconds, kata.memory_mb, kata.tests) == (10.0, 1024, 9)
     assert kata.entry_points == ("lstm_step", "LSTMClassifier")
     assert (kata.forbidden_operators, kata.forbidden_imports) == (("aten::lstm", "aten::lstm_cell"), ("sklearn",))
+    assert kata.forbidden_jobs == ("recurrent",)
     assert kata.hints[2] == Hint("nearly there", "三")
     assert kata.data == (Data("digits", "UCI, shipped with scikit-learn", "BSD-3-Clause"),)
     assert kata.hidden is None
@@ -68,10 +69,11 @@ def test_a_hidden_suite_is_found_beside_the_reference(tmp_path: Path) -> None:
 
 
 def test_what_is_optional_may_be_left_out(tmp_path: Path) -> None:
-    text = re.sub(r"requires.*\n|aliases.*\n|\[forbidden\]\n.*\n.*\n", "", TEMPLATE).partition("[[data]]")[0]
+    text = re.sub(r"requires.*\n|aliases.*\n|\[forbidden\]\n.*\n.*\n.*\n", "", TEMPLATE).partition("[[data]]")[0]
     (add(tmp_path) / "kata.toml").write_text(text, encoding="utf-8")
     (kata,) = load(tmp_path)
     assert (kata.requires, kata.aliases, kata.forbidden_operators, kata.data) == ((), (), (), ())
+    assert kata.forbidden_jobs == ()
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
         ("tests = 9", "tests = = 9", "line 14"),
         ("tests = 9", "tests", "line 14"),
         ('title = "LSTM', "title = LSTM", "line 4"),
-        ('licence = "BSD-3-Clause"', "licence = [1,", "line 45"),
+        ('licence = "BSD-3-Clause"', "licence = [1,", "line 46"),
     ],
 )
 def test_broken_toml_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: str) -> None:

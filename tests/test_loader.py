@@ -23,7 +23,7 @@ if "torch" in sys.modules:
     sys.modules["torch"].set_num_threads(1)
 
 def outcome(case):
-    forbidden = Forbidden(case["imports"], case["operators"])
+    forbidden = Forbidden(case["imports"], case["operators"], case["jobs"])
     try:
         module = load(case["source"].encode(), "answer.py", "answer", forbidden)
         said = repr(module.road())
@@ -53,6 +53,7 @@ class Case:
     source: str
     imports: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
 
 
 def outcomes(cases: dict[str, Case], *warm: str) -> dict[str, dict[str, object]]:
@@ -350,6 +351,9 @@ IMPORTS = {
     "exec with globals of its own": "exec('import wave', {})",
     "eval": "eval('__import__')('wave')",
     "runpy": "import runpy\nrunpy.run_module('wave')",
+    "pkgutil": "import pkgutil\npkgutil.resolve_name('wave')",
+    "unittest.mock": "import unittest.mock\nunittest.mock.patch('wave.open').start()",
+    "a library that imports what it is told": "import pytest\npytest.importorskip('wave')",
     "in a thread": (
         "import threading\nthreading.excepthook = lambda error: None\n"
         "thread = threading.Thread(target=__import__, args=('wave',))\nthread.start()\nthread.join()"
@@ -377,6 +381,42 @@ def test_a_library_may_import_for_itself_what_the_learner_may_not() -> None:
     source = "def road():\n    from sklearn import cluster\n    return cluster.KMeans.__name__"
     (answer,) = outcomes({"": Case(source, imports=("scipy",))}).values()
     assert answer == {"said": "'KMeans'", "seen": []}
+
+
+FILES_OF_IT = {
+    "spec_from_file_location": "spec = util.spec_from_file_location('mine', FILE)\nspec.loader.exec_module(util.module_from_spec(spec))",
+    "a loader": "machinery.SourceFileLoader('mine', FILE).load_module()",
+    "a loader of extensions": "machinery.ExtensionFileLoader('mine', LIBRARY).create_module(machinery.ModuleSpec('mine', None, origin=LIBRARY))",
+    "a loader without the source": "machinery.SourcelessFileLoader('mine', COMPILED).get_code('mine')",
+    "runpy": "runpy.run_path(FILE)",
+    "exec": "exec(open(FILE).read())",
+    "pathlib": "exec(pathlib.Path(FILE).read_text())",
+    "its folder on the path": "sys.path.insert(0, os.path.dirname(FILE))\nimport _distributor_init",
+    "numpy's loader of libraries": "numpy.ctypeslib.load_library(LIBRARY, '/')",
+    "ctypes": "ctypes.CDLL(LIBRARY)",
+    "by way of another folder": "open(os.path.join(os.path.dirname(numpy.__file__), '..', 'scipy', 'version.py'))",
+}
+
+
+def test_a_forbidden_module_is_refused_by_its_files_under_any_name() -> None:
+    code = """
+        import ctypes, importlib.machinery as machinery, importlib.util as util, os, pathlib, runpy, sys
+        import glob, numpy
+        HOME = os.path.join(os.path.dirname(os.path.dirname(numpy.__file__)), "scipy")
+        FILE = os.path.join(HOME, "_distributor_init.py")
+        COMPILED = glob.glob(HOME + "/__pycache__/version*.pyc")[0]
+        LIBRARY = glob.glob(HOME + "/*/_*.so")[0]
+        def road():
+        """
+    cases = {name: Case(dedent(code) + indent(road, "    "), imports=("scipy",)) for name, road in FILES_OF_IT.items()}
+    answers = outcomes(cases, "numpy")
+    assert {name for name, answer in answers.items() if answer["seen"] != ["import scipy"]} == set()
+
+
+def test_other_files_are_free_to_read() -> None:
+    source = "import numpy\ndef road():\n    return len(open(numpy.__file__).read()) > 0"
+    (answer,) = outcomes({"": Case(source, imports=("scipy",))}).values()
+    assert answer == {"said": "True", "seen": []}
 
 
 def test_a_name_that_begins_like_a_forbidden_one_is_free() -> None:

@@ -124,7 +124,7 @@ def _facts(subject: Subject) -> str:
             **{f"suite {suite.file}": suite.text for suite in subject.suites},
             "reference": (subject.reference or "") if asks else "",
             "limits": repr((kata.id, kata.seconds, kata.memory_mb, kata.worker)),
-            "forbidden": repr((kata.forbidden_operators, kata.forbidden_imports)),
+            "forbidden": repr((kata.forbidden_operators, kata.forbidden_imports, kata.forbidden_jobs)),
             "grader": judging_digest(),
             "recorded as": Path(outcomes.__file__).read_bytes(),
             "libraries": repr(sorted(versions().items())),

@@ -34,7 +34,7 @@ def assert_trajectory(
         return
     step = int(wrong[0])
     shown = pair(float(got[step]), float(want[step]))
-    story = "already before the first update" if step == 0 else "and the steps before it agree"
+    story = "already at the first" if step == 0 else "and the steps before it agree"
     raise CheckFailure(
         f"{name} departs at step {step + 1} of {len(want)}, {story} "
         f"(relative error {errors[step]:.2g}, allowed {tol:.2g})",

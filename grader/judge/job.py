@@ -28,6 +28,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     forbidden_operators: tuple[str, ...]
     forbidden_imports: tuple[str, ...]
+    forbidden_jobs: tuple[str, ...]
     seed: int
     threads: int = 1  # of the worker's tensor operations
     only: tuple[str, ...] = ()  # names of tests; none means all

@@ -67,6 +67,7 @@ class Judging:
             "seed": global_seed(self.seed(item)),
             "forbidden_imports": list(job.forbidden_imports),
             "forbidden_operators": list(job.forbidden_operators),
+            "forbidden_jobs": list(job.forbidden_jobs),
             "threads": job.threads,
         }
         try:

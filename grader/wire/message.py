@@ -8,7 +8,7 @@ from enum import IntEnum
 class Kind(IntEnum):
     """The first number of a frame. The judge asks (below 16), the worker answers (16 and above)."""
 
-    LOAD = 1  # ({"source", "filename", "module", "seed", "forbidden_operators", "forbidden_imports"},)
+    LOAD = 1  # ({"source", "filename", "module", "seed", "forbidden_...": operators, imports, jobs},)
     CALL = 2  # (target, name, args, kwargs, state, freed, grad, counted): call `name` of `target`, or `target` itself
     GET = 3  # (target, name, state)
     SET = 4  # (target, name, value, state)

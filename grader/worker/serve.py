@@ -92,8 +92,8 @@ class Server:
             torch.set_num_threads(spec["threads"])
         seed(spec["seed"])
         self._flop_counter = getattr(sys.modules.get("torch.utils.flop_counter"), "FlopCounterMode", None)
-        self._forbidden = Forbidden(spec["forbidden_imports"], spec["forbidden_operators"])
         become(self._filename)
+        self._forbidden = Forbidden(spec["forbidden_imports"], spec["forbidden_operators"], spec["forbidden_jobs"])
         module = load(spec["source"], self._filename, spec["module"], self._forbidden)
         self._objects = Objects(module)
         names = {name: callable(value) for name, value in vars(module).items() if not name.startswith("__")}

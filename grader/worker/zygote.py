@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from grader import forkserver
+from grader.worker import jobs
 from grader.worker.jail import Jail, Layer, Policy, prepare
 from grader.worker.jail.probe import probe
 from grader.worker.jail.readable import Kind, kind_of
@@ -65,7 +66,8 @@ def fresh(arguments: list[str]) -> NoReturn:
 
 
 def warm(kind: Kind) -> None:
-    """Import what workers lean on, and run each library's first operation: on one thread, without autograd."""
+    """Import what workers lean on, run each library's first operation, on one thread and without autograd, and find what
+    katas forbid."""
     import tempfile
 
     import numpy
@@ -84,12 +86,15 @@ def warm(kind: Kind) -> None:
         import sklearn.cluster  # type: ignore[import-untyped]
 
         sklearn.cluster.KMeans(1, n_init=1).fit([[0.0], [1.0]])
+    jobs.survey()
 
 
 def warm_training() -> None:
     """Import what the first step of an optimiser pulls in, so that no worker and no judge has to."""
     import torch._dynamo
     import torch.optim  # noqa: F401
+
+    jobs.survey()
 
 
 def _forget_the_course() -> None:

@@ -27,7 +27,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
     Exact for logits of -200 and of 200, in float32 as in float64.
 
-    Returns a tensor with one number, in nats.
+    Returns a tensor with one number, in nats, of the dtype of the logits.
     loss ()           2 log 2 if all logits are 0
     """
     raise NotImplementedError("discriminator_loss: -log sigmoid(a) is softplus(-a); which sign has the other one?")
@@ -41,7 +41,7 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
     Exact for logits of -200 and of 200, in float32 as in float64. Where the discriminator is sure that it sees a
     forgery, the gradient by its logit is -1 / N, and not 0: that is when the generator has most to learn.
 
-    Returns a tensor with one number, in nats.
+    Returns a tensor with one number, in nats, of the dtype of the logits.
     loss ()           log 2 if all logits are 0
     """
     raise NotImplementedError("generator_loss: the real part of the loss above, asked about forgeries")

@@ -23,6 +23,7 @@ from grader.checks import (
 SIZES = [(4, 9, 6, 3), (1, 7, 5, 2), (3, 11, 8, 5), (6, 8, 10, 4), (2, 12, 7, 6)]
 LAYERS = ("look", "squeeze", "unfold", "paint")
 TOL = 1e-9
+SCORE_TOL = 1e-5  # float32 on the way to a score is no mistake
 HELD_OUT, CODE, HIDDEN, SEEDS = 397, 4, 64, 6
 STEPS, BATCH, LEARNING_RATE = 200, 128, 0.03
 BAR = 0.5  # mutual information: right ones reach 0.71 with codes of 4 numbers, an untrained encoder 0.34
@@ -139,17 +140,19 @@ def test_adjusted_rand_index(solution, rng):
         expected = adjusted_rand_score(labels, clusters)
         found = _score(solution.adjusted_rand_index, labels, clusters, "adjusted_rand_index")
         help = "pairs of each group, cluster and cell, named by any numbers; luck A B / pairs(N), most (A + B) / 2"
-        assert_close(found, expected, tol=TOL, name="adjusted_rand_index", help=help)
+        assert_close(found, expected, tol=SCORE_TOL, name="adjusted_rand_index", help=help)
     many = torch.from_numpy(rng.random(100_000) < 0.2).long()  # one group in five: A and B above 3e9 each
     other = torch.where(torch.from_numpy(rng.random(100_000) < 0.1), 1 - many, many)
     found = _score(solution.adjusted_rand_index, many, other, "adjusted_rand_index")
     help = "right for few rows: A times B is beyond 2^63 here, so multiply in floating point"
     expected = adjusted_rand_score(many, other)
-    assert_close(found, expected, tol=TOL, name="adjusted_rand_index of 100,000 rows", help=help)
+    assert_close(found, expected, tol=SCORE_TOL, name="adjusted_rand_index of 100,000 rows", help=help)
     alone, together = torch.arange(6), torch.zeros(6, dtype=torch.int64)
     for first, second, expected in ((alone, alone + 9, 1.0), (together, together + 3, 1.0), (alone, together, 0.0)):
         found = _score(solution.adjusted_rand_index, first, second, "adjusted_rand_index")
-        assert_close(found, expected, tol=TOL, name="adjusted_rand_index of trivial groupings", help="0 / 0 is 1 here")
+        assert_close(
+            found, expected, tol=SCORE_TOL, name="adjusted_rand_index of trivial groupings", help="0 / 0 is 1 here"
+        )
 
 
 @pytest.mark.value
@@ -159,7 +162,7 @@ def test_normalised_mutual_information(solution, rng):
         expected = normalized_mutual_info_score(labels, clusters)
         found = _score(solution.normalised_mutual_information, labels, clusters, "normalised_mutual_information")
         help = "entropies of labels, clusters and pairs of them, named by any numbers; over the mean of the first two"
-        assert_close(found, expected, tol=TOL, name="normalised_mutual_information", help=help)
+        assert_close(found, expected, tol=SCORE_TOL, name="normalised_mutual_information", help=help)
     one, two = torch.zeros(4, dtype=torch.int64), torch.tensor([0, 0, 5, 5])
     crossed = torch.tensor([0, 5, 0, 5])
     for first, second, expected in (
@@ -190,11 +193,11 @@ def test_luck_and_names(solution, rng):
             score = _score(function, labels, clusters, name)
             help = "a cluster's number is a name: cluster 3 has nothing to do with label 3"
             renamed = _score(function, labels, names[number_of_cluster], name)
-            assert_close(renamed, score, tol=TOL, name=f"{name} after the clusters are renamed", help=help)
+            assert_close(renamed, score, tol=SCORE_TOL, name=f"{name} after the clusters are renamed", help=help)
             turned = _score(function, clusters, labels, name)
-            assert_close(turned, score, tol=TOL, name=f"{name} with labels and clusters exchanged")
+            assert_close(turned, score, tol=SCORE_TOL, name=f"{name} with labels and clusters exchanged")
             best = _score(function, labels, names[number_of_label], name)
-            assert_close(best, 1.0, tol=TOL, name=f"{name} of the labels themselves under other names")
+            assert_close(best, 1.0, tol=SCORE_TOL, name=f"{name} of the labels themselves under other names")
 
 
 @pytest.mark.value
@@ -279,8 +282,12 @@ def test_compare(solution, rng):
                 f"in the {name} space: fit, predict, then score; seed by seed",
             )
             assert_shape(scores[name], (3, 2), dtype=torch.float64, name=name)
-            assert_close(scores[name][:, 0], expected[:, 0], tol=TOL, name=f"{name}: adjusted Rand index", help=help)
-            assert_close(scores[name][:, 1], expected[:, 1], tol=TOL, name=f"{name}: mutual information", help=help)
+            assert_close(
+                scores[name][:, 0], expected[:, 0], tol=SCORE_TOL, name=f"{name}: adjusted Rand index", help=help
+            )
+            assert_close(
+                scores[name][:, 1], expected[:, 1], tol=SCORE_TOL, name=f"{name}: mutual information", help=help
+            )
     rows, labels = _blobs(rng, 120, 3)
     rows = (rows + 20_000).float()  # far from zero, where squared distances of float32 have no digits left
     model = _make(solution, 3, 5, 2, torch.float32)
@@ -289,7 +296,7 @@ def test_compare(solution, rng):
     scores = solution.compare(model, rows[50:], rows[:50], labels[:50], 4, [7])
     expected = adjusted_rand_score(labels[:50], _found(rows[50:].double(), rows[:50].double(), 4, 7))
     help = "k-means is given float64, whatever the model's dtype"
-    assert_close(scores["raw"][0, 0].item(), expected, tol=TOL, name="raw: index of float32 rows", help=help)
+    assert_close(scores["raw"][0, 0].item(), expected, tol=SCORE_TOL, name="raw: index of float32 rows", help=help)
 
 
 @pytest.mark.value
@@ -305,7 +312,8 @@ def test_winner(solution, rng):
                 latent = torch.from_numpy(0.6 + narrow * rng.permutation(shape))
                 expected = "undecided" if abs(times) < 2 else "raw" if times > 0 else "latent"
                 found = solution.winner(raw, latent)
-                told = f"{seeds} seeds, raw better by {times:+.2f} standard errors: {expected!r}, not {found!r}"
+                ahead = "latent" if times < 0 else "raw"
+                told = f"{seeds} seeds, {ahead} ahead by {abs(times):.2f} standard errors: {expected!r}, not {found!r}"
                 assert found == expected, (
                     f"{told}; is the error that of a difference of means, and S - 1 below the line?"
                 )

@@ -13,7 +13,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
 
 Letters in shapes: N sentences, T words of the longest, S numbers in the state of a word, A attention units, E numbers in
 the vector of a word, H hidden units in each direction, K classes; M training sentences, B training steps. A mask is True
-where a word stands. Results have the dtype of their arguments or weights. Leave every argument as it was. No dropout.
+where a word stands. Results have the dtype of their arguments or weights. Leave every argument as it was. No dropout. The
+names of layers and parameters are part of the task: the suite loads its own weights into them.
 """
 
 import torch

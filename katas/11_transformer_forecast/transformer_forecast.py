@@ -11,7 +11,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
 
 Letters in shapes: N series of T steps, S steps of a memory, D features of one step, E numbers inside, H heads, M units
 of the small network, K values to forecast; W series in all, B training steps. Results have the dtype of their
-arguments or weights. Leave every argument as it was. There is no mask and no dropout.
+arguments or weights. Leave every argument as it was. There is no mask and no dropout. The names of layers and parameters
+are part of the task: the suite loads its own weights into them.
 """
 
 import math

@@ -11,7 +11,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
 
 Letters in shapes: N clips in a batch and M in all, T frames, D features of a frame, C classes, U labels of a text,
 S = 2U + 1 states. Class 0 is the blank, the classes from 1 to C - 1 are the labels. All logarithms are natural.
-Results have the dtype of their arguments. Leave every argument as it was.
+Results have the dtype of their arguments. Leave every argument as it was. The names of layers are part of the task: the
+suite loads its own weights into them.
 """
 
 import math

@@ -11,7 +11,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
 
 Letters in shapes: N rows that are sorted, M training rows, D numbers in a raw row, H hidden units, Z numbers in a code,
 S seeds, B training steps. Labels and clusters are names: any int64 numbers, of which only equality counts. Leave every
-argument as it was. For k-means, import scikit-learn's KMeans; the two scores are yours to write.
+argument as it was. For k-means, import scikit-learn's KMeans; the two scores are yours to write: float32 on the way to
+them is exact enough, and those of scikit-learn are refused.
 """
 
 import torch

@@ -10,7 +10,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
 
 Letters in shapes: N images of C channels, Y rows and X columns of pixels; patches of S by S pixels in a grid of G rows
 and J columns, P = G * J in all; E numbers per token, H heads, K classes; M training images, B training steps. Results
-have the dtype of their arguments or weights. Leave every argument as it was. There is no dropout.
+have the dtype of their arguments or weights. Leave every argument as it was. There is no dropout. The names of layers and
+parameters are part of the task: the suite loads its own weights into them.
 """
 
 import torch

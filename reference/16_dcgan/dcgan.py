@@ -10,7 +10,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
 
 Letters in shapes: N images of one channel, Y by Y pixels from -1 (paper) to 1 (ink); Z numbers of noise for each; F
 channels of the widest map but one; M training images, S training steps. Chance comes in as an argument: never draw
-noise yourself. Leave every argument as it was. Results have the dtype of their arguments or weights.
+noise yourself. Leave every argument as it was. Results have the dtype of their arguments or weights. The names of layers
+are part of the task: the suite loads its own weights into them.
 """
 
 import torch

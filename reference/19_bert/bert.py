@@ -11,7 +11,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
 
 Letters in shapes: N sentences, T places of the longest, V pieces in the vocabulary, E numbers per place, H heads, K
 classes; M sentences in all, B training steps. Chance comes in as an argument: never draw numbers yourself. Results have
-the dtype of their arguments or weights. Leave every argument as it was. There is no dropout.
+the dtype of their arguments or weights. Leave every argument as it was. There is no dropout. The names of layers and
+parameters are part of the task: the suite loads its own weights into them.
 """
 
 import torch

@@ -110,6 +110,7 @@ def begin(shop: ForkedWorkshop) -> tuple[Worker, RemoteFile]:
         "threads": 1,
         "forbidden_imports": [],
         "forbidden_operators": [],
+        "forbidden_jobs": [],
     }
     worker = shop.start(1 << 30, 60)
     bridge = Bridge(worker, "m.py", 60)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
@@ -27,15 +24,14 @@ def adjusted_rand_index(labels, clusters):
 
 
 def normalised_mutual_information(labels, clusters):
-    labels, clusters = labels.tolist(), clusters.tolist()
-    count = len(labels)
-    of_label, of_cluster = Counter(labels), Counter(clusters)
-    shared = sum(
-        n / count * math.log(n * count / (of_label[a] * of_cluster[b]))
-        for (a, b), n in Counter(zip(labels, clusters, strict=True)).items()
-    )
-    held = [sum(n / count * math.log(count / n) for n in sizes.values()) for sizes in (of_label, of_cluster)]
-    return shared / (sum(held) / 2) if sum(held) else 1.0
+    def entropy(names):
+        sizes = names.unique(dim=0, return_counts=True)[1]
+        p = sizes / sizes.sum()  # the formula as it stands: whole numbers divided are float32
+        return float(-(p * p.log()).sum())
+
+    of_labels, of_clusters = entropy(labels), entropy(clusters)
+    shared = of_labels + of_clusters - entropy(torch.stack([labels, clusters], dim=1))
+    return shared / ((of_labels + of_clusters) / 2) if of_labels or of_clusters else 1.0
 
 
 class Autoencoder(nn.Module):
