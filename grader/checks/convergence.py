@@ -84,11 +84,11 @@ def _steps(losses: object, name: str, help: str) -> np.ndarray:
     whole = read(losses)
     if whole is not None and len(whole.shape) == 1 and whole.kind in ("integer", "float"):
         return whole.data.astype(np.float64)
-    if type(losses) not in (list, tuple):
+    if not isinstance(losses, list | tuple):
         raise CheckFailure(
             f"{name} is not a list of numbers", expected="a list of numbers", actual=describe(losses), help=help
         )
-    return np.array([_step(loss, i, name, help) for i, loss in enumerate(losses)])  # type: ignore[arg-type, var-annotated]
+    return np.array([_step(loss, i, name, help) for i, loss in enumerate(losses)])
 
 
 def _step(loss: object, index: int, name: str, help: str) -> float:

@@ -87,7 +87,7 @@ def assert_numpy_gradients(
     """The claimed gradient of loss(**inputs) by every input is right; inputs are float64 arrays, a loss is a number."""
     __tracebackhide__ = True
     _check_arguments(inputs, {}, "array", tol, eps)
-    if type(gradients) is not dict:
+    if not isinstance(gradients, dict):
         raise wrong_kind(name, gradients, f"a dict of {len(inputs)} arrays", help)
     if absent := [key for key in inputs if key not in gradients]:
         raise CheckFailure(f"{name} of {absent[0]} is missing", expected=", ".join(inputs), help=help)
