@@ -24,7 +24,7 @@ State = dict[str, np.ndarray]
 
 FALSE_ALARM = 1e-6  # of one call, all parameters and both questions together
 DRAWS = 400  # numbers of each parameter: told apart are shares that differ by about a seventh, and bounds by 5 %
-MODELS = 60  # the most that are made for them; with fewer numbers the bounds are wider
+MODELS = 40  # the most that are made for them; with fewer numbers the bounds are wider
 ROUNDING = 1e-6  # of a bound in float32
 SAME = 0.5  # share of equal numbers above which two tensors are not drawn apart
 REPEATED = 0.05  # share of numbers that stand in a tensor again; of float32 draws hardly one does
@@ -109,7 +109,7 @@ def assert_drawn(
 ) -> None:
     """The named tensors of new models from make() are drawn by these laws, anew each time and each by itself.
 
-    As many models are made as give every tensor 400 numbers, two at the least and 60 at the most: so let the sizes
+    As many models are made as give every tensor 400 numbers, two at the least and 40 at the most: so let the sizes
     be such that each tensor has ten or more.
     """
     __tracebackhide__ = True

@@ -351,10 +351,11 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         gan.generator_step(z)
         solution.fit(gan, real, torch.zeros(2, 3).long(), _normal(rng, 2, 2, 3, size[3]))
         assert_unchanged(mutated)
-    size = 1, 1, 40, 20, 30, 25
-    for index, (shapes, name) in enumerate(((_shapes(20, 30, 40), "Generator"), (_shapes(40, 25, 1), "Discriminator"))):
-        help = "as nn.Linear draws: uniform, within 1 / sqrt(inputs of the layer) of zero"
-        assert_drawn(lambda i=index: _make(solution, size, torch.float32)[i], layer_laws(shapes), name=name, help=help)
+    help = "as nn.Linear draws: uniform, within 1 / sqrt(inputs of the layer) of zero"
+    laws = layer_laws(_shapes(20, 30, 40))
+    assert_drawn(lambda: solution.Generator(20, 30, 40), laws, name="Generator", help=help)
+    laws = layer_laws(_shapes(40, 25, 1))
+    assert_drawn(lambda: solution.Discriminator(40, 25), laws, name="Discriminator", help=help)
 
 
 def _distance(ours, theirs):

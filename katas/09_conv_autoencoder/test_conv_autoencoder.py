@@ -376,7 +376,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
 @pytest.mark.behaviour
 def test_fresh_parameters(solution):
     """First values are drawn as PyTorch's layers draw them: small for large kernels, and new for each model."""
-    image, channels = (10, 9, 9), [10, 8]
+    image, channels = (12, 9, 9), [16, 12]
     laws, help = layer_laws(_shapes(image, channels, 3)), "uniform, within 1 / sqrt(second axis of the weight * K * K)"
     assert_drawn(lambda: _make(solution, image, channels), laws, name="ConvAutoencoder", help=help)
 

@@ -375,7 +375,7 @@ def test_fresh_parameters(solution):
             assert_shape(fresh[name], shape, dtype=options.get("dtype", torch.float32), name=name)
     hidden = 29
     laws = dict.fromkeys(_shapes(hidden), Uniform(hidden**-0.5))
-    assert_drawn(lambda: _make(solution, hidden, dtype=torch.float64), laws, name="GRUForecaster")
+    assert_drawn(lambda: solution.GRUForecaster(hidden), laws, name="GRUForecaster")
 
 
 @pytest.mark.convergence

@@ -434,7 +434,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
 @pytest.mark.behaviour
 def test_fresh_parameters(solution):
     """First values are drawn as PyTorch's layers draw them: small for many inputs, and new for each model."""
-    image, channels, latent = (4, 8, 12), [9, 11], 7
+    image, channels, latent = (10, 8, 12), [12, 14], 16
     laws = layer_laws(_shapes(image, channels, latent))
     help = "uniform, within 1 / sqrt(product of all axes of the weight but the first) of zero"
     assert_drawn(lambda: _make(solution, image, channels, latent), laws, name="ConvVAE", help=help)

@@ -452,7 +452,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
     solution.pretrain(model, ids[None], targets[None], [0.01])
     solution.fine_tune(model, ids, torch.zeros(size[0]).long(), torch.zeros(1, 2).long(), 0.01)
     assert_unchanged(mutated)
-    size = 1, 40, 60, 10, 40, 4, 1, 3
+    size = 1, 40, 60, 10, 24, 4, 1, 20
     own = {"token.weight": Normal(0.2), "position.weight": Normal(0.2), "bias": Constant(0.0)}
     layers = {name: shape for name, shape in _shapes(size).items() if name not in own}
     laws = own | layer_laws(layers, norms=("norm", "blocks.0.norm1", "blocks.0.norm2"))
