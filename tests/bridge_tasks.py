@@ -11,6 +11,7 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS
 
 from grader.worker import zygote
 
+ENDS = ("weight", "bias")
 SOURCE = b"""
 import torch
 from torch import nn
@@ -58,6 +59,23 @@ def uncounted(x):
     import torch.utils.flop_counter
     torch.utils.flop_counter.FlopCounterMode.get_total_flops = lambda counter: "none"
     return x
+
+class Pair(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.first = nn.Linear(3, 3)
+        self.second = nn.Linear(3, 3)
+        self.chain = nn.Sequential(self.first, self.second)
+        self.register_buffer("count", torch.zeros(()))
+        if kind == "view":
+            self.second.weight = nn.Parameter(self.first.weight.t())
+        if kind == "slice":
+            self.second.bias = nn.Parameter(self.first.weight.data[1])
+        if kind == "tied":
+            self.second.weight = self.first.weight
+
+    def forward(self, x):
+        return self.chain(x)
 
 class Counter:
     def __init__(self):
@@ -140,6 +158,41 @@ def weights_travel_both_ways(torch):
     model.inner.weight.requires_grad_(False)
     model(x).sum().backward()
     assert model.inner.weight.grad is None and model.blocks[1].bias.grad is not None
+
+
+def a_state_is_held_and_loaded(torch):
+    from grader.checks import CheckFailure, assert_state, load_state, state_of
+
+    _, net = begin()
+    shapes = {f"{layer}.{end}": (3, 3) if end == "weight" else (3,) for layer in ("first", "second") for end in ENDS}
+    model = net.Pair("apart")
+    before = state_of(model, shapes)
+    assert_state(model, shapes, dtype=torch.float32)
+    assert all(torch.equal(value, before[name]) for name, value in state_of(model, shapes).items()), "put back"
+    given = {name: torch.randn(shape) for name, shape in shapes.items()}
+    x = torch.randn(2, 3)
+    expected = (x @ given["first.weight"].T + given["first.bias"]) @ given["second.weight"].T + given["second.bias"]
+    assert torch.allclose(load_state(model, given)(x), expected, atol=1e-5)
+    for kind, pair in (
+        ("view", "first.weight and second.weight"),
+        ("slice", "first.weight and second.bias"),
+        ("tied", "first.weight and second.weight"),
+    ):
+        try:
+            assert_state(net.Pair(kind), shapes)
+        except CheckFailure as failure:
+            assert f"{pair} of the model share memory" in failure.message, failure
+        else:
+            raise AssertionError(f"{kind} was not seen")
+    tied = {"second.weight": "first.weight"}
+    assert_state(net.Pair("tied"), shapes, tied=tied)
+    for kind in ("view", "apart"):
+        try:
+            assert_state(net.Pair(kind), shapes, tied=tied)
+        except CheckFailure as failure:
+            assert "are two parameters" in failure.message, failure
+        else:
+            raise AssertionError(f"{kind} was taken for one parameter")
 
 
 def training_agrees_with_the_same_model_here(torch):

@@ -21,6 +21,14 @@ FOLDERS = {"katas", "reference", "grader", "tests"}
 FILES = {"README.md", "LICENSE", "CHANGELOG.md", "Makefile", "pyproject.toml"}
 DOTTED = {".gitignore", ".github", ".ci"}
 
+# What `grader.checks.assert_state` holds a module to, word for word in every statement that asks for one.
+STATE = {
+    "README.md": "- Each module has the parameters named here and in its docstring and no others, no two in one memory; buffers, "
+    "attributes and second names are free.\n",
+    "README.zh.md": "- 每个模块的参数就是本页和文档字符串里列出的那些，不多不少，任何两个都不共用内存；"  # noqa: RUF001
+    "缓冲区、其他属性和参数的第二个名字不限。\n",
+}
+
 HOME = re.compile(r"(?<![\w.~])(?:/(?:(?:home|Users)/\w[\w.-]*|root)/|[A-Za-z]:\\Users\\)")
 HOSTILE = "tests/escapes/"  # attacks name such places on purpose
 
@@ -111,6 +119,14 @@ def test_the_readme_quotes_what_stands_in_the_katas() -> None:
     ]
     assert len(blocks) == 4
     assert [block for block in blocks if not any(block in text for text in files)] == []
+
+
+@pytest.mark.parametrize("kata", sorted(path.name for path in (ROOT / "katas").glob("[0-9]*")))
+def test_a_statement_says_what_a_module_may_hold_if_it_asks_for_one(kata: str) -> None:
+    (stub,) = (path for path in (ROOT / "katas" / kata).glob("*.py") if not path.name.startswith("test_"))
+    asks = "nn.Module)" in stub.read_text(encoding="utf-8")
+    for page, sentence in STATE.items():
+        assert (ROOT / "katas" / kata / page).read_text(encoding="utf-8").count(sentence) == int(asks), page
 
 
 def test_the_readme_has_room_for_what_is_measured() -> None:

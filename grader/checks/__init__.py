@@ -3,17 +3,30 @@
 from grader.checks.behaviour import assert_raises, assert_unchanged
 from grader.checks.close import assert_close, assert_shape
 from grader.checks.convergence import assert_beats, assert_trajectory
+from grader.checks.draws import Constant, Normal, Uniform, assert_drawn, layer_laws
 from grader.checks.failure import CheckFailure
 from grader.checks.gradients import assert_gradients, assert_numpy_gradients
+from grader.checks.results import assert_parts
+from grader.checks.state import assert_state, load_state, state_of, tensors_of
 
 __all__ = [
     "CheckFailure",
+    "Constant",
+    "Normal",
+    "Uniform",
     "assert_beats",
     "assert_close",
+    "assert_drawn",
     "assert_gradients",
     "assert_numpy_gradients",
+    "assert_parts",
     "assert_raises",
     "assert_shape",
+    "assert_state",
     "assert_trajectory",
     "assert_unchanged",
+    "layer_laws",
+    "load_state",
+    "state_of",
+    "tensors_of",
 ]

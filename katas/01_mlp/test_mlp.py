@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from grader.checks import assert_beats, assert_close, assert_shape, assert_trajectory, assert_unchanged
+from grader.checks import (
+    assert_beats,
+    assert_close,
+    assert_parts,
+    assert_shape,
+    assert_trajectory,
+    assert_unchanged,
+)
 
 NAMES = ("w1", "b1", "w2", "b2")
 SIZES = ((5, 3, 4, 2), (1, 2, 5, 3), (7, 4, 3, 1), (4, 5, 2, 3), (6, 1, 4, 2))  # N, D, H, K
@@ -46,12 +53,6 @@ def _answers(params, x):
     return _oracle(params, x, np.zeros((len(x), 1)))[1][:, 0]
 
 
-def _pair(result, what):
-    """The two values that a function returned."""
-    assert isinstance(result, tuple | list) and len(result) == 2, f"{what} as a tuple of two"
-    return result
-
-
 def _arrays(result, like, what):
     """The dict that a function returned: finite float64 arrays with the shapes of the parameters."""
     assert isinstance(result, dict), f"{what} must be a dict"
@@ -63,14 +64,14 @@ def _arrays(result, like, what):
 
 def _step(solution, params, x, y, learning_rate):
     result = solution.train_step(params, x, y, learning_rate)
-    new, loss = _pair(result, "train_step returns (new_params, loss)")
+    new, loss = assert_parts(result, ("new_params", "loss"), name="train_step")
     assert_shape(loss, (), name="the loss of train_step")
     return _arrays(new, params, "the new parameters"), float(loss)
 
 
 def _fit(solution, params, x, y, learning_rate, steps):
     result = solution.fit(params, x, y, learning_rate, steps)
-    new, losses = _pair(result, "fit returns (new_params, losses)")
+    new, losses = assert_parts(result, ("new_params", "losses"), name="fit")
     vector = isinstance(losses, np.ndarray) and losses.ndim == 1
     assert vector or isinstance(losses, list | tuple), "fit returns its losses as a list"
     assert len(losses) == steps, f"fit must return one loss per step: {steps}, not {len(losses)}"
@@ -98,7 +99,7 @@ def test_forward_shapes(solution, rng):
     """forward gives one row per sample, and every number lies between 0 and 1"""
     for n, d, h, k in SIZES:
         params, x, _ = _problem(rng, n, d, h, k)
-        hidden, output = _pair(solution.forward(params, x), "forward returns (hidden, output)")
+        hidden, output = assert_parts(solution.forward(params, x), ("hidden", "output"), name="forward")
         for name, value, shape in (("hidden", hidden, (n, h)), ("output", output, (n, k))):
             assert_shape(value, shape, dtype=np.float64, name=name)
             inside = value.min() > 0 and value.max() < 1
@@ -112,7 +113,7 @@ def test_forward(solution, rng):
     for size in SIZES:
         params, x, y = _problem(rng, *size)
         hidden, output, _, _ = _oracle(params, x, y)
-        got = _pair(solution.forward(params, x), "forward returns (hidden, output)")
+        got = assert_parts(solution.forward(params, x), ("hidden", "output"), name="forward")
         assert_close(got[0], hidden, tol=TOL, name="hidden", help="x, w1, b1 and the sigmoid")
         assert_close(got[1], output, tol=TOL, name="output", help="hidden, w2, b2 and the sigmoid")
 

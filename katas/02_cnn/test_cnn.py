@@ -5,7 +5,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from grader.checks import assert_beats, assert_close, assert_shape, assert_trajectory, assert_unchanged
+from grader.checks import (
+    assert_beats,
+    assert_close,
+    assert_parts,
+    assert_shape,
+    assert_trajectory,
+    assert_unchanged,
+)
 
 TOL = 1e-9
 NAMES = ("w1", "b1", "w2", "b2")
@@ -80,8 +87,7 @@ def _backward(solution, rng, x, w, b, stride, padding):
     upstream = _normal(rng, *out.shape)
     expected = torch.autograd.grad(out, leaves, _tensor(upstream))
     got = solution.conv2d_backward(upstream, x, w, stride, padding)
-    assert isinstance(got, tuple | list) and len(got) == 3, "conv2d_backward returns the tuple (dx, dw, db)"
-    return got, [gradient.numpy() for gradient in expected]
+    return assert_parts(got, ("dx", "dw", "db"), name="conv2d_backward"), [gradient.numpy() for gradient in expected]
 
 
 def _pools(rng, whole=False):
@@ -91,12 +97,6 @@ def _pools(rng, whole=False):
             for shape in MAPS:
                 x = rng.integers(-2, 1, shape).astype(np.float64) if whole else _normal(rng, *shape) - 1.0
                 yield x, size, stride, f"x {shape}, size {size}, stride {stride}"
-
-
-def _unpack(result, what):
-    """The two values that a function returned."""
-    assert isinstance(result, tuple | list) and len(result) == 2, f"{what} as a tuple of two"
-    return result
 
 
 def _sizes(image, filters, kernel, classes, stride=1, padding=0, pool=2):
@@ -146,7 +146,7 @@ def _oracle_step(params, x, labels, rate, options):
 
 def _step(model, params, x, labels, rate):
     result = model.train_step(params, x, labels, rate)
-    new, loss = _unpack(result, "train_step returns (new_params, loss)")
+    new, loss = assert_parts(result, ("new_params", "loss"), name="train_step")
     assert_shape(loss, (), name="the loss of train_step")
     return _params(new, {name: params[name].shape for name in NAMES}, "new_params"), float(loss)
 
@@ -262,7 +262,7 @@ def test_cross_entropy(solution, rng):
             expected = F.cross_entropy(leaf, _tensor(labels))
             (slope,) = torch.autograd.grad(expected, leaf)
             got = solution.cross_entropy(logits, labels)
-            loss, gradient = _unpack(got, "cross_entropy returns (loss, gradient)")
+            loss, gradient = assert_parts(got, ("loss", "gradient"), name="cross_entropy")
             size = " of large logits" if large else ""
             help = "exactly one softmax, its logarithm at the label, the mean over the images"
             if large:

@@ -9,7 +9,14 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from grader.checks import assert_beats, assert_close, assert_shape, assert_trajectory, assert_unchanged
+from grader.checks import (
+    assert_beats,
+    assert_close,
+    assert_parts,
+    assert_shape,
+    assert_trajectory,
+    assert_unchanged,
+)
 
 # Sequences, steps, features, hidden units and classes of each case; all five differ within a case.
 SIZES = ((4, 6, 3, 5, 2), (1, 5, 4, 3, 2), (3, 7, 1, 5, 4), (6, 4, 5, 3, 2), (2, 3, 5, 1, 6))
@@ -147,9 +154,7 @@ def _torch_step(params, x, lengths, labels, learning_rate, max_norm):
 def _train(solution, params, x, lengths, labels, learning_rate, max_norm):
     """(new_params, loss, norm) of the learner's train_step, all of the right form."""
     result = solution.train_step(params, x, lengths, labels, learning_rate, max_norm)
-    triple = isinstance(result, tuple | list) and len(result) == 3
-    assert triple, "train_step returns (new_params, loss, norm) as a tuple of three"
-    new, loss, norm = result
+    new, loss, norm = assert_parts(result, ("new_params", "loss", "norm"), name="train_step")
     assert isinstance(new, dict), "new_params must be a dict"
     for name, value in params.items():
         assert name in new, f"new_params must hold {name!r}"
@@ -161,9 +166,7 @@ def _train(solution, params, x, lengths, labels, learning_rate, max_norm):
 
 def _cross_entropy(solution, logits, labels):
     result = solution.softmax_cross_entropy(logits, labels)
-    pair = isinstance(result, tuple | list) and len(result) == 2
-    assert pair, "softmax_cross_entropy returns (loss, gradient) as a tuple of two"
-    return result
+    return assert_parts(result, ("loss", "gradient"), name="softmax_cross_entropy")
 
 
 def _backward(solution, params, x, h, states, upstream):

@@ -11,12 +11,19 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from grader.checks import (
+    Uniform,
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
+    assert_parts,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Sequences, steps, features, hidden units and classes of each case; all five differ within a case.
@@ -72,27 +79,21 @@ def _gates(weights):
 def _make(solution, features, hidden, classes, **options):
     """The learner's new classifier, found to have the six parameters that the statement names."""
     model = solution.LSTMClassifier(features, hidden, classes, **options)
-    assert isinstance(model, nn.Module), "LSTMClassifier must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in model.named_parameters()}
-    assert found == _shapes(features, hidden, classes), "there must be the six named parameters, and no others"
     dtype = options.get("dtype", torch.float32)
-    assert all(value.dtype == dtype for value in model.parameters()), f"every parameter must be of dtype {dtype}"
-    return model
+    return assert_state(model, _shapes(features, hidden, classes), dtype=dtype, name="LSTMClassifier")
 
 
 def _model(solution, rng, features, hidden, classes):
     """The learner's classifier in float64 with given weights, and those weights."""
     model = _make(solution, features, hidden, classes, dtype=torch.float64)
     weights = _weights(rng, features, hidden, classes)
-    model.load_state_dict(weights)
-    return model, weights
+    return load_state(model, weights), weights
 
 
 def _step(solution, x, state, weights):
     """(h, c) of the learner's lstm_step, both of the right form."""
     result = solution.lstm_step(x, *state, *_gates(weights))
-    assert isinstance(result, tuple | list) and len(result) == 2, "lstm_step must return the tuple (h, c)"
-    for value, name in zip(result, ("h", "c"), strict=True):
+    for value, name in zip(assert_parts(result, "hc", name="lstm_step"), "hc", strict=True):
         assert_shape(value, state[0].shape, dtype=x.dtype, name=f"{name} of lstm_step")
     return result
 
@@ -100,9 +101,8 @@ def _step(solution, x, state, weights):
 def _run(solution, x, lengths, state, weights):
     """(outputs, h, c) of the learner's lstm, all of the right form."""
     result = solution.lstm(x, lengths, *state, *_gates(weights))
-    assert isinstance(result, tuple | list) and len(result) == 3, "lstm must return the tuple (outputs, h, c)"
     count, hidden = state[0].shape
-    for value, name in zip(result, PARTS[:3], strict=True):
+    for value, name in zip(assert_parts(result, PARTS[:3], name="lstm"), PARTS[:3], strict=True):
         shape = (count, x.shape[1], hidden) if name == "outputs" else (count, hidden)
         assert_shape(value, shape, dtype=x.dtype, name=f"{name} of lstm")
     return result
@@ -236,7 +236,7 @@ def test_gradients(solution, rng):
     help = "nothing may cut the graph: no detach, no .data, no .item(), no new tensor made from old numbers"
     inputs = {"x": x, "h": h, "c": c, **{name: weights[name] for name in WEIGHTS}}
     assert_gradients(run, inputs, rng, name="gradient of lstm", help=help)
-    parameters = dict(model.named_parameters())
+    parameters = tensors_of(model, given)
     assert_gradients(classify, {"x": x}, rng, parameters=parameters, name="gradient of the classifier", help=help)
 
 
@@ -260,7 +260,7 @@ def test_three_training_steps(solution, rng):
                 history.append(loss.item())
         assert_trajectory(losses, expected, help="the first step's loss is the forward pass, the others are gradients")
         trained = oracle.state_dict()
-        for name, value in model.state_dict().items():
+        for name, value in state_of(model, weights).items():
             assert_close(value, trained[ORACLE[name]], name=f"{name} after three steps")
 
 
@@ -319,7 +319,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         for value, other, again in zip(*seen, strict=True):
             assert (value != other).any(), "two different inputs give the same result"
             assert_close(again, value, tol=SAME, name="the same call made again", help="state must not outlive a call")
-        for name, value in model.state_dict().items():
+        for name, value in state_of(model, weights).items():
             assert_close(value, weights[name], tol=SAME, name=f"{name} after three calls")
 
 
@@ -327,16 +327,10 @@ def test_calls_leave_no_trace(solution, rng, mutated):
 def test_fresh_parameters(solution, rng):
     """A new classifier draws its weights as stated, and starts with the given bias in the forget gate alone."""
     features, hidden, classes = 11, 17, 29
-    bound, drawn = hidden**-0.5, []
+    names = list(_shapes(features, hidden, classes))
     for options in ({}, {"forget_bias": 4.0}, {"forget_bias": float(rng.uniform(-2, 3))}):
         model = _make(solution, features, hidden, classes, dtype=torch.float64, **options)
-        fresh = model.state_dict()
-        for name in ("w_ih", "w_hh", "head.weight", "head.bias"):  # nn.Linear's bounds are the same, 1/sqrt(H)
-            assert fresh[name].abs().max() <= 1.001 * bound, f"{name} must lie between -1/sqrt(H) and 1/sqrt(H)"
-            spread = fresh[name].std().item() * 3**0.5 / bound
-            slack = 0.6 if name == "head.bias" else 0.2  # it has only 29 numbers
-            assert abs(spread - 1) < slack, f"{name} must be uniform over -1/sqrt(H) to 1/sqrt(H); its spread is not"
-        drawn.append(fresh["w_hh"])
+        fresh = state_of(model, names)
         expected = torch.zeros(4, hidden, dtype=torch.float64)
         expected[1] = options.get("forget_bias", 1.0)
         help = "the gates stand in the order i, f, g, o; the two biases are added"
@@ -345,7 +339,10 @@ def test_fresh_parameters(solution, rng):
         with torch.no_grad():
             answer = _logits(_oracle(fresh), x, lengths)
         assert_close(_classify(model, x, lengths, classes), answer, name="logits of a new classifier")
-    assert (drawn[0] != drawn[1]).any(), "two new classifiers have the same w_hh: it must be drawn anew each time"
+    drawn = dict.fromkeys(
+        ("w_ih", "w_hh", "head.weight", "head.bias"), Uniform(hidden**-0.5)
+    )  # the bound of nn.Linear is the same
+    assert_drawn(lambda: _make(solution, features, hidden, classes), drawn, name="LSTMClassifier")
 
 
 @pytest.mark.convergence

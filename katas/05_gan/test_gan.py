@@ -13,10 +13,16 @@ from torch.nn import functional as F
 from grader.checks import (
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Real images, forgeries, pixels, noise, hidden units of the generator and of the discriminator; all differ in a case.
@@ -46,20 +52,13 @@ def _shapes(inputs, hidden, outputs):
     return dict(zip(PARAMETERS, shapes, strict=True))
 
 
-def _checked(model, shapes, name):
-    assert isinstance(model, nn.Module), f"{name} must be an nn.Module"
-    found = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    assert found == shapes, f"state_dict() of the {name} must hold the four named tensors and no others"
-    return model
-
-
 def _make(solution, size, dtype):
     """Both of the learner's networks, new."""
     _, _, pixels, noise, forger, detective = size
     generator = solution.Generator(noise, forger, pixels, dtype=dtype)
     discriminator = solution.Discriminator(pixels, detective, dtype=dtype)
-    _checked(generator, _shapes(noise, forger, pixels), "Generator")
-    return generator, _checked(discriminator, _shapes(pixels, detective, 1), "Discriminator")
+    assert_state(generator, _shapes(noise, forger, pixels), dtype=dtype, name="Generator")
+    return generator, assert_state(discriminator, _shapes(pixels, detective, 1), dtype=dtype, name="Discriminator")
 
 
 def _networks(solution, rng, size):
@@ -67,19 +66,15 @@ def _networks(solution, rng, size):
     models = _make(solution, size, torch.float64)
     weights = []
     for model in models:
-        shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-        weights.append({name: _normal(rng, *shape) / shape[-1] ** 0.5 for name, shape in shapes.items()})
-        model.load_state_dict(weights[-1])
+        before = state_of(model, PARAMETERS)
+        weights.append({k: _normal(rng, *value.shape) / value.shape[-1] ** 0.5 for k, value in before.items()})
+        load_state(model, weights[-1])
     return *models, *weights
-
-
-def _state(model):
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 def _same(model, before, name, step):
     """A network that was to be left alone is bit for bit what it was."""
-    moved = [key for key, value in model.state_dict().items() if not torch.equal(value, before[key])]
+    moved = [key for key, value in state_of(model, before).items() if not torch.equal(value, before[key])]
     assert not moved, f"{step} moves {', '.join(moved)} of the {name}: whose parameters does its optimiser have?"
 
 
@@ -210,8 +205,8 @@ def test_gradients(solution, rng):
             fake = networks[1](networks[0](z))
             return solution.generator_loss(fake), solution.discriminator_loss(networks[1](real), fake)
 
-        parameters = {f"generator.{name}": value for name, value in generator.named_parameters()}
-        parameters |= {f"discriminator.{name}": value for name, value in discriminator.named_parameters()}
+        parameters = {f"generator.{name}": value for name, value in tensors_of(generator, PARAMETERS).items()}
+        parameters |= {f"discriminator.{name}": value for name, value in tensors_of(discriminator, PARAMETERS).items()}
         help = "the networks and the losses must not cut the graph; only discriminator_step does"
         inputs = {"z": z, "real": real}
         assert_gradients(both, inputs, rng, parameters=parameters, name="gradient of the losses", help=help)
@@ -224,11 +219,11 @@ def test_discriminator_step_moves_one_network(solution, rng):
         generator, discriminator, _, _ = _networks(solution, rng, size)
         gan = solution.GAN(generator, discriminator, 0.03)
         for _ in range(2):
-            before, after = _state(discriminator), _state(generator)
+            before, after = state_of(discriminator, PARAMETERS), state_of(generator, PARAMETERS)
             real, z = _images(rng, size[0], size[2]), _normal(rng, size[1], size[3])
             loss = _number(gan.discriminator_step(real, z), "discriminator_step")
             _same(generator, after, "generator", "discriminator_step")
-            for name, value in discriminator.state_dict().items():
+            for name, value in state_of(discriminator, PARAMETERS).items():
                 assert not torch.equal(value, before[name]), f"discriminator_step does not move {name}"
             expected = _surprise(_judge(before, real), 1) + _surprise(_judge(before, _forge(after, z)), 0)
             help = f"the loss before the update, of the {size[0]} given real images and of {size[1]} forgeries"
@@ -243,10 +238,11 @@ def test_generator_step_moves_one_network(solution, rng):
         generator, discriminator, _, _ = _networks(solution, rng, size)
         gan = solution.GAN(generator, discriminator, 0.03)
         for _ in range(2):
-            before, after, z = _state(generator), _state(discriminator), _normal(rng, size[1], size[3])
+            before, after = state_of(generator, PARAMETERS), state_of(discriminator, PARAMETERS)
+            z = _normal(rng, size[1], size[3])
             loss = _number(gan.generator_step(z), "generator_step")
             _same(discriminator, after, "discriminator", "generator_step")
-            for name, value in generator.state_dict().items():
+            for name, value in state_of(generator, PARAMETERS).items():
                 help = "does the gradient come through the discriminator to the generator?"
                 assert not torch.equal(value, before[name]), f"generator_step does not move {name}: {help}"
             expected, help = _surprise(_judge(after, _forge(before, z)), 1), "the loss before the update"
@@ -283,7 +279,7 @@ def test_three_rounds(solution, rng):
         assert_trajectory(losses, expected, name="the losses of three rounds", help=help)
         help = "betas (0.5, 0.999), the rate that was given, one optimiser of each network for all rounds"
         for model, weights, name in ((generator, forger, "generator"), (discriminator, detective, "discriminator")):
-            for key, value in model.state_dict().items():
+            for key, value in state_of(model, weights).items():
                 wanted = weights[key].detach()
                 assert_close(value, wanted, name=f"{key} of the {name} after three rounds", help=help)
 
@@ -298,7 +294,7 @@ def _update(adam, weights, loss):
 def test_a_fair_detective_learns_the_odds(solution, rng):
     """A discriminator that trains alone ends at the log-odds: how much oftener an image is real than forged"""
     generator, discriminator = _make(solution, (1, 1, 2, 2, 3, 16), torch.float64)
-    generator.load_state_dict({name: torch.zeros_like(value) for name, value in generator.state_dict().items()})
+    load_state(generator, {name: torch.zeros_like(value) for name, value in state_of(generator, PARAMETERS).items()})
     gan, corners = solution.GAN(generator, discriminator, 0.03), torch.tensor([[0.0, 0.0], [1.0, -1.0], [-1.0, 1.0]])
     corners, often = corners.double(), int(rng.integers(2, 5))
     # Every forgery is the first corner. Of the real images `often` in 8 are, the others are the second and third.
@@ -323,7 +319,7 @@ def test_a_forger_follows_the_detective(solution, rng):
     # The two hidden units see the same sum with either sign, so that the logit is linear in the pixels.
     weights = {"hidden.weight": torch.stack([taste, -taste]), "hidden.bias": torch.zeros(2, dtype=torch.float64)}
     weights |= {"output.weight": torch.tensor([[0.5, -0.5]]).double(), "output.bias": torch.zeros(1).double()}
-    discriminator.load_state_dict(weights)
+    load_state(discriminator, weights)
     gan = solution.GAN(generator, discriminator, 0.05)
     losses = [gan.generator_step(_normal(rng, 16, 3)) for _ in range(60)]
     assert losses[-1] < losses[0] / 4, "against a discriminator that stands still the generator's loss must fall"
@@ -348,22 +344,18 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         alone = _logits(discriminator, real[-1:])
         assert_close(alone, logits[-1:].detach(), tol=SAME, name="the logit of an image alone", help=help)
         for model, weights in ((generator, forger), (discriminator, detective)):
-            for name, value in model.state_dict().items():
+            for name, value in state_of(model, weights).items():
                 assert torch.equal(value, weights[name]), f"{name} has changed, and there was no training"
         gan = solution.GAN(generator, discriminator, 0.01)
         gan.discriminator_step(real, z)
         gan.generator_step(z)
         solution.fit(gan, real, torch.zeros(2, 3).long(), _normal(rng, 2, 2, 3, size[3]))
         assert_unchanged(mutated, but=["gan of fit"])
-    models = [_make(solution, (1, 1, 40, 20, 30, 25), torch.float64) for _ in range(2)]
-    for first, second in zip(*models, strict=True):
-        for name, value in first.state_dict().items():
-            bound = first.state_dict()[name.replace("bias", "weight")].shape[1] ** -0.5
-            help = f"{name} must be drawn as nn.Linear draws it: uniform within {bound:.3f} of zero"
-            assert (value != second.state_dict()[name]).all(), f"every new network draws its own {name}"
-            assert value.abs().max() <= 1.001 * bound, help
-            assert value.numel() == 1 or value.abs().max() > bound / 2, help
-            assert name != "hidden.weight" or 0.8 < value.std().item() * 3**0.5 / bound < 1.2, help
+    help = "as nn.Linear draws: uniform, within 1 / sqrt(inputs of the layer) of zero"
+    laws = layer_laws(_shapes(20, 30, 40))
+    assert_drawn(lambda: solution.Generator(20, 30, 40), laws, name="Generator", help=help)
+    laws = layer_laws(_shapes(40, 25, 1))
+    assert_drawn(lambda: solution.Discriminator(40, 25), laws, name="Discriminator", help=help)
 
 
 def _distance(ours, theirs):

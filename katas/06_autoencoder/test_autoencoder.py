@@ -14,10 +14,16 @@ from torch.nn import functional as F
 from grader.checks import (
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Images, and the widths from image to code: no hidden layer, one or two; all numbers differ within a case.
@@ -55,28 +61,31 @@ def _shapes(sizes):
     return weights | {f"{name}.bias": (outputs,) for name, (_, outputs) in _layers(sizes).items()}
 
 
-def _checked(model, sizes):
-    """The learner's model, found to hold the tensors that the statement names."""
-    assert isinstance(model, torch.nn.Module), "Autoencoder must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    assert found == _shapes(sizes), f"with sizes {sizes}, state_dict() must hold the named tensors and no others"
-    return model
-
-
 def _make(solution, sizes, dtype):
-    return _checked(solution.Autoencoder(list(sizes), dtype=dtype), sizes)
+    model = solution.Autoencoder(list(sizes), dtype=dtype)
+    return assert_state(model, _shapes(sizes), dtype=dtype, name=f"Autoencoder of sizes {list(sizes)}")
+
+
+def _pca_model(solution, images, code_size):
+    """The learner's pca_autoencoder, found to be an Autoencoder of two layers that can be trained further."""
+    shapes = _shapes([images.shape[1], code_size])
+    model = assert_state(
+        solution.pca_autoencoder(images, code_size), shapes, dtype=images.dtype, name="pca_autoencoder"
+    )
+    for name, value in state_of(model, shapes).items():
+        assert_shape(value, shapes[name], dtype=images.dtype, name=f"{name} of pca_autoencoder")
+    return model
 
 
 def _model(solution, rng, sizes):
     """The learner's model in float64 with given weights, and those weights."""
     model = _make(solution, sizes, torch.float64)
     weights = {name: _normal(rng, *size) / size[-1] ** 0.5 for name, size in _shapes(sizes).items()}
-    model.load_state_dict(weights)
-    return model, weights
+    return load_state(model, weights), weights
 
 
-def _float64(model):
-    return {name: value.detach().double() for name, value in model.state_dict().items()}
+def _float64(model, sizes):
+    return {name: value.double() for name, value in state_of(model, _shapes(sizes)).items()}
 
 
 def _half(weights, half, value):
@@ -128,13 +137,13 @@ def _train(solution, rng, sizes, images):
     """The learner's new model and its losses, after training with a rate that falls to zero."""
     model = _make(solution, sizes, torch.float32)
     batches = torch.from_numpy(rng.integers(0, len(images), (STEPS, BATCH)))
-    start = _float64(model)
+    start = _float64(model, sizes)
     losses = solution.fit(model, images, batches, [LEARNING_RATE * (1 - s / STEPS) for s in range(STEPS)])
     assert isinstance(losses, list) and len(losses) == STEPS, "fit must return a list with one loss per step"
     x = images[batches[0]].double()
     first = _distance(_forward(start, x), x).mean().item()
     assert_trajectory(losses[:1], [first], tol=1e-4, name="the first loss of fit")
-    return _float64(model), losses
+    return _float64(model, sizes), losses
 
 
 @pytest.mark.shape
@@ -155,9 +164,7 @@ def test_shapes(solution, rng):
             seen.append((code, output, loss, explained))
         assert all((a != b).any() for a, b in zip(*seen, strict=True)), "black and white images give the same result"
         images = _images(rng, 13, pixels).to(dtype)
-        best = _checked(solution.pca_autoencoder(images, sizes[-1]), [pixels, sizes[-1]])
-        for name, value in best.state_dict().items():
-            assert_shape(value, tuple(value.shape), dtype=dtype, name=f"{name} of pca_autoencoder")
+        _pca_model(solution, images, sizes[-1])
     losses = solution.fit(model, images, torch.zeros(3, 4, dtype=torch.int64), [0.01, 0.02, 0.01])
     assert isinstance(losses, list) and len(losses) == 3, "fit must return a list with one loss per step"
     assert all(isinstance(loss, float) for loss in losses), "fit must return Python floats, not tensors"
@@ -210,8 +217,8 @@ def test_pca_autoencoder(solution, rng):
     for count, pixels, code_size in ((13, 9, 3), (20, 7, 1), (6, 11, 4), (17, 5, 5)):
         images, x = _images(rng, count, pixels), _images(rng, 3, pixels)
         pca, mean = _pca(images, code_size), images.mean(0)
-        model = _checked(solution.pca_autoencoder(images, code_size), [pixels, code_size])
-        weights, components = _float64(model), torch.from_numpy(pca.components_)
+        model = _pca_model(solution, images, code_size)
+        weights, components = _float64(model, [pixels, code_size]), torch.from_numpy(pca.components_)
         found = weights["encoder.0.weight"]
         signs = torch.where((found * components).sum(1) < 0, -1.0, 1.0).double()[:, None]
         help = "centred images, directions in rows, length 1, the largest variance first; either sign will do"
@@ -250,7 +257,7 @@ def test_three_training_steps(solution, rng):
             expected.append(value.item())
         assert_trajectory(losses, expected, name="reconstruction_loss")
         help = "the losses agree: is the rate of each step used, is it one Adam throughout, does every layer move?"
-        for name, tensor in model.state_dict().items():
+        for name, tensor in state_of(model, weights).items():
             assert_close(tensor, weights[name].detach(), name=f"{name} after three steps", help=help)
 
 
@@ -258,7 +265,7 @@ def test_three_training_steps(solution, rng):
 def test_gradients(solution, rng):
     """Gradients reach every parameter, the images, the codes, and both sides of the loss."""
     for count, sizes in SMALL:
-        model, _ = _model(solution, rng, sizes)
+        model, weights = _model(solution, rng, sizes)
         x, output, code = (_normal(rng, count, width) for width in (sizes[0], sizes[0], sizes[-1]))
 
         def loss(output, x):
@@ -274,7 +281,7 @@ def test_gradients(solution, rng):
         assert_gradients(loss, {"output": output, "x": x}, rng, name="gradient of the loss", help=help)
         both = {"x": x, "code": code}
         assert_gradients(halves, both, rng, name="gradient of encode and decode", help=help)
-        parameters = dict(model.named_parameters())
+        parameters = tensors_of(model, weights)
         assert_gradients(forward, {"x": x}, rng, parameters=parameters, name="gradient of forward", help=help)
 
 
@@ -283,14 +290,14 @@ def test_pca_is_the_linear_optimum(solution, rng):
     """At the closed form the loss is the variance that PCA discards, and no gradient is left for training."""
     for count, pixels, code_size in ((13, 9, 3), (20, 7, 1), (6, 11, 4)):
         images = _images(rng, count, pixels)
-        model = _checked(solution.pca_autoencoder(images, code_size), [pixels, code_size])
+        model = _pca_model(solution, images, code_size)
         variances = np.linalg.eigvalsh(np.cov(images.numpy(), rowvar=False, bias=True))
         loss = solution.reconstruction_loss(model(images), images)
         discarded = torch.tensor(variances[: pixels - code_size].sum())
         help = "the sum of the variances in the directions that the code leaves out"
         assert_close(loss, discarded, name="the loss of pca_autoencoder on its images", help=help)
         assert loss.requires_grad, "the parameters of pca_autoencoder must require gradients: it can be trained further"
-        parameters = dict(model.named_parameters())
+        parameters = tensors_of(model, _shapes([pixels, code_size]))
         gradients = torch.autograd.grad(loss, [*parameters.values()], allow_unused=True)
         for name, gradient in zip(parameters, gradients, strict=True):
             assert gradient is not None, f"no gradient reaches {name} of pca_autoencoder"
@@ -318,7 +325,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
             for name, value in answers(x[rows]).items():
                 help = "an answer must depend on its own image alone, and stay in its row"
                 assert_close(value, together[name][rows], name=f"{name} in another batch", help=help)
-        for name, value in model.state_dict().items():
+        for name, value in state_of(model, weights).items():
             assert_close(value, weights[name], name=f"{name} after the calls")
     first, second = (_images(rng, 9, 7) for _ in range(2))
     best = solution.pca_autoencoder(first, 2)
@@ -334,17 +341,11 @@ def test_calls_leave_no_trace(solution, rng, mutated):
 @pytest.mark.behaviour
 def test_fresh_parameters(solution):
     """First weights and biases are drawn as nn.Linear draws them: small for many inputs, and new for each model."""
-    sizes, seen = [40, 30, 20], []
-    for _ in range(2):
-        seen.append(_float64(_make(solution, sizes, torch.float64)))
-        for name, (inputs, _) in _layers(sizes).items():
-            weight, bias, bound = seen[-1][f"{name}.weight"], seen[-1][f"{name}.bias"], inputs**-0.5
-            told = f"must be drawn uniformly within 1/sqrt({inputs}) of zero: the layer has {inputs} inputs"
-            assert weight.abs().max() <= 1.001 * bound, f"{name}.weight {told}"
-            assert 0.9 < weight.std().item() * 3**0.5 / bound < 1.1, f"{name}.weight {told}"
-            assert bias.abs().max() <= 1.001 * bound, f"{name}.bias {told}"
-    same = [name for name in seen[0] if torch.equal(seen[0][name], seen[1][name])]
-    assert not same, f"two new models have the same {', '.join(same)}"
+    sizes = [40, 30, 20]
+    help = "uniform, within 1 / sqrt(inputs of the layer) of zero"
+    assert_drawn(
+        lambda: _make(solution, sizes, torch.float32), layer_laws(_shapes(sizes)), name="Autoencoder", help=help
+    )
 
 
 @pytest.mark.convergence

@@ -11,10 +11,17 @@ from torch.nn import functional as F
 from grader.checks import (
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
+    assert_parts,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Images, pixels, hidden units and latent dimensions of each case; all four differ within a case.
@@ -47,34 +54,20 @@ def _shapes(pixels, hidden, latent):
 def _make(solution, pixels, hidden, latent, **options):
     """The learner's new model, found to hold the ten tensors that the statement names."""
     model = solution.VAE(pixels, hidden, latent, **options)
-    assert isinstance(model, torch.nn.Module), "VAE must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    assert found == _shapes(pixels, hidden, latent), "state_dict() must hold the ten named tensors and no others"
     dtype = options.get("dtype", torch.float32)
-    assert all(value.dtype == dtype for value in model.state_dict().values()), f"all ten tensors must be {dtype}"
-    return model
+    return assert_state(model, _shapes(pixels, hidden, latent), dtype=dtype, name="VAE")
 
 
 def _model(solution, rng, pixels, hidden, latent):
     """The learner's model in float64 with given weights, and those weights."""
     model = _make(solution, pixels, hidden, latent, dtype=torch.float64)
     weights = {name: _normal(rng, *size) / size[-1] ** 0.5 for name, size in _shapes(pixels, hidden, latent).items()}
-    model.load_state_dict(weights)
-    return model, weights
+    return load_state(model, weights), weights
 
 
-def _check_first_values(new, other):
-    """Two new models are drawn as nn.Linear draws: uniformly, within 1 / sqrt(inputs of the layer), and anew."""
-    for name, value in new.items():
-        bound = new[name.replace("bias", "weight")].shape[1] ** -0.5
-        assert value.abs().max() <= 1.001 * bound, f"a new {name} must lie within 1 / sqrt(inputs of its layer)"
-        spread = value.std().item() * 3**0.5 / bound
-        assert 0.5 < spread < 1.5, f"a new {name} must be drawn uniformly, as nn.Linear does; its spread is not"
-        assert (value != other[name]).any(), f"two new models have the same {name}: it must be drawn anew each time"
-
-
-def _float64(model):
-    return {name: value.detach().double() for name, value in model.state_dict().items()}
+def _float64(model, hidden, latent, pixels=64):
+    shapes = _shapes(pixels, hidden, latent)
+    return {name: value.double() for name, value in state_of(model, shapes).items()}
 
 
 def _layer(weights, name, value):
@@ -113,12 +106,6 @@ def _negative_elbo(weights, x, eps):
     return -_log_likelihood(_logits(weights, _draw(mean, logvar, eps)), x), _kl(mean, logvar)
 
 
-def _unpack(result, *names):
-    """The parts of a returned tuple, or a plain word on what is missing."""
-    assert isinstance(result, tuple | list) and len(result) == len(names), f"return the tuple ({', '.join(names)})"
-    return tuple(result)
-
-
 def _digits(rng):
     """The 1797 real digits, 8x8 pixels, inked where half the full ink or more; shuffled, then split."""
     from sklearn.datasets import load_digits
@@ -136,8 +123,8 @@ def test_shapes(solution, rng):
         model = _make(solution, pixels, hidden, latent, **({"dtype": dtype} if index % 2 else {}))
         eps, seen = _normal(rng, count, latent).to(dtype), []
         for x in (torch.zeros(count, pixels, dtype=dtype), torch.ones(count, pixels, dtype=dtype)):
-            mean, logvar = _unpack(model.encode(x), "mean", "logvar")
-            logits, *again = _unpack(model(x, eps), "logits", "mean", "logvar")
+            mean, logvar = assert_parts(model.encode(x), ("mean", "logvar"), name="encode")
+            logits, *again = assert_parts(model(x, eps), ("logits", "mean", "logvar"), name="forward")
             z = solution.reparameterise(mean, logvar, eps)
             for value, name in zip((mean, logvar, z, *again), ("mean", "logvar", "z", "mean", "logvar"), strict=True):
                 assert_shape(value, (count, latent), dtype=dtype, name=name)
@@ -154,7 +141,8 @@ def test_shapes(solution, rng):
     losses = solution.fit(model, x, batches, noise, 0.01)
     assert isinstance(losses, list) and len(losses) == 3, "fit must return a list with one loss per step"
     assert all(isinstance(loss, float) for loss in losses), "fit must return Python floats, not tensors"
-    _check_first_values(_make(solution, 60, 80, 40).state_dict(), _make(solution, 60, 80, 40).state_dict())
+    help = "as nn.Linear draws: uniform, within 1 / sqrt(inputs of the layer) of zero"
+    assert_drawn(lambda: _make(solution, 60, 80, 40), layer_laws(_shapes(60, 80, 40)), name="VAE", help=help)
 
 
 @pytest.mark.value
@@ -214,18 +202,23 @@ def test_network_with_given_weights(solution, rng):
         model, weights = _model(solution, rng, pixels, hidden, latent)
         x, eps = _binary(rng, count, pixels), _normal(rng, count, latent)
         expected = _posterior(weights, x)
-        mean, logvar = _unpack(model.encode(x), "mean", "logvar")
+        mean, logvar = assert_parts(model.encode(x), ("mean", "logvar"), name="encode")
         assert_close(mean, expected[0], name="mean", help="which layers lead to the mean, and what follows them")
         assert_close(logvar, expected[1], name="logvar", help="which layer of its own, and what follows it")
         assert_close(model.decode(eps), _logits(weights, eps), name="the logits of decode")
-        logits, *_ = _unpack(model(x, eps), "logits", "mean", "logvar")
+        logits, *_ = assert_parts(model(x, eps), ("logits", "mean", "logvar"), name="forward")
         assert_close(logits, _logits(weights, _draw(*expected, eps)), name="the logits of forward")
         chances = Bernoulli(logits=_logits(weights, eps)).probs
         assert_close(model.sample(eps), chances, name="the probabilities of sample")
         for name in ("mean_head.bias", "logvar_head.bias"):
             weights[name] = 40 * _normal(rng, latent)
-        model.load_state_dict(weights)
-        far = zip(_unpack(model.encode(x), "mean", "logvar"), _posterior(weights, x), ("mean", "logvar"), strict=True)
+        load_state(model, weights)
+        far = zip(
+            assert_parts(model.encode(x), ("mean", "logvar"), name="encode"),
+            _posterior(weights, x),
+            ("mean", "logvar"),
+            strict=True,
+        )
         for value, want, name in far:
             assert_close(value, want, name=f"{name} far from zero", help="nothing may limit what a head says")
 
@@ -236,7 +229,7 @@ def test_gradients(solution, rng):
     count, pixels, hidden, latent = SIZES[0]
     mean, logvar, eps = (_normal(rng, count, latent) for _ in range(3))
     x, logits = _binary(rng, count, pixels), _normal(rng, count, pixels)
-    model, _ = _model(solution, rng, pixels, hidden, latent)
+    model, weights = _model(solution, rng, pixels, hidden, latent)
 
     def draw(mean, logvar, eps):
         return solution.reparameterise(mean, logvar, eps)
@@ -246,9 +239,9 @@ def test_gradients(solution, rng):
         return *parts, solution.negative_elbo(logits, x, mean, logvar)
 
     def forward(x, eps):
-        return _unpack(model(x, eps), "logits", "mean", "logvar")
+        return assert_parts(model(x, eps), ("logits", "mean", "logvar"), name="forward")
 
-    gaussian, parameters = {"mean": mean, "logvar": logvar}, dict(model.named_parameters())
+    gaussian, parameters = {"mean": mean, "logvar": logvar}, tensors_of(model, weights)
     assert_gradients(draw, {**gaussian, "eps": eps}, rng, name="gradient of reparameterise")
     assert_gradients(loss, {"logits": logits, **gaussian}, rng, name="gradient of the losses")
     assert_gradients(forward, {"x": x, "eps": eps}, rng, parameters=parameters, name="gradient of forward")
@@ -276,7 +269,7 @@ def test_three_training_steps(solution, rng):
             adam.step()
             expected.append(value.item())
         assert_trajectory(losses, expected, name="negative ELBO")
-        for name, tensor in model.state_dict().items():
+        for name, tensor in state_of(model, weights).items():
             assert_close(tensor, weights[name].detach(), name=f"{name} after three steps", help="the last update")
 
 
@@ -289,7 +282,9 @@ def test_zero_noise_gives_the_mean(solution, rng):
         mean, logvar = _posterior(weights, x)
         zeros = torch.zeros_like(mean)
         assert_close(solution.reparameterise(mean, logvar, zeros), mean, name="z with zero noise")
-        still, first, second = (_unpack(model(x, e), "logits", "mean", "logvar")[0] for e in (zeros, eps, eps))
+        still, first, second = (
+            assert_parts(model(x, e), ("logits", "mean", "logvar"), name="forward")[0] for e in (zeros, eps, eps)
+        )
         assert_close(still, _logits(weights, mean), name="the logits with zero noise")
         expected = _logits(weights, _draw(mean, logvar, eps))
         assert_close(first, expected, name="the logits with given noise", help="is the noise that was given used?")
@@ -306,7 +301,7 @@ def test_each_image_stands_alone(solution, rng):
         x[0], x[1] = 0, 1
 
         def answers(rows, model=model, x=x, eps=eps):
-            logits, mean, logvar = _unpack(model(x[rows], eps[rows]), "logits", "mean", "logvar")
+            logits, mean, logvar = assert_parts(model(x[rows], eps[rows]), ("logits", "mean", "logvar"), name="forward")
             kl, loss = solution.kl_divergence(mean, logvar), solution.reconstruction_loss(logits, x[rows])
             return {"logits": logits, "mean": mean, "logvar": logvar, "kl": kl, "reconstruction_loss": loss}
 
@@ -334,7 +329,7 @@ def test_arguments_are_left_alone(solution, rng, mutated):
     assert_close(kl, expected[1], name="kl of the first call, after the second")
     model, _ = _model(solution, rng, 7, 5, 2)
     x = _binary(rng, 3, 7)
-    logits, mean, logvar = _unpack(model(x, first[2]), "logits", "mean", "logvar")
+    logits, mean, logvar = assert_parts(model(x, first[2]), ("logits", "mean", "logvar"), name="forward")
     solution.reconstruction_loss(logits, x)
     solution.negative_elbo(logits, x, mean, logvar)
     model.decode(first[2])
@@ -353,14 +348,14 @@ def test_held_out_digits(solution, rng, record):
     model = _make(solution, images.shape[1], HIDDEN, LATENT)
     batches = torch.from_numpy(rng.integers(0, len(images), (STEPS, BATCH)))
     noise = _normal(rng, STEPS, BATCH, LATENT).float()
-    start = _float64(model)
+    start = _float64(model, HIDDEN, LATENT)
     losses = solution.fit(model, images, batches, noise, LEARNING_RATE)
     assert isinstance(losses, list) and len(losses) == STEPS, "fit must return a list with one loss per step"
     first = sum(_negative_elbo(start, images[batches[0]].double(), noise[0].double())).mean().item()
     assert_trajectory(losses[:1], [first], tol=1e-4, name="the first loss of fit")
 
     record.curve("negative ELBO in nats per image", losses, baseline=baseline)
-    logits, *_ = _unpack(model(held_out[:8], torch.zeros(8, LATENT)), "logits", "mean", "logvar")
+    logits, *_ = assert_parts(model(held_out[:8], torch.zeros(8, LATENT)), ("logits", "mean", "logvar"), name="forward")
     assert_shape(logits, (8, 64), name="the logits of forward")
     pairs = torch.stack([held_out[:8], torch.sigmoid(logits.detach())], 1)
     record.images("held-out digits, each beside its reconstruction", pairs.reshape(-1, 8, 8).numpy())
@@ -368,7 +363,7 @@ def test_held_out_digits(solution, rng, record):
     assert_shape(samples, (16, 64), name="the probabilities of sample")
     record.images("samples from the prior", samples.detach().reshape(-1, 8, 8).numpy())
 
-    weights, held_out, eps = _float64(model), held_out.double(), _normal(rng, len(held_out), LATENT)
+    weights, held_out, eps = _float64(model, HIDDEN, LATENT), held_out.double(), _normal(rng, len(held_out), LATENT)
     reconstruction, kl = _negative_elbo(weights, held_out, eps)
     z = _draw(*_posterior(weights, held_out), eps)
     swapped = -_log_likelihood(_logits(weights, z.roll(1, 0)), held_out).mean().item()

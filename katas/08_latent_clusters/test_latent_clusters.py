@@ -13,10 +13,16 @@ from torch.nn import functional as F
 from grader.checks import (
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Rows, numbers in a raw row, hidden units, numbers in a code; all four differ within a case.
@@ -62,18 +68,14 @@ def _shapes(raw, hidden, code):
 def _make(solution, raw, hidden, code, dtype):
     """The learner's new model, found to hold the eight tensors that the statement names."""
     model = solution.Autoencoder(raw, hidden, code, dtype=dtype)
-    assert isinstance(model, nn.Module), "Autoencoder must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    assert found == _shapes(raw, hidden, code), "state_dict() must hold the eight named tensors and no others"
-    return model
+    return assert_state(model, _shapes(raw, hidden, code), dtype=dtype, name="Autoencoder")
 
 
 def _model(solution, rng, raw, hidden, code):
     """The learner's model in float64 with given weights, and those weights."""
     model = _make(solution, raw, hidden, code, torch.float64)
     weights = {name: _normal(rng, *size) / size[-1] ** 0.5 for name, size in _shapes(raw, hidden, code).items()}
-    model.load_state_dict(weights)
-    return model, weights
+    return load_state(model, weights), weights
 
 
 def _layer(weights, name, value):
@@ -214,12 +216,12 @@ def test_network_with_given_weights(solution, rng):
 def test_gradients(solution, rng):
     """Gradients reach the rows and every parameter"""
     for size in ((3, 5, 4, 2), (1, 4, 3, 2)):
-        model, _ = _model(solution, rng, *size[1:])
+        model, weights = _model(solution, rng, *size[1:])
 
         def both(x, model=model):
             return model.encode(x), model(x)
 
-        inputs, parameters = {"x": _normal(rng, *size[:2])}, dict(model.named_parameters())
+        inputs, parameters = {"x": _normal(rng, *size[:2])}, tensors_of(model, weights)
         help = "encode and forward must not cut the graph; compare does that"
         assert_gradients(both, inputs, rng, parameters=parameters, name="gradient of the network", help=help)
 
@@ -246,7 +248,7 @@ def test_three_training_steps(solution, rng):
         help = "a sum over the numbers of a row, a mean over rows, before the update; from step 2 on also rate and gradients"
         assert_trajectory(losses, expected, name="loss", help=help)
         help = "the losses agree: the rate of each step, one Adam throughout, gradients cleared, all layers"
-        for name, tensor in model.state_dict().items():
+        for name, tensor in state_of(model, weights).items():
             assert_close(tensor, weights[name].detach(), name=f"{name} after three steps", help=help)
 
 
@@ -291,8 +293,8 @@ def test_compare(solution, rng):
     rows, labels = _blobs(rng, 120, 3)
     rows = (rows + 20_000).float()  # far from zero, where squared distances of float32 have no digits left
     model = _make(solution, 3, 5, 2, torch.float32)
-    weights = model.state_dict()
-    model.load_state_dict(weights | {"look.bias": -20_000 * weights["look.weight"].sum(1)})  # codes that differ
+    look = state_of(model, ["look.weight"])["look.weight"]
+    load_state(model, {"look.bias": -20_000 * look.sum(1)})  # codes that differ
     scores = solution.compare(model, rows[50:], rows[:50], labels[:50], 4, [7])
     expected = adjusted_rand_score(labels[:50], _found(rows[50:].double(), rows[:50].double(), 4, 7))
     help = "k-means is given float64, whatever the model's dtype"
@@ -337,20 +339,15 @@ def test_calls_leave_no_trace(solution, rng, mutated):
     solution.adjusted_rand_index(labels, labels.flip(0))
     solution.normalised_mutual_information(labels, labels.flip(0))
     solution.winner(first["raw"][:, 0], first["latent"][:, 0])
-    for name, value in model.state_dict().items():
+    for name, value in state_of(model, weights).items():
         assert torch.equal(value, weights[name]), f"{name} has changed, and there was no training"
     alone = [_clusters(solution, rows[30:], rows[n : n + 1], 4, 1).item() for n in range(5)]
     together = _clusters(solution, rows[30:], rows[:5], 4, 1).tolist()
     assert alone == together, "a held-out row is sorted otherwise when it is alone: k-means must not see held-out rows"
     model.fit(rows, torch.zeros(2, 3, dtype=torch.int64), [0.01, 0.01])
     assert_unchanged(mutated)
-    models = [_make(solution, 40, 30, 20, torch.float64).state_dict() for _ in range(2)]
-    for name, value in models[0].items():
-        bound = models[0][name.replace("bias", "weight")].shape[1] ** -0.5
-        assert (value != models[1][name]).all(), f"every new model draws its own {name}"
-        assert value.abs().max() <= 1.001 * bound, f"{name} must be drawn as nn.Linear draws it"
-        if name.endswith("weight"):
-            assert 0.8 < value.std() * 3**0.5 / bound < 1.2, f"{name} must be drawn as nn.Linear draws it"
+    laws, help = layer_laws(_shapes(40, 30, 20)), "as nn.Linear draws: uniform, within 1 / sqrt(inputs of the layer)"
+    assert_drawn(lambda: _make(solution, 40, 30, 20, torch.float32), laws, name="Autoencoder", help=help)
 
 
 @pytest.mark.convergence

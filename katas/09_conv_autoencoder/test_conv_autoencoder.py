@@ -14,11 +14,17 @@ from torch.nn import functional as F
 from grader.checks import (
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
     assert_raises,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Images in the batch, shape of an image, channels, kernel, stride, padding: even and odd sizes, each with its own rest.
@@ -83,11 +89,7 @@ def _code_shape(image, channels, kernel, stride, padding):
 def _make(solution, image, channels, kernel=3, stride=2, padding=1, dtype=torch.float64):
     """The learner's new model, found to hold the tensors that the statement names."""
     model = solution.ConvAutoencoder(tuple(image), list(channels), kernel, stride, padding, dtype=dtype)
-    assert isinstance(model, torch.nn.Module), "ConvAutoencoder must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    wanted = _shapes(image, channels, kernel)
-    assert found == wanted, "state_dict() must hold the tensors that the statement names, in its shapes, and no others"
-    return model
+    return assert_state(model, _shapes(image, channels, kernel), dtype=dtype, name="ConvAutoencoder")
 
 
 def _model(solution, rng, image, channels, kernel, stride, padding):
@@ -96,12 +98,11 @@ def _model(solution, rng, image, channels, kernel, stride, padding):
     weights = {}
     for name, size in _shapes(image, channels, kernel).items():
         weights[name] = _normal(rng, *size) / (prod(size[1:]) ** 0.5 if len(size) > 1 else 2)
-    model.load_state_dict(weights)
-    return model, weights
+    return load_state(model, weights), weights
 
 
-def _float64(model):
-    return {name: value.detach().double() for name, value in model.state_dict().items()}
+def _float64(model, image, channels, kernel=3):
+    return {name: value.double() for name, value in state_of(model, _shapes(image, channels, kernel)).items()}
 
 
 def _encode(weights, x, stride, padding):
@@ -296,7 +297,7 @@ def test_gradients(solution, rng):
         inputs = {"x": x, "weight": weight, "bias": _normal(rng, written)}
         assert_gradients(stamp, inputs, rng, name="gradient of conv_transpose2d", help="detach, .data, no_grad?")
     for count, image, *rest in SMALL:
-        model, _ = _model(solution, rng, image, *rest)
+        model, weights = _model(solution, rng, image, *rest)
         x, noise = _normal(rng, count, *image), _normal(rng, count, *image)
 
         def forward(x, model=model):
@@ -305,7 +306,7 @@ def test_gradients(solution, rng):
         def loss(x, noise, model=model):
             return solution.denoising_loss(model, x, noise)
 
-        parameters = dict(model.named_parameters())
+        parameters = tensors_of(model, weights)
         help = "nothing may cut the graph: no detach, no .data, no no_grad between the images and the loss"
         assert_gradients(forward, {"x": x}, rng, parameters=parameters, name="gradient of forward", help=help)
         assert_gradients(loss, {"x": x, "noise": noise}, rng, name="gradient of denoising_loss", help=help)
@@ -335,7 +336,7 @@ def test_three_training_steps(solution, rng):
             expected.append(value.item())
         assert_trajectory(losses, expected, name="denoising loss")
         help = "the losses agree: is the rate of each step used, is it one Adam throughout, does every layer move?"
-        for name, tensor in model.state_dict().items():
+        for name, tensor in state_of(model, weights).items():
             assert_close(tensor, weights[name].detach(), name=f"{name} after three steps", help=help)
 
 
@@ -361,7 +362,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
             for name, value in answers(x[rows]).items():
                 help = "an answer must depend on its own model and image alone, and stay in its row"
                 assert_close(value, together[name][rows], name=f"{name} in another batch", help=help)
-        for name, value in model.state_dict().items():
+        for name, value in state_of(model, weights).items():
             assert_close(value, weights[name], name=f"{name} after the calls", help="a call changed the weights")
         solution.denoising_loss(model, x, other[:1].expand(count + 1, -1, -1, -1))
     images, noise = _normal(rng, 5, *image), _normal(rng, 2, 3, *image)
@@ -375,18 +376,9 @@ def test_calls_leave_no_trace(solution, rng, mutated):
 @pytest.mark.behaviour
 def test_fresh_parameters(solution):
     """First values are drawn as PyTorch's layers draw them: small for large kernels, and new for each model."""
-    image, channels, seen = (6, 9, 9), [10, 8], []
-    for _ in range(2):
-        seen.append(_float64(_make(solution, image, channels)))
-        for name, value in seen[-1].items():
-            bound = prod(seen[-1][name.replace("bias", "weight")].shape[1:]) ** -0.5
-            where = f"{name} must lie within 1 / sqrt(second axis of the weight * K * K) of zero"
-            assert value.abs().max() <= 1.001 * bound, where
-            spread = value.std().item() * 3**0.5 / bound
-            low = 0.8 if name.endswith("weight") else 0.2
-            assert low < spread < 2 - low, f"{where}, and be drawn uniformly"
-    same = [name for name in seen[0] if torch.equal(seen[0][name], seen[1][name])]
-    assert not same, f"two new models have the same {', '.join(same)}"
+    image, channels = (12, 9, 9), [16, 12]
+    laws, help = layer_laws(_shapes(image, channels, 3)), "uniform, within 1 / sqrt(second axis of the weight * K * K)"
+    assert_drawn(lambda: _make(solution, image, channels), laws, name="ConvAutoencoder", help=help)
 
 
 @pytest.mark.convergence
@@ -396,7 +388,7 @@ def test_cleans_held_out_digits_better_than_pca(solution, rng, record):
     model = _make(solution, DIGIT, CHANNELS, dtype=torch.float32)
     batches = torch.from_numpy(rng.integers(0, len(images), (STEPS, BATCH)))
     noise = NOISE * torch.from_numpy(rng.normal(size=(STEPS, BATCH, *DIGIT))).float()
-    start = _float64(model)
+    start = _float64(model, DIGIT, CHANNELS)
     losses = solution.fit(model, images, batches, noise, [LEARNING_RATE * (1 - s / STEPS) for s in range(STEPS)])
     assert isinstance(losses, list) and len(losses) == STEPS, "fit must return a list with one loss per step"
     x = images[batches[0]].double()
@@ -406,7 +398,7 @@ def test_cleans_held_out_digits_better_than_pca(solution, rng, record):
     pca = PCA(prod(_code_shape(DIGIT, CHANNELS, 3, 2, 1)), svd_solver="full").fit(images.flatten(1).double().numpy())
     noisy = clean + NOISE * torch.from_numpy(rng.normal(size=clean.shape))
     linear = torch.from_numpy(pca.inverse_transform(pca.transform(noisy.flatten(1).numpy()))).reshape(clean.shape)
-    output = _forward(_float64(model), noisy, 2, 1)
+    output = _forward(_float64(model, DIGIT, CHANNELS), noisy, 2, 1)
     baseline = _distance(linear, clean).mean().item()
     record.curve("denoising loss, beside PCA's on held-out digits", losses, baseline=baseline)
     rows = torch.stack([clean[:8], noisy[:8], output[:8], linear[:8]], 1).reshape(-1, *DIGIT) * scale + mean

@@ -12,12 +12,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from grader.checks import (
+    Normal,
+    Uniform,
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
+    assert_parts,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Sentences, words, ids, width of a word, hidden units, attention units, classes; no two are equal in a case.
@@ -81,32 +89,26 @@ def _weights(rng, shapes):
     return {name: _normal(rng, *shape) / (shape[1] ** 0.5 if len(shape) > 1 else 1.5) for name, shape in shapes.items()}
 
 
-def _checked(module, shapes):
-    assert isinstance(module, nn.Module), "a layer or a model must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in module.named_parameters()}
-    for name in sorted(shapes.keys() | found.keys()):
-        wanted, there = shapes.get(name, "no such parameter"), found.get(name, "none")
-        assert there == wanted, f"parameter {name}: the statement says {wanted}, found {there}"
-    return module
-
-
 def _make(solution, size, dtype):
     _, _, words, width, hidden, units, classes = size
-    return _checked(solution.TextClassifier(words, width, hidden, units, classes, dtype=dtype), _shapes(size))
+    model = solution.TextClassifier(words, width, hidden, units, classes, dtype=dtype)
+    return assert_state(model, _shapes(size), dtype=dtype, name="TextClassifier")
 
 
 def _model(solution, rng, size):
     """The learner's model in float64 with given weights, and those weights."""
     model, weights = _make(solution, size, torch.float64), _weights(rng, _shapes(size))
-    model.load_state_dict(weights)
-    return model, weights
+    return load_state(model, weights), weights
+
+
+def _make_pooling(solution, states, units, dtype):
+    pooling = solution.AttentionPooling(states, units, dtype=dtype)
+    return assert_state(pooling, _pooling_shapes(states, units), dtype=dtype, name="AttentionPooling")
 
 
 def _pooling(solution, rng, states, units):
     weights = _weights(rng, _pooling_shapes(states, units))
-    pooling = _checked(solution.AttentionPooling(states, units, dtype=torch.float64), _pooling_shapes(states, units))
-    pooling.load_state_dict(weights)
-    return pooling, weights
+    return load_state(_make_pooling(solution, states, units, torch.float64), weights), weights
 
 
 def _attend(states, weights, prefix=""):
@@ -136,14 +138,9 @@ class _Oracle(nn.Module):
         return torch.stack(logits), torch.stack(shares)
 
 
-def _two(result, names):
-    assert isinstance(result, tuple | list) and len(result) == 2, f"return the tuple {names}"
-    return result
-
-
 def _answers(model, ids, lengths, dtype=torch.float64):
-    logits, weights = _two(model(ids, lengths), "(logits, weights)")
-    classes = len(model.state_dict()["head.bias"])
+    logits, weights = assert_parts(model(ids, lengths), ("logits", "weights"), name="TextClassifier.forward")
+    classes = len(tensors_of(model, ["head.bias"])["head.bias"])
     assert_shape(logits, (len(ids), classes), dtype=dtype, name="logits", help="one row per sentence")
     assert_shape(weights, tuple(ids.shape), dtype=dtype, name="weights", help="one number per word")
     return logits, weights
@@ -160,8 +157,8 @@ def test_shapes(solution, rng):
         scores = solution.additive_scores(states, *(part.to(dtype) for part in parts))
         assert_shape(scores, (count, length), dtype=dtype, name="scores", help="one number per word")
         assert_shape(solution.masked_softmax(scores, mask), (count, length), dtype=dtype, name="weights")
-        pooling = _checked(solution.AttentionPooling(hidden, units, dtype=dtype), _pooling_shapes(hidden, units))
-        pooled, weights = _two(pooling(states, mask), "(pooled, weights)")
+        pooling = _make_pooling(solution, hidden, units, dtype)
+        pooled, weights = assert_parts(pooling(states, mask), ("pooled", "weights"), name="AttentionPooling.forward")
         assert_shape(pooled, (count, hidden), dtype=dtype, name="pooled", help="states are averaged, not projections")
         assert_shape(weights, (count, length), dtype=dtype, name="weights of the pooling")
         model, (ids, lengths) = _make(solution, size, dtype), _sentences(rng, size)
@@ -222,7 +219,7 @@ def test_sentences_without_words(solution, rng):
         assert (gradient[~mask] == 0).all(), "padding must send back no gradient"
         pooling, given = _pooling(solution, rng, hidden, units)
         states = _normal(rng, count + 1, length, hidden)
-        pooled, _ = _two(pooling(states, mask), "(pooled, weights)")
+        pooled, _ = assert_parts(pooling(states, mask), ("pooled", "weights"), name="AttentionPooling.forward")
         assert (pooled[empty] == 0).all(), "without words the pooled vector is 0"
         for row in range(count + 1):
             if row != empty:
@@ -236,7 +233,7 @@ def test_pooling(solution, rng):
     for count, length, _, _, hidden, units, _ in SIZES:
         pooling, given = _pooling(solution, rng, hidden, units)
         states, mask = 2 * _normal(rng, count, length, hidden), _mask(rng, count, length)
-        pooled, weights = _two(pooling(states, mask), "(pooled, weights)")
+        pooled, weights = assert_parts(pooling(states, mask), ("pooled", "weights"), name="AttentionPooling.forward")
         for row in range(count):
             expected, share = _attend(states[row][mask[row]], given)
             help = "scores of the layer's own project and question, then a softmax over the words"
@@ -313,12 +310,12 @@ def test_gradients(solution, rng):
     help = "nothing may cut the graph: no detach, no .data, no no_grad"
     assert_gradients(scores, parts, rng, name="gradient of additive_scores", help=help)
     assert_gradients(share, {"scores": _normal(rng, count, length)}, rng, name="gradient of masked_softmax", help=help)
-    pooling, _ = _pooling(solution, rng, hidden, units)
+    pooling, own = _pooling(solution, rng, hidden, units)
 
     def pool(states):
-        return _two(pooling(states, mask), "(pooled, weights)")
+        return assert_parts(pooling(states, mask), ("pooled", "weights"), name="AttentionPooling.forward")
 
-    inputs, parameters = {"states": parts["states"]}, dict(pooling.named_parameters())
+    inputs, parameters = {"states": parts["states"]}, tensors_of(pooling, own)
     assert_gradients(pool, inputs, rng, parameters=parameters, name="gradient of the pooling", help=help)
     for size in (small, SIZES[0], SIZES[2]):
         model, weights = _model(solution, rng, size)
@@ -328,7 +325,7 @@ def test_gradients(solution, rng):
         (oracle(ids, lengths)[0] * upstream).sum().backward()
         (_answers(model, ids, lengths)[0] * upstream).sum().backward()
         expected = dict(oracle.named_parameters())
-        for name, value in model.named_parameters():
+        for name, value in tensors_of(model, weights).items():
             assert value.grad is not None, f"no gradient reaches {name}: is something detached?"
             told = "the id 0 is a word and learns like any other" if name == "token.weight" else help
             assert_close(value.grad, expected[name].grad, name=f"gradient of {name}", help=told)
@@ -354,7 +351,7 @@ def test_three_training_steps(solution, rng):
         help = "raw logits into the cross-entropy, before the update; from step 2 on the rate, cleared gradients, all trained"
         assert_trajectory(losses, expected, name="cross-entropy", help=help)
         wanted, help = oracle.state_dict(), "Adam made once with the given rate, gradients cleared, everything trained"
-        for name, value in model.state_dict().items():
+        for name, value in state_of(model, weights).items():
             assert_close(value, wanted[name], tol=1e-5, name=f"{name} after three steps", help=help)
 
 
@@ -374,25 +371,19 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         pooling(states, mask)
         scores = solution.additive_scores(states, _normal(rng, units, hidden), _normal(rng, units), _normal(rng, units))
         solution.masked_softmax(scores.detach(), mask)
-        for name, value in model.named_parameters():
-            assert_close(value.detach(), weights[name], tol=SAME, name=f"{name} after the calls")
+        for name, value in state_of(model, weights).items():
+            assert_close(value, weights[name], tol=SAME, name=f"{name} after the calls")
     solution.fit(model, ids, lengths, torch.zeros(count, dtype=torch.int64), torch.zeros(2, 2).long(), 0.01)
     assert_unchanged(mutated, but=["model of fit"])
     hidden, units = 50, 200
-    seen = [_make(solution, (1, 1, 150, 20, hidden, units, 160), torch.float32).state_dict() for _ in range(2)]
+    size = 1, 1, 150, 20, hidden, units, 160
     bounds = {"lstm": hidden**-0.5, "head": (2 * hidden) ** -0.5, "pooling": (2 * hidden) ** -0.5}
-    for name, value in seen[0].items():
-        assert (value != seen[1][name]).any(), f"every new model draws a {name} of its own"
-        if name == "token.weight":
-            assert (value != 0).any(dim=1).all(), "every word starts with a vector of its own, and id 0 is a word too"
-            assert 0.9 < value.std() < 1.1, "token must be drawn as nn.Embedding draws it"
-        else:
-            bound = units**-0.5 if name == "pooling.question" else bounds[name.split(".")[0]]
-            spread = value.std().item() * 3**0.5 / bound  # 1 for uniform numbers between -bound and bound
-            told = (
-                f"{name} must be uniform between -{bound:.3g} and {bound:.3g} at first, with S = 2H = 100 and A = 200"
-            )
-            assert value.abs().max() <= 1.001 * bound and 0.8 < spread < 1.2, told
+    laws = {name: Uniform(bounds[name.split(".")[0]]) for name in _shapes(size) if name != "token.weight"}
+    laws |= {"token.weight": Normal(1.0), "pooling.question": Uniform(units**-0.5)}
+    help = "as torch's layers draw them, of S = 2H = 100 and A = 200"
+    assert_drawn(lambda: _make(solution, size, torch.float32), laws, name="TextClassifier", help=help)
+    token = state_of(_make(solution, size, torch.float32), laws)["token.weight"]
+    assert (token != 0).any(dim=1).all(), "every word starts with a vector of its own, and id 0 is a word too"
 
 
 def _pair(rng):

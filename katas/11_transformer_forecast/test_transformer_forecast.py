@@ -14,9 +14,14 @@ from grader.checks import (
     assert_beats,
     assert_close,
     assert_gradients,
+    assert_parts,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # N series of T steps, S steps of memory, D features, H heads of E / H numbers each, M hidden units, blocks, K values.
@@ -75,47 +80,40 @@ def _weights(rng, shapes):
     return weights
 
 
-def _checked(module, shapes):
-    assert isinstance(module, nn.Module), "a layer, a block or a model must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in module.named_parameters()}
-    for name in sorted(shapes.keys() | found.keys()):
-        wanted, there = shapes.get(name, "no such parameter"), found.get(name, "none")
-        assert there == wanted, f"parameter {name}: the statement says {wanted}, found {there}"
-    return module
-
-
-def _load(module, weights):
-    """The learner's module with the given weights; buffers beside them are the learner's own affair."""
-    module.load_state_dict({**module.state_dict(), **weights})
-    return module
-
-
 def _make(solution, size, dtype):
     _, _, _, features, heads, depth, hidden, blocks, horizon = size
     model = solution.Forecaster(features, heads * depth, heads, hidden, blocks, horizon, dtype=dtype)
-    return _checked(model, _model_shapes(size))
+    return assert_state(model, _model_shapes(size), dtype=dtype, name="Forecaster")
+
+
+def _make_attention(solution, width, heads, dtype):
+    layer = solution.MultiHeadAttention(width, heads, dtype=dtype)
+    return assert_state(layer, _attention_shapes(width), dtype=dtype, name="MultiHeadAttention")
+
+
+def _make_block(solution, width, heads, hidden, dtype):
+    block = solution.EncoderBlock(width, heads, hidden, dtype=dtype)
+    return assert_state(block, _block_shapes(width, hidden), dtype=dtype, name="EncoderBlock")
 
 
 def _model(solution, rng, size):
     """The learner's forecaster in float64 with given weights, and those weights."""
     weights = _weights(rng, _model_shapes(size))
-    return _load(_make(solution, size, torch.float64), weights), weights
+    return load_state(_make(solution, size, torch.float64), weights), weights
 
 
 def _attention(solution, rng, heads, depth):
     """The learner's attention in float64 with given weights, and torch's own with the same."""
-    shapes = _attention_shapes(heads * depth)
-    layer = _checked(solution.MultiHeadAttention(heads * depth, heads, dtype=torch.float64), shapes)
-    weights = _weights(rng, shapes)
-    return _load(layer, weights), _torch_attention(weights, heads)
+    layer = _make_attention(solution, heads * depth, heads, torch.float64)
+    weights = _weights(rng, _attention_shapes(heads * depth))
+    return load_state(layer, weights), _torch_attention(weights, heads)
 
 
 def _block(solution, rng, heads, depth, hidden):
     """The learner's block in float64 with given weights, and torch's own with the same."""
-    shapes = _block_shapes(heads * depth, hidden)
-    block = _checked(solution.EncoderBlock(heads * depth, heads, hidden, dtype=torch.float64), shapes)
-    weights = _weights(rng, shapes)
-    return _load(block, weights), _torch_block(weights, heads)
+    block = _make_block(solution, heads * depth, heads, hidden, torch.float64)
+    weights = _weights(rng, _block_shapes(heads * depth, hidden))
+    return load_state(block, weights), _torch_block(weights, heads)
 
 
 def _joined(weights):
@@ -192,8 +190,7 @@ def _named(oracle):
 def _look(layer, x, memory, heads):
     """(y, weights) of the learner's attention, both of the right form."""
     result = layer(x, memory)
-    assert isinstance(result, tuple | list) and len(result) == 2, "MultiHeadAttention must return the pair (y, weights)"
-    y, weights = result
+    y, weights = assert_parts(result, ("y", "weights"), name="MultiHeadAttention.forward")
     assert_shape(y, tuple(x.shape), dtype=x.dtype, name="y")
     help = "one matrix for each head: who asks in the rows, who answers in the columns"
     size = len(x), heads, x.shape[1], memory.shape[1]
@@ -209,7 +206,7 @@ def _through(block, x):
 
 def _forecast(model, series):
     forecast = model(series)
-    size = len(series), len(model.state_dict()["head.bias"])
+    size = len(series), len(tensors_of(model, ["head.bias"])["head.bias"])
     assert_shape(forecast, size, dtype=series.dtype, name="forecast", help="one row per series, from one step of it")
     return forecast
 
@@ -237,8 +234,8 @@ def test_shapes(solution, rng):
         even = 2 * width
         positions = solution.positional_encoding(steps, even, dtype=dtype)
         assert_shape(positions, (steps, even), dtype=dtype, name="positions")
-        layer = _checked(solution.MultiHeadAttention(width, heads, dtype=dtype), _attention_shapes(width))
-        block = _checked(solution.EncoderBlock(width, heads, hidden, dtype=dtype), _block_shapes(width, hidden))
+        layer = _make_attention(solution, width, heads, dtype)
+        block = _make_block(solution, width, heads, hidden, dtype)
         model = _make(solution, size, dtype)
         seen = []
         for _ in range(2):
@@ -250,9 +247,11 @@ def test_shapes(solution, rng):
         assert different, "two different inputs give the same result"
         batches, rates = torch.zeros(3, 2, dtype=torch.int64), _rates(solution, 3, 2, 0.01)
         _fit(solution, model, series, _normal(rng, count, horizon).to(dtype), batches, rates)
-    for made in (solution.Forecaster(3, 4, 2, 5, 1, 2), solution.EncoderBlock(4, 2, 5)):
-        kinds = {value.dtype for value in made.parameters()}
-        assert kinds == {torch.float32}, "without a dtype all parameters are float32"
+    block = _block_shapes(4, 5)
+    assert_state(solution.EncoderBlock(4, 2, 5), block, dtype=torch.float32, name="EncoderBlock without a dtype")
+    whole = _model_shapes((1, 1, 1, 3, 2, 2, 5, 1, 2))
+    made = solution.Forecaster(3, 4, 2, 5, 1, 2)
+    assert_state(made, whole, dtype=torch.float32, name="Forecaster without a dtype")
     assert_shape(solution.positional_encoding(3, 4), (3, 4), dtype=torch.float32, name="positions without a dtype")
 
 
@@ -343,7 +342,7 @@ def test_gradients(solution, rng):
 
     with torch.no_grad():
         assert_close(look(x, memory)[0], oracle(x, memory, memory)[0], name="y")
-    inputs, parameters = {"x": x, "memory": memory}, dict(layer.named_parameters())
+    inputs, parameters = {"x": x, "memory": memory}, tensors_of(layer, _attention_shapes(heads * depth))
     assert_gradients(look, inputs, rng, parameters=parameters, name="gradient of attention", help=help)
 
     block, oracle = _block(solution, rng, heads, depth, hidden)
@@ -361,7 +360,7 @@ def test_gradients(solution, rng):
     assert_close(series.grad, expected, name="gradient of the forecast by the series", help=help)
     (oracle(series.detach()) * upstream).sum().backward()
     wanted = _named(oracle)
-    for name, parameter in model.named_parameters():
+    for name, parameter in tensors_of(model, weights).items():
         found = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         assert_close(found, wanted[name].grad, name=f"gradient of the forecast by {name}", help="is it used, and once?")
 
@@ -391,8 +390,8 @@ def test_three_training_steps(solution, rng):
         found, wanted = _forecast(model, series).detach(), oracle(series).detach()
         assert_close(found, wanted, name="forecast after three steps", help=help)
         trained = _named(oracle)
-        for name, value in model.named_parameters():
-            assert_close(value.detach(), trained[name].detach(), name=f"{name} after three steps", help=help)
+        for name, value in state_of(model, weights).items():
+            assert_close(value, trained[name].detach(), name=f"{name} after three steps", help=help)
 
 
 @pytest.mark.behaviour
@@ -436,7 +435,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         forecast, further = _forecast(model, series), _forecast(model, longer)
         help = "series of another length were read before: what was kept from that call?"
         assert_close(_forecast(model, series), forecast, tol=SAME, name="the same call made again", help=help)
-        fresh = _forecast(_load(_make(solution, size, torch.float64), weights), longer)
+        fresh = _forecast(load_state(_make(solution, size, torch.float64), weights), longer)
         assert_close(further, fresh, tol=SAME, name="forecast of longer series after shorter ones", help=help)
         help = "a forecast depends on its own series alone: what is axis 0, and what is axis 1?"
         for rows in [torch.tensor([n]) for n in range(count)] + [torch.from_numpy(rng.permutation(count))]:
@@ -449,8 +448,8 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         (layer, _), (block, _) = _attention(solution, rng, heads, depth), _block(solution, rng, heads, depth, hidden)
         _look(layer, _normal(rng, count, steps, heads * depth), _normal(rng, count, length, heads * depth), heads)
         _through(block, _normal(rng, count, steps, heads * depth))
-        for name, value in model.named_parameters():
-            assert_close(value.detach(), weights[name], tol=SAME, name=f"{name} after the calls")
+        for name, value in state_of(model, weights).items():
+            assert_close(value, weights[name], tol=SAME, name=f"{name} after the calls")
         batches = torch.from_numpy(rng.integers(0, count, (2, 3)))
         _fit(solution, model, series, _normal(rng, count, horizon), batches, [0.01, 0.02])
     assert_unchanged(mutated, but=["model of fit"])
@@ -481,7 +480,7 @@ def test_tomorrow_repeats_a_day(solution, rng, record):
     series, targets, _ = _weeks(rng, POOL)
     size = (BATCH, DAYS, DAYS, 1 + DAYS, HEADS, WIDTH // HEADS, HIDDEN, 1, 1)
     model = _make(solution, size, torch.float32)
-    _load(model, _first_weights(rng, _model_shapes(size)))
+    load_state(model, _first_weights(rng, _model_shapes(size)))
     batches = torch.from_numpy(rng.integers(0, POOL, (STEPS, BATCH)))
     losses = _fit(solution, model, series, targets, batches, _rates(solution, STEPS, WARMUP, PEAK))
     record.curve("squared error while training, beside that of the week's mean", losses, baseline=1 - 1 / DAYS)

@@ -13,12 +13,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from grader.checks import (
+    Uniform,
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Clips, frames, features, hidden units, classes and labels of each case; all six differ within a case.
@@ -127,12 +133,7 @@ def _shapes(features, hidden, classes):
 def _make(solution, features, hidden, classes, dtype):
     """The learner's new model, found to hold the parameters that the statement names."""
     model = solution.AcousticModel(features, hidden, classes, dtype=dtype)
-    assert isinstance(model, nn.Module), "AcousticModel must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in model.named_parameters()}
-    assert found == _shapes(features, hidden, classes), (
-        "there must be a bidirectional nn.LSTM of one layer named lstm, an nn.Linear from 2H named head, and no others"
-    )
-    return model
+    return assert_state(model, _shapes(features, hidden, classes), dtype=dtype, name="AcousticModel")
 
 
 def _model(solution, rng, features, hidden, classes):
@@ -140,7 +141,7 @@ def _model(solution, rng, features, hidden, classes):
     model = _make(solution, features, hidden, classes, torch.float64)
     shapes = _shapes(features, hidden, classes)
     weights = {name: _normal(rng, *size) / (size[1] ** 0.5 if len(size) > 1 else 2) for name, size in shapes.items()}
-    model.load_state_dict(weights)
+    load_state(model, weights)
     lstm = nn.LSTM(features, hidden, batch_first=True, bidirectional=True, dtype=torch.float64)
     oracle = nn.ModuleDict({"lstm": lstm, "head": nn.Linear(2 * hidden, classes, dtype=torch.float64)})
     oracle.load_state_dict(weights)
@@ -150,7 +151,7 @@ def _model(solution, rng, features, hidden, classes):
 def _listen(model, x, lengths):
     """The log-probabilities of the learner's model, of the right form."""
     log_probs = model(x, lengths)
-    size = (*x.shape[:2], len(model.state_dict()["head.bias"]))
+    size = (*x.shape[:2], len(tensors_of(model, ["head.bias"])["head.bias"]))
     assert_shape(log_probs, size, dtype=x.dtype, name="log_probs of the model", help="one answer at each frame")
     return log_probs
 
@@ -405,8 +406,9 @@ def test_gradients(solution, rng):
         loss = _loss(solution, _listen(model, x, texts[1]), *texts).sum()
         truth = _torch_loss(_alone(oracle, x, texts[1]), *texts).sum()
         expected = torch.autograd.grad(truth, [x, *oracle.parameters()])
-        found = torch.autograd.grad(loss, [x, *model.parameters()], allow_unused=True)
-        for name, value, want in zip(["x", *_shapes(1, 1, 1)], found, expected, strict=True):
+        named = tensors_of(model, _shapes(features, hidden, classes))  # in torch's own order
+        found = torch.autograd.grad(loss, [x, *named.values()], allow_unused=True)
+        for name, value, want in zip(["x", *named], found, expected, strict=True):
             assert value is not None, f"no gradient of the loss reaches {name}: is something detached?"
             assert_close(value, want, name=f"gradient of {name}", help=help)
 
@@ -433,14 +435,14 @@ def test_three_training_steps(solution, rng):
         help = "mean ctc_loss of the batch: a text per clip, no label for any frame; from step 2 on the update too"
         assert_trajectory(losses, expected, help=help)
         trained = oracle.state_dict()
-        for name, value in model.state_dict().items():
+        for name, value in state_of(model, trained).items():
             help = "Adam made once, gradients cleared at every step, an update after every batch"
             assert_close(value, trained[name], name=f"{name} after three steps", help=help)
 
 
 @pytest.mark.behaviour
 def test_calls_leave_no_trace(solution, rng, mutated):
-    """A call changes neither its arguments nor the model, and the next call remembers nothing of it."""
+    """A call changes neither its arguments nor the model, the next remembers nothing of it, and new models are drawn."""
     for count, frames, features, hidden, classes, most in SIZES[:3]:
         model, oracle = _model(solution, rng, features, hidden, classes)
         first, second = (
@@ -459,11 +461,18 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         for value, other, again, name in zip(*seen, ("ctc_loss", "ctc_loss of the model"), strict=True):
             assert (value != other).any(), f"two different inputs give the same {name}"
             assert_close(again, value.detach(), tol=EXACT, name=f"{name}, called again", help="state outlives a call")
-        for name, value in model.state_dict().items():
-            assert_close(value, oracle.state_dict()[name], tol=EXACT, name=f"{name} after three calls")
+        for name, value in oracle.state_dict().items():
+            assert_close(state_of(model, [name])[name], value, tol=EXACT, name=f"{name} after three calls")
         x, _, targets, input_lengths, target_lengths = first
         solution.fit(model, x, input_lengths, targets, target_lengths, torch.zeros(1, 2).long(), 0.01)
         assert_unchanged(mutated, but=["model of fit"])
+    features, hidden, classes = 20, 25, 30
+    bounds = {"lstm": hidden**-0.5, "head": (2 * hidden) ** -0.5}
+    laws = {name: Uniform(bounds[name.split(".")[0]]) for name in _shapes(features, hidden, classes)}
+    help = "as nn.LSTM and nn.Linear draw them"
+    assert_drawn(
+        lambda: _make(solution, features, hidden, classes, torch.float32), laws, name="AcousticModel", help=help
+    )
 
 
 @pytest.mark.convergence

@@ -11,12 +11,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from grader.checks import (
+    Uniform,
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
+    assert_parts,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Carbon dioxide in the air over Mauna Loa in ppm: twelve months a year, from January 1965 to December 2001.
@@ -65,23 +72,19 @@ def _gates(weights):
 def _make(solution, hidden, **options):
     """The learner's new forecaster, found to have the six parameters that the statement names."""
     model = solution.GRUForecaster(hidden, **options)
-    assert isinstance(model, nn.Module), "GRUForecaster must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in model.named_parameters()}
-    assert found == _shapes(hidden), "there must be the six named parameters, and no others"
-    return model
+    return assert_state(model, _shapes(hidden), dtype=options.get("dtype", torch.float32), name="GRUForecaster")
 
 
 def _model(solution, rng, hidden):
     """The learner's forecaster in float64 with given weights, and those weights."""
     model, weights = _make(solution, hidden, dtype=torch.float64), _weights(rng, hidden)
-    model.load_state_dict(weights)
-    return model, weights
+    return load_state(model, weights), weights
 
 
 def _scale(solution, series, cut):
     """(scaled, level, unit) of the learner's scale, of the right form; the numbers as tensors."""
     result = solution.scale(series, cut)
-    assert isinstance(result, tuple | list) and len(result) == 3, "scale must return the tuple (scaled, level, unit)"
+    assert_parts(result, ("scaled", "level", "unit"), name="scale")
     assert_shape(result[0], tuple(series.shape), dtype=series.dtype, name="scaled", help="scale past and future alike")
     numbers = [torch.as_tensor(value, dtype=torch.float64) for value in result[1:]]
     for value, name in zip(numbers, ("level", "unit"), strict=True):
@@ -92,7 +95,7 @@ def _scale(solution, series, cut):
 def _windows(solution, series, steps, horizon, start, stop):
     """(x, y) of the learner's windows, of the right form."""
     result = solution.windows(series, steps, horizon, start, stop)
-    assert isinstance(result, tuple | list) and len(result) == 2, "windows must return the tuple (x, y)"
+    assert_parts(result, "xy", name="windows")
     count = stop - horizon - max(start, steps) + 1
     help = f"L = {len(series)}, steps {steps}, horizon {horizon}, start {start}, stop {stop}: {count} windows fit"
     for value, width, name in zip(result, (steps, horizon), "xy", strict=True):
@@ -115,7 +118,7 @@ def _step(solution, x, h, weights):
 def _run(solution, x, h, weights):
     """(outputs, h) of the learner's gru, both of the right form."""
     result = solution.gru(x, h, *_gates(weights))
-    assert isinstance(result, tuple | list) and len(result) == 2, "gru must return the tuple (outputs, h)"
+    assert_parts(result, ("outputs", "h"), name="gru")
     assert_shape(result[0], (*x.shape[:2], h.shape[1]), dtype=x.dtype, name="outputs of gru")
     assert_shape(result[1], tuple(h.shape), dtype=x.dtype, name="h of gru")
     return result
@@ -301,7 +304,7 @@ def test_gradients(solution, rng):
         assert_close(forecast(past), _expected_forecast(_oracle(weights), past, horizon), name="forecast")
     help = "nothing may cut the graph, between two forecasts either: no detach, no .data, no .item(), no no_grad"
     assert_gradients(run, {"x": x, "h": h, **given}, rng, name="gradient of gru", help=help)
-    parameters = dict(model.named_parameters())
+    parameters = tensors_of(model, weights)
     name = "gradient of the forecast"
     assert_gradients(forecast, {"x": past}, rng, parameters=parameters, name=name, help=help)
 
@@ -325,7 +328,7 @@ def test_three_training_steps(solution, rng):
         help = "the first loss is the mean squared error of the forecasts; the others depend on the gradients too"
         assert_trajectory(losses, expected, help=help)
         trained = oracle.state_dict()
-        for name, value in model.state_dict().items():
+        for name, value in state_of(model, weights).items():
             assert_close(value, trained[ORACLE[name]], name=f"{name} after three steps")
 
 
@@ -359,28 +362,20 @@ def test_forecasts_keep_to_their_window(solution, rng, mutated):
         _run(solution, _normal(rng, count, steps, features), state, cell)
         _loss(model, x, _normal(rng, count, horizon))
         assert_unchanged(mutated)
-        for name, value in model.state_dict().items():
+        for name, value in state_of(model, weights).items():
             assert_close(value, weights[name], tol=SAME, name=f"{name} after these calls")
 
 
 @pytest.mark.behaviour
 def test_fresh_parameters(solution):
     """A new forecaster draws all its parameters uniformly between -1/sqrt(H) and 1/sqrt(H), in the dtype asked for."""
-    hidden = 211
-    bound = hidden**-0.5
-    for dtype in (torch.float32, torch.float64):
-        fresh, other = (_make(solution, hidden, dtype=dtype).state_dict() for _ in range(2))
+    for hidden, options in ((211, {}), (211, {"dtype": torch.float64}), (3, {})):
+        fresh = state_of(_make(solution, hidden, **options), _shapes(hidden))
         for name, shape in _shapes(hidden).items():
-            assert_shape(fresh[name], shape, dtype=dtype, name=name)
-            assert fresh[name].abs().max() <= 1.001 * bound, f"{name} must lie between -1/sqrt(H) and 1/sqrt(H)"
-            assert (fresh[name] != 0).any(), f"{name} must be drawn at random, and is all zero"
-            assert (fresh[name] != other[name]).any(), f"{name} must be drawn anew, and is the same in two forecasters"
-            if fresh[name].numel() > 1:
-                spread = fresh[name].std().item() * 3**0.5 / bound
-                assert 0.8 < spread < 1.2, f"{name} must be uniform between -1/sqrt(H) and 1/sqrt(H); its spread is not"
-        same = (fresh["b_ih"] == fresh["b_hh"]).double().mean()
-        assert same < 0.5, "b_ih and b_hh must be drawn each for itself, and hold the same numbers"
-    assert _make(solution, 3).state_dict()["w_hh"].dtype == torch.float32, "without a dtype the parameters are float32"
+            assert_shape(fresh[name], shape, dtype=options.get("dtype", torch.float32), name=name)
+    hidden = 29
+    laws = dict.fromkeys(_shapes(hidden), Uniform(hidden**-0.5))
+    assert_drawn(lambda: solution.GRUForecaster(hidden), laws, name="GRUForecaster")
 
 
 @pytest.mark.convergence

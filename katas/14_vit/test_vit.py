@@ -9,12 +9,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from grader.checks import (
+    Normal,
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Images, channels, size of a patch, rows and columns of patches, width, heads, blocks and classes.
@@ -72,30 +79,20 @@ def _weights(rng, shapes):
     return weights
 
 
-def _checked(module, shapes):
-    assert isinstance(module, nn.Module), "a block or a model must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in module.named_parameters()}
-    for name in sorted(shapes.keys() | found.keys()):
-        wanted, there = shapes.get(name, "no such parameter"), found.get(name, "none")
-        assert there == wanted, f"parameter {name}: the statement says {wanted}, found {there}"
-    return module
-
-
 def _make(solution, size, dtype):
     _, channels, patch, rows, columns, width, heads, depth, classes = size
     image = channels, patch * rows, patch * columns
-    return _checked(solution.ViT(image, patch, width, heads, depth, classes, dtype=dtype), _vit_shapes(size))
+    model = solution.ViT(image, patch, width, heads, depth, classes, dtype=dtype)
+    return assert_state(model, _vit_shapes(size), dtype=dtype, name="ViT")
 
 
-def _load(module, weights):
-    """The learner's module with the given weights; buffers beside them are the learner's own affair."""
-    module.load_state_dict({**module.state_dict(), **weights})
-    return module
+def _make_block(solution, width, heads, dtype):
+    return assert_state(solution.Block(width, heads, dtype=dtype), _block_shapes(width), dtype=dtype, name="Block")
 
 
 def _model(solution, rng, size):
     weights = _weights(rng, _vit_shapes(size))
-    return _load(_make(solution, size, torch.float64), weights), weights
+    return load_state(_make(solution, size, torch.float64), weights), weights
 
 
 def _torch_block(weights, heads, prefix=""):
@@ -138,7 +135,7 @@ class _Oracle(nn.Module):
 
 def _logits(model, images):
     logits = model(images)
-    size = len(images), len(model.state_dict()["head.bias"])
+    size = len(images), len(tensors_of(model, ["head.bias"])["head.bias"])
     assert_shape(logits, size, dtype=images.dtype, name="logits", help="one row per image, read from one token")
     return logits
 
@@ -156,7 +153,7 @@ def test_shapes(solution, rng):
         tokens = model.tokens(images)
         help = "one token for each patch, and the class token"
         assert_shape(tokens, (count, rows * columns + 1, width), dtype=dtype, name="tokens", help=help)
-        block = _checked(solution.Block(width, heads, dtype=dtype), _block_shapes(width))
+        block = _make_block(solution, width, heads, dtype)
         assert_shape(block(tokens), tuple(tokens.shape), dtype=dtype, name="the result of a block")
         logits = _logits(model, images)
         assert (logits != _logits(model, images.flip(2) * 2)).any(), "two different images give the same logits"
@@ -183,11 +180,11 @@ def test_block(solution, rng):
     """A block with given weights is torch's pre-norm encoder layer"""
     for count, _, _, rows, columns, width, heads, _, _ in SIZES:
         weights = _weights(rng, _block_shapes(width))
-        block = _checked(solution.Block(width, heads, dtype=torch.float64), _block_shapes(width))
+        block = _make_block(solution, width, heads, torch.float64)
         x = 2 * _normal(rng, count, rows * columns + 1, width) + 1
         expected = _torch_block(weights, heads)(x).detach()
         help = "both norms before their branch, x added to each, heads split before attention, the exact GELU"
-        assert_close(_load(block, weights)(x), expected, tol=TOL, name="the result of a block", help=help)
+        assert_close(load_state(block, weights)(x), expected, tol=TOL, name="the result of a block", help=help)
 
 
 @pytest.mark.value
@@ -250,13 +247,13 @@ def test_order_of_patches(solution, rng):
             "patches in another order give the same logits"
         )
         moved = torch.cat([weights["positions"][:, :1], weights["positions"][:, 1:][:, order]], 1)
-        _load(model, weights | {"positions": moved})
+        load_state(model, weights | {"positions": moved})
         help = "patches and positions moved together: the class token sees the same set of tokens"
         found = _logits(model, shuffled)
         assert_close(
             found, with_positions[0].detach(), tol=TOL, name="logits of patches moved with positions", help=help
         )
-        _load(model, weights | {"positions": torch.zeros_like(moved)})
+        load_state(model, weights | {"positions": torch.zeros_like(moved)})
         help = "without positions nothing may say where a patch stands"
         found, expected = _logits(model, shuffled), _logits(model, images).detach()
         assert_close(found, expected, tol=TOL, name="logits of a bag of patches", help=help)
@@ -273,7 +270,7 @@ def test_gradients(solution, rng):
         (_logits(model, images) * upstream).sum().backward()
         help = "nothing may cut the graph: no detach, no .data, no no_grad"
         assert_close(images.grad, expected, name="gradient of the images", help=help)
-        parameters = dict(model.named_parameters())
+        parameters = tensors_of(model, weights)
 
         def logits(images, model=model):
             return _logits(model, images)
@@ -315,7 +312,7 @@ def test_three_training_steps(solution, rng):
         assert_close(after, oracle(images).detach(), name="logits after three steps", help=help)
         for name in ("class_token", "positions", "embed.weight"):
             wanted = oracle.rest[name.replace(".", "-")].detach()
-            assert_close(model.state_dict()[name], wanted, name=f"{name} after three steps", help=help)
+            assert_close(state_of(model, [name])[name], wanted, name=f"{name} after three steps", help=help)
 
 
 @pytest.mark.behaviour
@@ -332,25 +329,19 @@ def test_calls_leave_no_trace(solution, rng, mutated):
             alone = _logits(model, images[row : row + 1])
             help = "what does one image hear of its neighbours or of earlier calls?"
             assert_close(alone, together[row : row + 1].detach(), tol=SAME, name="logits of an image alone", help=help)
-        for name, value in model.named_parameters():
-            assert_close(value.detach(), weights[name], tol=SAME, name=f"{name} after the calls")
+        for name, value in state_of(model, weights).items():
+            assert_close(value, weights[name], tol=SAME, name=f"{name} after the calls")
         solution.resize_positions(weights["positions"], size[3:5], (3, 3))
     labels = torch.zeros(len(images), dtype=torch.int64)
     solution.fit(model, images, labels, torch.zeros(1, 2, dtype=torch.int64), [0.01])
     assert_unchanged(mutated, but=["model of fit"])
-    size = 1, 1, 2, 8, 8, 64, 4, 1, 10
-    first, second = (dict(_make(solution, size, torch.float64).state_dict()) for _ in range(2))
-    for name in ("class_token", "positions"):
-        assert (first[name] != second[name]).all(), f"every new model draws its own {name}"
-    for name, slack in (("class_token", 0.011), ("positions", 0.002)):
-        spread = first[name].square().mean().item() ** 0.5
-        assert abs(spread - 0.02) < slack, f"{name} must start with a standard deviation of 0.02"
-    assert first["positions"].abs().max() > 0.05, "positions must start as draws from a normal distribution"
-    for name, inputs in (("embed.weight", 4), ("head.weight", 64), ("blocks.0.qkv.weight", 64)):
-        bound = inputs**-0.5
-        spread = first[name].std().item() * 3**0.5 / bound
-        assert first[name].abs().max() <= 1.001 * bound, f"{name} must be drawn as nn.Linear draws it"
-        assert 0.8 < spread < 1.2, f"{name} must be drawn as nn.Linear draws it"
+    size = 1, 1, 2, 6, 6, 24, 4, 1, 30
+    shapes = _vit_shapes(size)
+    own = {"class_token": Normal(0.02), "positions": Normal(0.02)}
+    layers = {name: shape for name, shape in shapes.items() if name not in own}
+    laws = own | layer_laws(layers, norms=("norm", "blocks.0.norm1", "blocks.0.norm2"))
+    help = "layers as torch draws them; class token and positions as the statement says"
+    assert_drawn(lambda: _make(solution, size, torch.float32), laws, name="ViT", help=help)
 
 
 @pytest.mark.convergence
@@ -365,7 +356,7 @@ def test_held_out_digits(solution, rng, record):
     model = _make(solution, size, torch.float32)
     # From positions as large as the patches it learns where things are at once, and every seed about equally well.
     first = {name: _normal(rng, *_vit_shapes(size)[name]).float() / 2 for name in ("class_token", "positions")}
-    _load(model, first)
+    load_state(model, first)
     batches = torch.from_numpy(rng.integers(0, int((~held_out).sum()), (STEPS, BATCH)))
     rates = [LEARNING_RATE * min(1.0, (step + 1) / 10) * (1 - step / STEPS) for step in range(STEPS)]
     losses = solution.fit(model, images[~held_out], labels[~held_out], batches, rates)

@@ -14,9 +14,14 @@ from grader.checks import (
     assert_beats,
     assert_close,
     assert_gradients,
+    assert_parts,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # N sentences, T queries, S keys, H heads, D numbers in a key and C in a value; all six differ within a case.
@@ -96,46 +101,32 @@ def _weights(rng, shapes):
     return weights
 
 
-def _check_names(module, shapes):
-    assert isinstance(module, nn.Module), "a layer or a model must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in module.named_parameters()}
-    for name in sorted(shapes.keys() | found.keys()):
-        wanted, there = shapes.get(name, "no such parameter"), found.get(name, "none")
-        assert there == wanted, f"parameter {name}: the statement says {wanted}, found {there}"
+def _make_layer(solution, heads, depth):
+    width = heads * depth
+    return assert_state(solution.SelfAttention(width, heads), _attention_shapes(width), name="SelfAttention")
 
 
-def _load(module, weights):
-    """The learner's module in float64 with the given weights; buffers beside them are the learner's own affair."""
-    module = module.double()
-    module.load_state_dict({**module.state_dict(), **weights})
-    return module
+def _make(solution, size):
+    _, length, heads, depth, classes, words, room = size
+    model = solution.TextClassifier(words, length + room, heads * depth, heads, classes)
+    return assert_state(model, _classifier_shapes(size), name="TextClassifier")
 
 
 def _layer(solution, rng, heads, depth):
     """The learner's SelfAttention with given weights, and torch's own layer with the same."""
-    shapes = _attention_shapes(heads * depth)
-    layer, weights = solution.SelfAttention(heads * depth, heads), _weights(rng, shapes)
-    _check_names(layer, shapes)
-    return _load(layer, weights), _torch_layer(weights, heads)
+    weights = _weights(rng, _attention_shapes(heads * depth))
+    return load_state(_make_layer(solution, heads, depth).double(), weights), _torch_layer(weights, heads)
 
 
 def _model(solution, rng, size):
     """The learner's TextClassifier with given weights, and those weights."""
-    _, length, heads, depth, classes, words, room = size
-    shapes = _classifier_shapes(size)
-    model, weights = solution.TextClassifier(words, length + room, heads * depth, heads, classes), _weights(rng, shapes)
-    _check_names(model, shapes)
-    return _load(model, weights), weights
-
-
-def _pair(result, what):
-    assert isinstance(result, tuple | list) and len(result) == 2, f"{what} must return a pair"
-    return result
+    weights = _weights(rng, _classifier_shapes(size))
+    return load_state(_make(solution, size).double(), weights), weights
 
 
 def _attend(solution, q, k, v, mask=None):
     """(mixed, weights) of the learner's attention, both of the right form."""
-    mixed, weights = _pair(solution.attention(q, k, v, mask), "attention")
+    mixed, weights = assert_parts(solution.attention(q, k, v, mask), ("mixed", "weights"), name="attention")
     assert_shape(mixed, (*q.shape[:3], v.shape[3]), dtype=q.dtype, name="mixed")
     assert_shape(weights, (*q.shape[:3], k.shape[2]), dtype=q.dtype, name="weights")
     return mixed, weights
@@ -143,7 +134,7 @@ def _attend(solution, q, k, v, mask=None):
 
 def _look(layer, x, mask, heads):
     """(y, weights) of the learner's SelfAttention, both of the right form."""
-    y, weights = _pair(layer(x, mask), "SelfAttention.forward")
+    y, weights = assert_parts(layer(x, mask), ("y", "weights"), name="SelfAttention.forward")
     assert_shape(y, x.shape, dtype=x.dtype, name="y")
     assert_shape(weights, (len(x), heads, x.shape[1], x.shape[1]), dtype=x.dtype, name="weights of SelfAttention")
     return y, weights
@@ -151,8 +142,8 @@ def _look(layer, x, mask, heads):
 
 def _classify(model, ids, mask):
     """The logits of the learner's classifier, of the right form."""
-    logits, weights = _pair(model(ids, mask), "TextClassifier.forward")
-    head = model.state_dict()["head.bias"]
+    logits, weights = assert_parts(model(ids, mask), ("logits", "weights"), name="TextClassifier.forward")
+    head = tensors_of(model, HEAD)["head.bias"]
     assert_shape(logits, (len(ids), len(head)), dtype=head.dtype, name="logits")
     assert isinstance(weights, torch.Tensor) and weights.ndim == 4, "weights of TextClassifier must be (N, H, T, T)"
     return logits
@@ -200,14 +191,10 @@ class _Oracle(nn.Module):
 def test_shapes(solution, rng, mutated):
     """Every result has the stated shape and dtype, depends on the input, and leaves all arguments as they were"""
     for index, size in enumerate(TEXTS):
-        count, length, heads, depth, classes, words, room = size
+        count, length, heads, depth, _, words, _ = size
         width, dtype = heads * depth, (torch.float32, torch.float64)[index % 2]
-        layer = solution.SelfAttention(width, heads).to(dtype)
-        model = solution.TextClassifier(words, length + room, width, heads, classes).to(dtype)
-        _check_names(layer, _attention_shapes(width))
-        _check_names(model, _classifier_shapes(size))
-        _load(layer, _weights(rng, _attention_shapes(width))).to(dtype)
-        _load(model, _weights(rng, _classifier_shapes(size))).to(dtype)
+        layer = load_state(_make_layer(solution, heads, depth).to(dtype), _weights(rng, _attention_shapes(width)))
+        model = load_state(_make(solution, size).to(dtype), _weights(rng, _classifier_shapes(size)))
         seen = []
         for _ in range(2):
             ids, mask = _words(rng, count, length, words)
@@ -241,7 +228,7 @@ def test_encode(solution, rng):
                 spelled = (str.upper, str.lower, str.title)[rng.integers(3)](str(word))
                 sentence += spelled + ("  ", " ", "\t", "\n")[rng.integers(4)]
             sentences.append(sentence)
-        got, mask = _pair(solution.encode(sentences, vocabulary), "encode")
+        got, mask = assert_parts(solution.encode(sentences, vocabulary), ("ids", "mask"), name="encode")
         help = "padding is 0 and stands at the end; a word that is not in the vocabulary is 1, and still a word"
         assert_close(got, torch.from_numpy(ids), name="ids", help=help)
         expected = torch.from_numpy(np.arange(longest) < lengths[:, None])
@@ -390,18 +377,18 @@ def test_gradients(solution, rng):
     def mean(x):
         return solution.masked_mean(x, mask)
 
-    parameters = dict(layer.named_parameters())
+    parameters = tensors_of(layer, _attention_shapes(8))
     assert_gradients(look, {"x": x}, rng, parameters=parameters, name="gradient of SelfAttention", help=help)
     assert_gradients(mean, {"x": x}, rng, name="gradient of masked_mean", help=help)
 
     size = (3, 4, 2, 4, 3, 9, 5)
-    model, _ = _model(solution, rng, size)
+    model, given = _model(solution, rng, size)
     ids, mask = _words(rng, *size[:2], size[5])
 
     def classify():
         return _classify(model, ids, mask)
 
-    parameters = dict(model.named_parameters())
+    parameters = tensors_of(model, given)
     assert_gradients(classify, {}, rng, parameters=parameters, name="gradient of the logits", help=help)
 
 
@@ -426,8 +413,8 @@ def test_three_training_steps(solution, rng):
         help = "the first step's loss is the forward pass, the others are gradients; logits come without a softmax"
         assert_trajectory(losses, expected, help=help)
         trained = oracle.named()
-        for name, value in model.named_parameters():
-            assert_close(value.detach(), trained[name].detach(), name=f"{name} after three steps", help=help)
+        for name, value in state_of(model, weights).items():
+            assert_close(value, trained[name].detach(), name=f"{name} after three steps", help=help)
 
 
 @pytest.mark.behaviour
@@ -490,7 +477,7 @@ def test_order(solution, rng):
         before, after = _classify(model, ids, whole), _classify(model, ids[:, order], whole)
         moved = (before - after).abs().amax(1) > 1e-6
         assert moved.all(), "the same words in another order give the same logits: where did the positions go?"
-        model.load_state_dict({**model.state_dict(), POSITION: torch.zeros_like(given[POSITION])})
+        load_state(model, {POSITION: torch.zeros_like(given[POSITION])})
         before, after = _classify(model, ids, whole), _classify(model, ids[:, order], whole)
         help = "with position.weight all zero, nothing else may tell where a word stands"
         assert_close(after, before, tol=TOL, name="logits of shuffled words without positions", help=help)
@@ -536,11 +523,12 @@ def _first_weights(rng):
 def test_moving_one_word(solution, rng, record):
     """Trained for 120 steps, the classifier knows what `not` negates, in new sentences where only its place tells"""
     sentences, labels = _sentences(rng, POOL, unseen=False)
-    ids, mask = _pair(solution.encode([" ".join(words) for words in sentences], VOCABULARY), "encode")
+    ids, mask = assert_parts(
+        solution.encode([" ".join(words) for words in sentences], VOCABULARY), ("ids", "mask"), name="encode"
+    )
     assert_shape(ids, (2 * POOL, max(map(len, sentences))), dtype=torch.int64, name="ids")
-    model = solution.TextClassifier(len(WORDS) + 2, LONGEST, WIDTH, HEADS, 2)
-    _check_names(model, _classifier_shapes((0, LONGEST, HEADS, WIDTH // HEADS, 2, len(WORDS) + 2, 0)))
-    model.load_state_dict({**model.state_dict(), **_first_weights(rng)})
+    size = 0, LONGEST, HEADS, WIDTH // HEADS, 2, len(WORDS) + 2, 0
+    model = load_state(_make(solution, size), _first_weights(rng))
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, STEPS)
     losses = []
@@ -557,9 +545,11 @@ def test_moving_one_word(solution, rng, record):
     sentences, labels = _sentences(rng, HELD_OUT, unseen=True)
     bags = [sorted(words) for words in sentences]
     assert bags[::2] == bags[1::2] and (labels[::2] != labels[1::2]).all()  # what makes every plain average fail
-    ids, mask = _pair(solution.encode([" ".join(words) for words in sentences], VOCABULARY), "encode")
+    ids, mask = assert_parts(
+        solution.encode([" ".join(words) for words in sentences], VOCABULARY), ("ids", "mask"), name="encode"
+    )
     with torch.no_grad():
-        logits, weights = _pair(model(ids, mask), "TextClassifier.forward")
+        logits, weights = assert_parts(model(ids, mask), ("logits", "weights"), name="TextClassifier.forward")
     answers = logits.argmax(1)
     told = (f"{' '.join(sentences[n])}: {ANSWERS[int(answers[n])]}" for n in range(6))
     record.text("what your model says of new sentences", "\n".join(told))

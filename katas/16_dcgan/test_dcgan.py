@@ -11,13 +11,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from grader.checks import (
+    Constant,
+    Normal,
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
     assert_raises,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Images, noise, channels of the generator and of the discriminator, pixels of a side; no two are equal in a case.
@@ -66,9 +73,17 @@ class _Detective(nn.Module):
         return self.judge(leaky(self.norm(self.shrink(leaky(self.look(images))))))[:, 0, 0, 0]
 
 
+# The names of the parameters of both networks.
+FORGER, DETECTIVE = ([name for name, _ in net.named_parameters()] for net in (_Forger(1, 1, 4), _Detective(1, 4)))
+
+
 def _oracles(size):
     _, noise, forger, detective, side = size
     return _Forger(noise, forger, side).double(), _Detective(detective, side).double()
+
+
+def _named(tensors):
+    return {name: tuple(tensor.shape) for name, tensor in tensors}
 
 
 def _make(solution, size, dtype):
@@ -76,12 +91,8 @@ def _make(solution, size, dtype):
     _, noise, forger, detective, side = size
     made = solution.Generator(noise, forger, side, dtype=dtype), solution.Discriminator(detective, side, dtype=dtype)
     for model, oracle, name in zip(made, _oracles(size), ("Generator", "Discriminator"), strict=True):
-        assert isinstance(model, nn.Module), f"{name} must be an nn.Module"
-        wanted = {key: tuple(value.shape) for key, value in oracle.state_dict().items()}
-        found = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-        for key in sorted(wanted.keys() | found.keys()):
-            there = found.get(key, "none")
-            assert there == wanted.get(key), f"{key} of the {name}: the statement says {wanted.get(key)}, found {there}"
+        shapes, buffers = (_named(tensors) for tensors in (oracle.named_parameters(), oracle.named_buffers()))
+        assert_state(model, shapes, buffers=buffers, dtype=dtype, name=name)
     return made
 
 
@@ -96,7 +107,7 @@ def _load(rng, model, oracle):
         state[key] = _normal(rng, *value.shape) / fan_in**0.5
         if key.endswith("running_var") or ("norm" in key and key.endswith("weight")):
             state[key] = state[key].abs() + 0.5
-    model.load_state_dict(state)
+    load_state(model, state)
     oracle.load_state_dict(state)
 
 
@@ -115,10 +126,6 @@ def _game(solution, rng, size, rate):
     for model, oracle in zip(models, oracles, strict=True):
         _load(rng, model, oracle)
     return gan, *models, *oracles
-
-
-def _parameters(model):
-    return {name: value.detach().clone() for name, value in model.named_parameters()}
 
 
 def _surprise(logits, real):
@@ -214,8 +221,8 @@ def test_gradients(solution, rng):
         def deceive(z, networks=(generator, discriminator)):
             return networks[1](networks[0](z))
 
-        parameters = {f"generator.{name}": value for name, value in generator.named_parameters()}
-        parameters |= {f"discriminator.{name}": value for name, value in discriminator.named_parameters()}
+        parameters = {f"generator.{name}": value for name, value in tensors_of(generator, FORGER).items()}
+        parameters |= {f"discriminator.{name}": value for name, value in tensors_of(discriminator, DETECTIVE).items()}
         help = "the networks must not cut the graph; only discriminator_step does"
         assert_gradients(
             deceive, inputs, rng, parameters=parameters, tol=1e-5, name="gradient of the logits", help=help
@@ -226,7 +233,7 @@ def test_gradients(solution, rng):
         (detective(forger(z)) * upstream).sum().backward()
         (_logits(discriminator, generator(z)) * upstream).sum().backward()
         expected = dict(forger.named_parameters())
-        for name, value in generator.named_parameters():
+        for name, value in tensors_of(generator, FORGER).items():
             assert value.grad is not None, f"no gradient reaches {name} of the generator: {help}"
             assert_close(value.grad, expected[name].grad, name=f"gradient of the generator's {name}", help=help)
 
@@ -238,16 +245,17 @@ def test_each_step_moves_one_network(solution, rng):
         gan, *networks, _, _ = _game(solution, rng, size, 0.03)
         for mover in (0, 1, 0, 1, 1, 0):
             (own, other), step = (networks, networks[::-1])[mover], f"{NAMES[mover]}_step"
-            before, resting = _parameters(own), _parameters(other)
+            names = (FORGER, DETECTIVE)[mover], (FORGER, DETECTIVE)[1 - mover]
+            before, resting = state_of(own, names[0]), state_of(other, names[1])
             z = _normal(rng, size[0], size[1])
             if mover:
                 gan.discriminator_step(_images(rng, size[0], size[4]), z)
             else:
                 gan.generator_step(z)
-            moved = [key for key, value in other.named_parameters() if not torch.equal(value.detach(), resting[key])]
+            moved = [key for key, value in state_of(other, resting).items() if not torch.equal(value, resting[key])]
             told = f"of the {NAMES[1 - mover]}: whose parameters does its optimiser have?"
             assert not moved, f"{step} moves {', '.join(moved)} {told}"
-            still = [key for key, value in own.named_parameters() if torch.equal(value.detach(), before[key])]
+            still = [key for key, value in state_of(own, before).items() if torch.equal(value, before[key])]
             told = "does its loss reach them, through the discriminator if it is the generator's?"
             assert not still, f"{step} does not move {', '.join(still)} of the {NAMES[mover]}: {told}"
 
@@ -258,33 +266,32 @@ def test_a_discriminator_whose_answer_is_known(solution, rng):
     for size, logit in zip(SIZES, (0.0, -1.5, 60.0, -1000.0, 1000.0), strict=True):
         gan, generator, discriminator, _, _ = _game(solution, rng, size, 0.01)
         z, real = _normal(rng, *size[:2]), _images(rng, size[0], size[4])
-        told, before = f"when every logit is {logit:g}", _parameters(generator)
+        told, before = f"when every logit is {logit:g}", state_of(generator, FORGER)
         fooled, seen_through = (_surprise(torch.tensor(logit).double(), answer).item() for answer in (1, 0))
         _answer(discriminator, logit)
         loss = _number(gan.generator_step(z), f"generator_step {told}")
         help = "-log p(real), where p(real) = sigmoid(logit)"
         assert_close(loss, fooled, tol=SAME, name=f"the loss of generator_step {told}", help=help)
         learnt = "the discriminator gives all images the same logit: what did the generator move for?"
-        for key, value in generator.named_parameters():
-            assert_close(value.detach(), before[key], tol=SAME, name=f"{key} of the generator {told}", help=learnt)
+        for key, value in state_of(generator, before).items():
+            assert_close(value, before[key], tol=SAME, name=f"{key} of the generator {told}", help=learnt)
         loss = _number(gan.discriminator_step(real, z), f"discriminator_step {told}")
         help = "-log p(real) of real images plus -log p(forged) of forgeries: two means, added"
         assert_close(loss, fooled + seen_through, tol=SAME, name=f"the loss of discriminator_step {told}", help=help)
 
         gan, generator, discriminator, _, _ = _game(solution, rng, size, 0.01)
         _answer(discriminator, 0.0)
-        before = _parameters(discriminator)
+        before = state_of(discriminator, DETECTIVE)
         gan.discriminator_step(generator(z).detach(), z)
         help = "real images and forgeries are the same here, and logit 0 is the best answer: no gradient is left"
-        for key, value in discriminator.named_parameters():
-            assert_close(value.detach(), before[key], name=f"{key} of the discriminator at its optimum", help=help)
+        for key, value in state_of(discriminator, before).items():
+            assert_close(value, before[key], name=f"{key} of the discriminator at its optimum", help=help)
 
 
 def _answer(discriminator, logit):
     """Make the discriminator give this logit to every image."""
-    state = discriminator.state_dict()
-    state["judge.weight"], state["judge.bias"] = state["judge.weight"] * 0, state["judge.bias"] * 0 + logit
-    discriminator.load_state_dict(state)
+    judge = state_of(discriminator, ("judge.weight", "judge.bias"))
+    load_state(discriminator, {key: value * 0 + logit * (key == "judge.bias") for key, value in judge.items()})
 
 
 @pytest.mark.behaviour
@@ -324,10 +331,9 @@ def test_running_statistics(solution, rng):
 
 
 def _statistics(model, oracle, name, step, help):
-    state = model.state_dict()
-    for key, value in oracle.state_dict().items():
-        if "running" in key:
-            assert_close(state[key], value, name=f"{key} of the {name} after {step}", help=help)
+    running = {key: value for key, value in oracle.state_dict().items() if "running" in key}
+    for key, value in state_of(model, running).items():
+        assert_close(value, running[key], name=f"{key} of the {name} after {step}", help=help)
 
 
 @pytest.mark.value
@@ -351,9 +357,9 @@ def test_three_rounds(solution, rng):
         help = "betas (0.5, 0.999), the rate that was given, one optimiser of each network for all rounds"
         for model, oracle, name in ((generator, forger, "generator"), (discriminator, detective, "discriminator")):
             wanted = dict(oracle.named_parameters())
-            for key, value in model.named_parameters():
+            for key, value in state_of(model, wanted).items():
                 name_of = f"{key} of the {name} after three rounds"
-                assert_close(value.detach(), wanted[key].detach(), tol=1e-5, name=name_of, help=help)
+                assert_close(value, wanted[key].detach(), tol=1e-5, name=name_of, help=help)
 
 
 def _update(adam, loss):
@@ -367,24 +373,18 @@ def _update(adam, loss):
 def test_first_weights(solution, rng):
     """DCGAN draws the filters anew, small and normal, and leaves the norms and all biases plain"""
     size = 2, 40, 24, 24, 8
-    seen = []
-    for _ in range(2):
-        generator, discriminator = _make(solution, size, torch.float64)
-        solution.DCGAN(generator, discriminator, 0.01)
-        seen.append(dict(generator.state_dict()) | dict(discriminator.state_dict()))
-    for key, value in seen[0].items():
-        if "norm" in key and key.endswith("weight"):
-            assert (value == 1).all(), f"{key} must be 1: only filters are drawn anew"
-        elif key.endswith("bias"):
-            assert (value == 0).all(), f"{key} must start at 0"
-        elif key.endswith("weight"):
-            told = f"{key} must be drawn with mean 0 and standard deviation 0.05"
-            assert (value != seen[1][key]).all(), f"every new DCGAN draws its own {key}"
-            slack = 6 / (2 * value.numel()) ** 0.5
-            spread = value.square().mean().item() ** 0.5
-            assert abs(spread / 0.05 - 1) < slack, f"{told}, found {spread:.4f}"
-            assert abs(value.mean()) < 0.05 * 6 / value.numel() ** 0.5, told
-            assert value.abs().max() > 0.1, f"{key} must be drawn from a normal distribution, which has tails"
+
+    def make(index):
+        networks = _make(solution, size, torch.float64)
+        solution.DCGAN(*networks, 0.01)
+        return networks[index]
+
+    plain = {"weight": Constant(1.0), "bias": Constant(0.0)}
+    for index, names in enumerate((FORGER, DETECTIVE)):
+        filters = {name: Normal(0.05) for name in names if "norm" not in name and name.endswith("weight")}
+        laws = {name: filters.get(name) or plain[name.rpartition(".")[2]] for name in names}
+        help = "only filters are drawn anew; norms stay at one and zero, and all biases become zero"
+        assert_drawn(lambda index=index: make(index), laws, name=f"{NAMES[index]} in a DCGAN", help=help)
 
 
 @pytest.mark.behaviour
@@ -395,7 +395,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         gan, generator, discriminator, _, _ = _game(solution, rng, size, 0.01)
         z, real = _normal(rng, count, noise), _images(rng, count, side)
         generator.eval(), discriminator.eval()
-        before = _parameters(generator) | _parameters(discriminator)
+        before = state_of(generator, FORGER) | state_of(discriminator, DETECTIVE)
         images, logits = generator(z), _logits(discriminator, real)
         for row in range(count):
             alone = generator(z[row : row + 1])
@@ -403,7 +403,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         alone = _logits(discriminator, real[-1:])
         assert_close(alone, logits[-1:].detach(), tol=SAME, name="the logit of an image alone")
         gan.forge(z)
-        after = _parameters(generator) | _parameters(discriminator)
+        after = state_of(generator, FORGER) | state_of(discriminator, DETECTIVE)
         assert all(torch.equal(value, before[key]) for key, value in after.items()), "weights moved without training"
         gan.discriminator_step(real, z)
         gan.generator_step(z)

@@ -14,11 +14,18 @@ from torch.nn import functional as F
 from grader.checks import (
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
+    assert_parts,
     assert_raises,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Images in the batch, shape of an image, channels, latent dimensions, draws: no two alike where they could be mixed up.
@@ -67,13 +74,7 @@ def _shapes(image, channels, latent):
 def _make(solution, image, channels, latent, dtype=torch.float64):
     """The learner's new model, found to hold the tensors that the statement names."""
     model = solution.ConvVAE(tuple(image), list(channels), latent, dtype=dtype)
-    assert isinstance(model, torch.nn.Module), "ConvVAE must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    assert found == _shapes(image, channels, latent), (
-        f"state_dict() must hold the tensors that the statement names, in its shapes, and no others: images {image}, "
-        f"channels {channels}, latent_size {latent}"
-    )
-    return model
+    return assert_state(model, _shapes(image, channels, latent), dtype=dtype, name="ConvVAE")
 
 
 def _model(solution, rng, image, channels, latent):
@@ -81,12 +82,11 @@ def _model(solution, rng, image, channels, latent):
     model, weights = _make(solution, image, channels, latent), {}
     for name, size in _shapes(image, channels, latent).items():
         weights[name] = _normal(rng, *size) / (prod(size[1:]) ** 0.5 if len(size) > 1 else 2)
-    model.load_state_dict(weights)
-    return model, weights
+    return load_state(model, weights), weights
 
 
-def _float64(model):
-    return {name: value.detach().double() for name, value in model.state_dict().items()}
+def _float64(model, image, channels, latent):
+    return {name: value.double() for name, value in state_of(model, _shapes(image, channels, latent)).items()}
 
 
 def _depth(weights):
@@ -158,12 +158,6 @@ def _walk(start, end, points):
     return torch.from_numpy(np.stack(path))
 
 
-def _unpack(result, *names):
-    """The parts of a returned tuple, or a plain word on what is missing."""
-    assert isinstance(result, tuple | list) and len(result) == len(names), f"return the tuple ({', '.join(names)})"
-    return tuple(result)
-
-
 def _digits(rng):
     """The 1797 real digits, 8x8 pixels, inked where half the full ink or more; shuffled, then split."""
     from sklearn.datasets import load_digits
@@ -181,8 +175,8 @@ def test_shapes(solution, rng):
         model = _make(solution, image, channels, latent, dtype)
         eps = _normal(rng, draws, count, latent).to(dtype)
         for x in (torch.zeros(count, *image, dtype=dtype), torch.ones(count, *image, dtype=dtype)):
-            mean, logvar = _unpack(model.encode(x), "mean", "logvar")
-            logits, *again = _unpack(model(x, eps[0]), "logits", "mean", "logvar")
+            mean, logvar = assert_parts(model.encode(x), ("mean", "logvar"), name="encode")
+            logits, *again = assert_parts(model(x, eps[0]), ("logits", "mean", "logvar"), name="forward")
             z = model.draw(mean, logvar, eps[0])
             for value, name in zip((mean, logvar, z, *again), ("mean", "logvar", "z", "mean", "logvar"), strict=True):
                 assert_shape(value, (count, latent), dtype=dtype, name=name)
@@ -190,7 +184,9 @@ def test_shapes(solution, rng):
             assert_shape(model.decode(z), (count, *image), dtype=dtype, name="the logits of decode")
             log_p = solution.bernoulli_log_likelihood(logits, x)
             assert_shape(log_p, (count,), dtype=dtype, name="bernoulli_log_likelihood")
-            loss, *parts = _unpack(solution.beta_loss(logits, x, mean, logvar, 2.0), "loss", "distortion", "rate")
+            loss, *parts = assert_parts(
+                solution.beta_loss(logits, x, mean, logvar, 2.0), ("loss", "distortion", "rate"), name="beta_loss"
+            )
             assert_shape(loss, (), dtype=dtype, name="the loss of beta_loss")
             for value, name in zip(parts, ("distortion", "rate"), strict=True):
                 assert_shape(value, (count,), dtype=dtype, name=f"the {name} of beta_loss")
@@ -232,7 +228,7 @@ def test_beta_loss(solution, rng):
         expected, price = -_log_p(logits, x), _rate(mean, logvar)
         for beta in (0.0, 1.0, float(rng.uniform(2, 5))):
             result = solution.beta_loss(logits, x, mean, logvar, beta)
-            loss, distortion, rate = _unpack(result, "loss", "distortion", "rate")
+            loss, distortion, rate = assert_parts(result, ("loss", "distortion", "rate"), name="beta_loss")
             assert_close(distortion, expected, name="distortion", help="minus the log-likelihood, without beta")
             help = "the closed form of KL, summed over Z, and without beta: beta enters the loss alone"
             assert_close(rate, price, name="rate", help=help)
@@ -240,11 +236,15 @@ def test_beta_loss(solution, rng):
             assert_close(loss, (expected + beta * price).mean(), name=f"the loss with beta {beta:.3g}", help=help)
         for extreme in (14.0, -14.0):
             wide = torch.full_like(logvar, extreme)
-            _, _, rate = _unpack(solution.beta_loss(logits, x, mean, wide, 1.0), "loss", "distortion", "rate")
+            _, _, rate = assert_parts(
+                solution.beta_loss(logits, x, mean, wide, 1.0), ("loss", "distortion", "rate"), name="beta_loss"
+            )
             help = "a variance may be very large or very small: nothing is clamped"
             assert_close(rate, _rate(mean, wide), name=f"the rate with logvar {extreme:g}", help=help)
         zeros = torch.zeros_like(mean)
-        _, _, rate = _unpack(solution.beta_loss(logits, x, zeros, zeros, 1.0), "loss", "distortion", "rate")
+        _, _, rate = assert_parts(
+            solution.beta_loss(logits, x, zeros, zeros, 1.0), ("loss", "distortion", "rate"), name="beta_loss"
+        )
         assert_close(rate, zeros[:, 0], name="the rate of a code that says nothing")
 
 
@@ -258,7 +258,7 @@ def test_network_with_given_weights(solution, rng):
         help = "a linear layer, maps in the order of reshape, an ELU before every transposed convolution, none after"
         assert_close(model.decode(eps), _logits(weights, eps, maps), name=f"decode, {where}", help=help)
         expected = _posterior(weights, x)
-        mean, logvar = _unpack(model.encode(x), "mean", "logvar")
+        mean, logvar = assert_parts(model.encode(x), ("mean", "logvar"), name="encode")
         help = "an ELU after every convolution, flattened channel by channel; nothing follows the head"
         assert_close(mean, expected[0], name=f"mean, {where}", help=help)
         assert_close(logvar, expected[1], name=f"logvar, {where}", help=f"{help}, and each head has its own weights")
@@ -267,7 +267,7 @@ def test_network_with_given_weights(solution, rng):
             help = "noise times a standard deviation; what you are given is the logarithm of a variance"
             assert_close(model.draw(mean, wide, eps), _draw(mean, wide, eps), name="draw", help=help)
         for noise, name in ((eps, "forward"), (torch.zeros_like(eps), "forward without noise"), (eps, "forward again")):
-            logits, *gaussian = _unpack(model(x, noise), "logits", "mean", "logvar")
+            logits, *gaussian = assert_parts(model(x, noise), ("logits", "mean", "logvar"), name="forward")
             help = "encode, draw and decode are right: forward is one after the other, with the noise that is given"
             assert_close(logits, _logits(weights, _draw(*expected, noise), maps), name=f"{name}, {where}", help=help)
             for value, wanted, part in zip(gaussian, expected, ("mean", "logvar"), strict=True):
@@ -275,7 +275,7 @@ def test_network_with_given_weights(solution, rng):
         for extreme in (30.0, -30.0):
             weights["mean_head.bias"].fill_(extreme)
             weights["logvar_head.bias"].fill_(-extreme)
-            model.load_state_dict(weights)
+            load_state(model, weights)
             for value, wanted, part in zip(model.encode(x), _posterior(weights, x), ("mean", "logvar"), strict=True):
                 help = "nothing follows the heads, and nothing is clamped"
                 assert_close(value, wanted, name=f"{part} far from zero", help=help)
@@ -317,7 +317,7 @@ def test_three_training_steps(solution, rng):
             expected.append(value.item())
         assert_trajectory(losses, expected, name="loss")
         help = "the losses agree: the update of the last step, with the gradient of that step alone"
-        for name, tensor in model.state_dict().items():
+        for name, tensor in state_of(model, weights).items():
             assert_close(tensor, weights[name].detach(), name=f"{name} after three steps", help=help)
 
 
@@ -339,7 +339,7 @@ def test_log_likelihood(solution, rng):
         x[0], x[count - 1] = 1, 0  # so different that one image's weights are nothing beside the other's
         for logit in (50.0, -50.0):
             weights[f"decoder.{len(channels) - 1}.bias"].fill_(logit)
-            model.load_state_dict(weights)
+            load_state(model, weights)
             found = solution.log_likelihood(model, x, eps)
             help = "exp(-1000) is zero, its logarithm infinite: stay with logarithms, of each image by itself"
             expected = _estimate(weights, x, eps, maps)
@@ -371,21 +371,23 @@ def test_interpolate(solution, rng):
 def test_gradients(solution, rng):
     """Gradients reach every parameter, the logits, the Gaussian, the images and the noise."""
     for count, image, channels, latent, _ in SMALL:
-        model, _ = _model(solution, rng, image, channels, latent)
+        model, weights = _model(solution, rng, image, channels, latent)
         x, logits = _binary(rng, count, *image), _normal(rng, count, *image)
         mean, logvar, eps = (_normal(rng, count, latent) for _ in range(3))
 
         def losses(logits, mean, logvar, x=x):
             likelihood = solution.bernoulli_log_likelihood(logits, x)
-            return likelihood, *_unpack(solution.beta_loss(logits, x, mean, logvar, 0.7), "loss", "distortion", "rate")
+            return likelihood, *assert_parts(
+                solution.beta_loss(logits, x, mean, logvar, 0.7), ("loss", "distortion", "rate"), name="beta_loss"
+            )
 
         def draw(mean, logvar, eps, model=model):
             return model.draw(mean, logvar, eps)
 
         def forward(x, eps, model=model):
-            return _unpack(model(x, eps), "logits", "mean", "logvar")
+            return assert_parts(model(x, eps), ("logits", "mean", "logvar"), name="forward")
 
-        gaussian, parameters = {"mean": mean, "logvar": logvar}, dict(model.named_parameters())
+        gaussian, parameters = {"mean": mean, "logvar": logvar}, tensors_of(model, weights)
         help = "nothing may cut the graph: no detach, no .data, no no_grad between the images and the loss"
         assert_gradients(losses, {"logits": logits, **gaussian}, rng, name="gradient of the losses", help=help)
         assert_gradients(draw, {**gaussian, "eps": eps}, rng, name="gradient of draw", help=help)
@@ -402,9 +404,11 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         x[0], x[1] = 0, 1
 
         def answers(rows, model=model, x=x, eps=eps):
-            logits, mean, logvar = _unpack(model(x[rows], eps[0, rows]), "logits", "mean", "logvar")
+            logits, mean, logvar = assert_parts(
+                model(x[rows], eps[0, rows]), ("logits", "mean", "logvar"), name="forward"
+            )
             result = solution.beta_loss(logits, x[rows], mean, logvar, 1.5)
-            _, distortion, rate = _unpack(result, "loss", "distortion", "rate")
+            _, distortion, rate = assert_parts(result, ("loss", "distortion", "rate"), name="beta_loss")
             log_p = solution.log_likelihood(model, x[rows], eps[:, rows])
             names = ("logits", "mean", "logvar", "distortion", "rate", "log_likelihood")
             return dict(zip(names, (logits, mean, logvar, distortion, rate, log_p), strict=True))
@@ -418,7 +422,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
             for name, value in answers(rows).items():
                 help = "an answer must depend on its own image and noise alone, and stay in its row"
                 assert_close(value, together[name][rows], name=f"{name} in another batch", help=help)
-        for name, value in model.state_dict().items():
+        for name, value in state_of(model, weights).items():
             assert_close(value, weights[name], name=f"{name} after the calls", help="a call changed the weights")
         solution.bernoulli_log_likelihood(_normal(rng, *x.shape), x)
         solution.interpolate(*eps[0, :2], 4)
@@ -430,18 +434,10 @@ def test_calls_leave_no_trace(solution, rng, mutated):
 @pytest.mark.behaviour
 def test_fresh_parameters(solution):
     """First values are drawn as PyTorch's layers draw them: small for many inputs, and new for each model."""
-    image, channels, seen = (4, 8, 12), [9, 11], []
-    for _ in range(2):
-        seen.append(_float64(_make(solution, image, channels, 7)))
-        for name, value in seen[-1].items():
-            bound = prod(seen[-1][name.replace("bias", "weight")].shape[1:]) ** -0.5
-            where = f"{name} must lie within 1 / sqrt(product of all axes of the weight but the first) of zero"
-            assert value.abs().max() <= 1.001 * bound, where
-            spread = value.std().item() * 3**0.5 / bound
-            low = 0.8 if name.endswith("weight") else 0.05  # four numbers may lie close together
-            assert low < spread < 2 - low, f"{where}, and be drawn uniformly"
-    same = [name for name in seen[0] if torch.equal(seen[0][name], seen[1][name])]
-    assert not same, f"two new models have the same {', '.join(same)}"
+    image, channels, latent = (10, 8, 12), [12, 14], 16
+    laws = layer_laws(_shapes(image, channels, latent))
+    help = "uniform, within 1 / sqrt(product of all axes of the weight but the first) of zero"
+    assert_drawn(lambda: _make(solution, image, channels, latent), laws, name="ConvVAE", help=help)
 
 
 @pytest.mark.convergence
@@ -454,7 +450,7 @@ def test_explains_held_out_digits(solution, rng, record):
         model = _make(solution, DIGIT, CHANNELS, LATENT, torch.float32)
         batches = torch.from_numpy(rng.integers(0, len(images), (steps, BATCH)))
         noise = torch.from_numpy(rng.normal(size=(steps, BATCH, LATENT))).float()
-        start = _float64(model)
+        start = _float64(model, DIGIT, CHANNELS, LATENT)
         losses = solution.fit(model, images, batches, noise, [beta] * steps, LEARNING_RATE)
         assert isinstance(losses, list) and len(losses) == steps, "fit must return a list with one loss per step"
         distortion, rate = _parts(start, images[batches[0]].double(), noise[0].double(), maps)
@@ -468,7 +464,7 @@ def test_explains_held_out_digits(solution, rng, record):
     held_out = held_out.double()
     baseline = -_log_p(torch.logit(ink).expand_as(held_out), held_out).mean().item()
     record.curve("negative ELBO in nats per image, beside the mean image", losses, baseline=baseline)
-    weights = _float64(model)
+    weights = _float64(model, DIGIT, CHANNELS, LATENT)
     means, _ = _posterior(weights, held_out)
     first, *others = held_out[:20]
     other = int(torch.stack([(first - image).abs().sum() for image in others]).argmax()) + 1
@@ -484,6 +480,6 @@ def test_explains_held_out_digits(solution, rng, record):
     help = "the judge works out -log p(x) from your weights: noise in every draw, a free logvar, and KL in the loss"
     assert_beats(nats, BETTER * baseline, name="nats per held-out digit", higher=False, help=help)
     model, _ = train(FEW, DEAR)
-    rate = _rate(*_posterior(_float64(model), held_out)).mean().item()
+    rate = _rate(*_posterior(_float64(model, DIGIT, CHANNELS, LATENT), held_out)).mean().item()
     help = "with beta 4 the code is not worth its price, and the rate must fall to nearly nothing: is beta used?"
     assert_beats(rate, COLLAPSED, name="nats of rate with beta 4", higher=False, help=help)

@@ -14,10 +14,17 @@ from torch.nn import functional as F
 from grader.checks import (
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
+    assert_parts,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 # Clips, frames, levels, channels, skip channels, taps and dilations of each case; the first six differ within a case.
@@ -73,48 +80,28 @@ def _weights(rng, shapes):
     return weights
 
 
-def _checked(model, shapes, owner):
-    """The learner's new module, found to hold the parameters that the statement names."""
-    assert isinstance(model, nn.Module), f"{owner} must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in model.named_parameters()}
-    extra, missing = sorted(found.keys() - shapes.keys()), sorted(shapes.keys() - found.keys())
-    assert not extra and not missing, f"{owner} lacks the parameters {missing}, and has {extra}, which are not wanted"
-    wrong = {name: size for name, size in found.items() if size != shapes[name]}
-    assert not wrong, f"{owner} has parameters of wrong shapes: {wrong}"
-    return model
+def _make_block(solution, channels, skips, taps, dilation, dtype):
+    block = solution.GatedBlock(channels, skips, taps, dilation, dtype=dtype)
+    return assert_state(block, _block_shapes(channels, skips, taps), dtype=dtype, name="GatedBlock")
 
 
 def _make(solution, levels, channels, skips, taps, dilations, dtype):
     model = solution.WaveNet(levels, channels, skips, taps, list(dilations), dtype=dtype)
-    return _checked(model, _shapes(levels, channels, skips, taps, dilations), "WaveNet")
-
-
-def _fresh(model):
-    """The first values are drawn as torch's layers draw them."""
-    state = model.state_dict()
-    for name, value in state.items():
-        if name == "embed.weight":
-            assert 0.7 < value.square().mean() < 1.4, "embed.weight must be drawn as nn.Embedding does: standard normal"
-            continue
-        bound = math.prod(state[name.replace("bias", "weight")].shape[1:]) ** -0.5
-        where = f"{name} must be drawn as nn.Conv1d does: uniform, within 1 / sqrt(inputs * taps) of zero"
-        assert value.abs().max() <= 1.001 * bound, f"{where}; found {value.abs().max():.3g}, allowed {bound:.3g}"
-        assert value.abs().max() > 0.2 * bound, f"{where}; found nothing above {value.abs().max():.3g} of {bound:.3g}"
+    return assert_state(model, _shapes(levels, channels, skips, taps, dilations), dtype=dtype, name="WaveNet")
 
 
 def _model(solution, rng, size):
     """The learner's model in float64 with given weights, and those weights."""
     weights = _weights(rng, _shapes(*size[2:]))
     model = _make(solution, *size[2:], torch.float64)
-    model.load_state_dict(weights)
-    return model, weights
+    return load_state(model, weights), weights
 
 
 def _listen(model, codes, cache=None):
     """(logits, cache) of the learner's model, of the right form."""
     result = model(codes) if cache is None else model(codes, cache)
-    assert isinstance(result, tuple | list) and len(result) == 2, "forward must return the tuple (logits, cache)"
-    head = model.state_dict()["head.bias"]
+    assert_parts(result, ("logits", "cache"), name="forward")
+    head = tensors_of(model, ["head.bias"])["head.bias"]
     size = (len(codes), len(head), codes.shape[1])
     assert_shape(result[0], size, dtype=head.dtype, name="logits", help="clips, levels, frames: one frame a new code")
     return result
@@ -123,9 +110,9 @@ def _listen(model, codes, cache=None):
 def _through(block, x, past=None):
     """(y, s) of the learner's block, of the right form."""
     result = block(x) if past is None else block(x, past)
-    assert isinstance(result, tuple | list) and len(result) == 2, "GatedBlock must return the tuple (y, s)"
+    assert_parts(result, "ys", name="GatedBlock")
     assert_shape(result[0], tuple(x.shape), dtype=x.dtype, name="y of GatedBlock")
-    size = (len(x), len(block.state_dict()["skip.bias"]), x.shape[2])
+    size = (len(x), len(tensors_of(block, ["skip.bias"])["skip.bias"]), x.shape[2])
     assert_shape(result[1], size, dtype=x.dtype, name="s of GatedBlock")
     return result
 
@@ -202,8 +189,7 @@ def test_shapes(solution, rng):
         help = "one output for each new frame"
         y = solution.causal_conv(x, weight, bias, dilations[1])
         assert_shape(y, (count, skips, frames), dtype=dtype, name="y of causal_conv", help=help)
-        block = solution.GatedBlock(channels, skips, taps, dilations[1], dtype=dtype)
-        _checked(block, _block_shapes(channels, skips, taps), "GatedBlock")
+        block = _make_block(solution, channels, skips, taps, dilations[1], dtype)
         _through(block, _normal(rng, count, channels, frames).to(dtype))
         model = _make(solution, *size[2:], dtype)
         codes = _codes(rng, levels, count, frames)
@@ -212,7 +198,9 @@ def test_shapes(solution, rng):
         assert isinstance(losses, list | tuple) and len(losses) == 2, "fit must return a list of one loss a batch"
         text = solution.generate(model, codes, torch.from_numpy(rng.random((count, 2))).to(dtype))
         assert_shape(text, (count, frames + 2), dtype=torch.int64, name="text of generate")
-    _fresh(_make(solution, 40, 25, 30, 2, (1, 2), torch.float32))
+    size = 40, 25, 30, 2, (1, 2)
+    laws, help = layer_laws(_shapes(*size), embeddings=["embed"]), "as torch's layers of these names draw them"
+    assert_drawn(lambda: _make(solution, *size, torch.float32), laws, name="WaveNet", help=help)
 
 
 @pytest.mark.value
@@ -261,10 +249,8 @@ def test_gated_block(solution, rng):
     """With given weights, the gate opens for the filter, and the two branches leave from what came through."""
     for count, frames, _, channels, skips, taps, dilations in SIZES:
         dilation = dilations[1]
-        block = solution.GatedBlock(channels, skips, taps, dilation, dtype=torch.float64)
-        shapes = _block_shapes(channels, skips, taps)
-        weights = _weights(rng, shapes)
-        _checked(block, shapes, "GatedBlock").load_state_dict(weights)
+        weights = _weights(rng, _block_shapes(channels, skips, taps))
+        block = load_state(_make_block(solution, channels, skips, taps, dilation, torch.float64), weights)
         stream, reach = _normal(rng, count, channels, (taps - 1) * dilation + frames), (taps - 1) * dilation
         help = "tanh of the first C outputs times sigmoid of the last C"
         y, s = _through(block, stream[:, :, reach:])
@@ -308,9 +294,8 @@ def test_gradients(solution, rng):
         slopes = torch.autograd.grad((expected * upstream).sum(), list(weights.values()), allow_unused=True)
         logits = _listen(model, codes)[0]
         assert logits.requires_grad, "the logits do not depend on the parameters: is something detached?"
-        parameters = dict(model.named_parameters())
-        given = [parameters[name] for name in weights]
-        found = torch.autograd.grad((logits * upstream).sum(), given, allow_unused=True)
+        given = tensors_of(model, weights)
+        found = torch.autograd.grad((logits * upstream).sum(), list(given.values()), allow_unused=True)
         for name, value, want in zip(weights, found, slopes, strict=True):
             if want is None:  # nothing comes after the last block's residual branch
                 assert value is None or not value.any(), f"{name} is used by nothing, and yet has a gradient"
@@ -339,7 +324,7 @@ def test_three_training_steps(solution, rng):
         help = "codes are classes: -log of the probability of the code that comes next, in nats, mean over N * (T - 1)"
         assert_trajectory(losses, expected, help=help)
         help = "Adam made once, gradients cleared at every step, an update after every batch"
-        trained = model.state_dict()
+        trained = state_of(model, weights)
         for name, value in weights.items():
             assert_close(trained[name], value.detach(), name=f"{name} after three steps", help=help)
 
@@ -371,7 +356,7 @@ def test_receptive_field(solution, rng):
         reach, size = max(distances), (6, max(distances) + 6, 5, 4, 32, taps, dilations)
         model, weights = _model(solution, rng, size)
         alive = {name: value.abs() + 1 for name, value in weights.items() if name.endswith("skip.bias")}
-        model.load_state_dict(weights | alive)  # with so many skips and none dead, some always tell
+        load_state(model, alive)  # with so many skips and none dead, some always tell
         told = model.receptive_field()
         story = f"of {taps} taps and the dilations {list(dilations)}"
         assert isinstance(told, int | np.integer), "receptive_field must return a whole number"
@@ -414,7 +399,7 @@ def test_pieces(solution, rng, mutated):
             assert_close(again, whole[:, :, 2:], tol=EXACT, name="logits of a second continuation", help=help)
             help = "state outlives a call"
             assert_close(_listen(model, codes)[0], whole, tol=EXACT, name="logits, asked again", help=help)
-        for name, value in model.state_dict().items():
+        for name, value in state_of(model, weights).items():
             assert_close(value, weights[name], tol=EXACT, name=f"{name} after all calls")
         uniforms = torch.from_numpy(rng.random((count, 2)))
         solution.generate(model, codes, uniforms)
@@ -435,7 +420,7 @@ def test_generate(solution, rng, operations):
         model, weights = _model(solution, rng, size)
         weights["head.weight"] *= 4  # what was heard decides much of what is drawn
         weights["head.bias"][0] = -1e4  # code 0 has no chance at all
-        model.load_state_dict(weights)
+        load_state(model, weights)
         count, (frames, levels), reach = 16 * size[0], size[1:3], (size[5] - 1) * sum(size[6]) * (index > 0)
         start, more = 2 + frames // 4 + reach, frames  # the prompt is once shorter and else longer than what is heard
         prompt, uniforms = _codes(rng, levels, count, start), torch.from_numpy(rng.random((count, more)))

@@ -14,12 +14,20 @@ from torch import nn
 from torch.nn import functional as F
 
 from grader.checks import (
+    Constant,
+    Normal,
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_gradients,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
+    load_state,
+    state_of,
+    tensors_of,
 )
 
 PAD, UNK, CLS, SEP, MASK = range(5)
@@ -83,29 +91,19 @@ def _weights(rng, shapes):
     return weights
 
 
-def _checked(module, shapes):
-    assert isinstance(module, nn.Module), "a block or a model must be an nn.Module"
-    found = {name: tuple(value.shape) for name, value in module.named_parameters()}
-    for name in sorted(shapes.keys() | found.keys()):
-        wanted, there = shapes.get(name, "no such parameter"), found.get(name, "none")
-        assert there == wanted, f"parameter {name}: the statement says {wanted}, found {there}"
-    return module
-
-
 def _make(solution, size, dtype):
     _, places, pieces, room, width, heads, depth, classes = size
-    return _checked(solution.Bert(pieces, places + room, width, heads, depth, classes, dtype=dtype), _shapes(size))
+    model = solution.Bert(pieces, places + room, width, heads, depth, classes, dtype=dtype)
+    return assert_state(model, _shapes(size), dtype=dtype, name="Bert")
 
 
-def _load(module, weights):
-    """The learner's module with the given weights; buffers beside them are the learner's own affair."""
-    module.load_state_dict({**module.state_dict(), **weights})
-    return module
+def _make_block(solution, width, heads, dtype):
+    return assert_state(solution.Block(width, heads, dtype=dtype), _block_shapes(width), dtype=dtype, name="Block")
 
 
 def _model(solution, rng, size):
     weights = _weights(rng, _shapes(size))
-    return _load(_make(solution, size, torch.float64), weights), weights
+    return load_state(_make(solution, size, torch.float64), weights), weights
 
 
 def _torch_block(weights, heads, prefix=""):
@@ -178,7 +176,7 @@ def test_shapes(solution, rng):
             assert_shape(found, shape, dtype=dtype, name=name)
             changes = (found != function(other)).any() or not (ids > MASK).any()
             assert changes, f"{name} are the same whatever is read"
-        block = _checked(solution.Block(width, heads, dtype=dtype), _block_shapes(width))
+        block = _make_block(solution, width, heads, dtype)
         states, mask = model.encode(ids), torch.ones(count, places, dtype=torch.bool)
         assert_shape(block(states, mask), (count, places, width), dtype=dtype, name="the result of a block")
         targets = torch.where(ids > MASK, ids, IGNORED)
@@ -286,7 +284,7 @@ def test_block(solution, rng):
     """A block with given weights is torch's encoder layer with a padding mask, norms behind the sums"""
     for count, places, _, _, width, heads, _, _ in SIZES:
         weights = _weights(rng, _block_shapes(width))
-        block = _load(_checked(solution.Block(width, heads, dtype=torch.float64), _block_shapes(width)), weights)
+        block = load_state(_make_block(solution, width, heads, torch.float64), weights)
         x, mask = 2 * _normal(rng, count, places, width) + 1, torch.from_numpy(rng.random((count, places)) < 0.6)
         mask[:, int(rng.integers(places))] = True
         expected = _torch_block(weights, heads)(x, src_key_padding_mask=~mask).detach()
@@ -350,17 +348,16 @@ def test_gradients(solution, rng):
                 found = network(ids) * upstream if not out else network.classify(ids) * upstream[:, 0, : size[7]]
                 losses.append(found[real].sum() if not out else found.sum())
             wanted = torch.autograd.grad(losses[1], [oracle.token, oracle.position, oracle.norm.weight])
-            state = dict(model.named_parameters())
-            names = ("token.weight", "position.weight", "norm.weight")
-            gradients = torch.autograd.grad(losses[0], [state[name] for name in names], allow_unused=True)
-            for name, value, expected in zip(names, gradients, wanted, strict=True):
+            given = tensors_of(model, ("token.weight", "position.weight", "norm.weight"))
+            gradients = torch.autograd.grad(losses[0], list(given.values()), allow_unused=True)
+            for name, value, expected in zip(given, gradients, wanted, strict=True):
                 way, help = out or "forward", "nothing may cut the graph; the table is read and scored with"
                 assert value is not None, f"no gradient of {way} reaches {name}"
                 assert_close(value, expected, name=f"gradient of {way} by {name}", help=help)
     small = (2, 3, 7, 1, 4, 2, 1, 2)
     model, _ = _model(solution, rng, small)
     x, mask = _normal(rng, 2, 3, 4), torch.tensor([[True, True, True], [True, False, True]])
-    block = _load(solution.Block(4, 2, dtype=torch.float64), _weights(rng, _block_shapes(4)))
+    block = load_state(_make_block(solution, 4, 2, torch.float64), _weights(rng, _block_shapes(4)))
 
     def run(x):
         return block(x, mask)[mask]
@@ -370,7 +367,7 @@ def test_gradients(solution, rng):
     def loss(logits):
         return solution.masked_loss(logits, targets)
 
-    parameters = dict(block.named_parameters())
+    parameters = tensors_of(block, _block_shapes(4))
     assert_gradients(run, {"x": x}, rng, parameters=parameters, tol=1e-5, name="gradient of a block")
     assert_gradients(loss, {"logits": _normal(rng, 2, 3, 7)}, rng, name="gradient of masked_loss")
 
@@ -447,24 +444,20 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         model.classify(inputs)
         solution.masked_loss(first.detach(), targets)
         assert_close(model(ids), first.detach(), tol=SAME, name="logits, asked again", help="state outlives a call")
-        for name, value in model.named_parameters():
-            assert_close(value.detach(), weights[name], tol=SAME, name=f"{name} after the calls")
+        for name, value in state_of(model, weights).items():
+            assert_close(value, weights[name], tol=SAME, name=f"{name} after the calls")
     vocabulary = {"a": 5, "##a": 6}
     solution.wordpiece("aaa", vocabulary)
     assert vocabulary == {"a": 5, "##a": 6}, "wordpiece has changed the vocabulary"
     solution.pretrain(model, ids[None], targets[None], [0.01])
     solution.fine_tune(model, ids, torch.zeros(size[0]).long(), torch.zeros(1, 2).long(), 0.01)
     assert_unchanged(mutated, but=["model of pretrain", "model of fine_tune"])
-    seen = [dict(_make(solution, (1, 40, 60, 10, 40, 4, 1, 3), torch.float64).state_dict()) for _ in range(2)]
-    for name in ("token.weight", "position.weight"):
-        assert (seen[0][name] != seen[1][name]).all(), f"every new network draws its own {name}"
-        assert 0.19 < seen[0][name].std() < 0.21, f"{name} must start with a standard deviation of 0.2"
-        assert seen[0][name].abs().max() > 0.5, f"{name} must start as draws from a normal distribution"
-    assert (seen[0]["bias"] == 0).all(), "bias must start at zero"
-    for name in ("classifier.weight", "blocks.0.qkv.weight", "blocks.0.up.weight"):
-        value, bound = seen[0][name], 40**-0.5
-        uniform = value.abs().max() <= 1.001 * bound and 0.75 < value.std() * 3**0.5 / bound < 1.25
-        assert uniform, f"{name} must be drawn as nn.Linear draws it"
+    size = 1, 40, 60, 10, 24, 4, 1, 20
+    own = {"token.weight": Normal(0.2), "position.weight": Normal(0.2), "bias": Constant(0.0)}
+    layers = {name: shape for name, shape in _shapes(size).items() if name not in own}
+    laws = own | layer_laws(layers, norms=("norm", "blocks.0.norm1", "blocks.0.norm2"))
+    help = "layers as torch draws them, where Bert's docstring says nothing else"
+    assert_drawn(lambda: _make(solution, size, torch.float32), laws, name="Bert", help=help)
 
 
 def _clauses(paragraph):

@@ -15,10 +15,14 @@ from grader.checks import (
     assert_beats,
     assert_close,
     assert_gradients,
+    assert_parts,
     assert_raises,
     assert_shape,
+    assert_state,
     assert_trajectory,
     assert_unchanged,
+    load_state,
+    tensors_of,
 )
 
 TEXT = Path(__file__).with_name("house_that_jack_built.txt").read_text(encoding="utf-8")
@@ -85,11 +89,11 @@ def _weights(shapes, generator):
     return weights
 
 
-def _load(module, weights):
-    """The learner's module in float64 with the given weights; buffers beside them are the learner's own affair."""
-    module = module.double()
-    module.load_state_dict({**module.state_dict(), **weights})
-    return module
+def _make(solution, vocabulary, context, width, heads, layers):
+    """The learner's new GPT, whose head is tied to its token embedding."""
+    model = solution.GPT(vocabulary, context, width, heads, layers)
+    shapes, tied = _model_shapes(vocabulary, context, width, layers), {"head.weight": "token.weight"}
+    return assert_state(model, shapes, dtype=torch.float32, tied=tied, name="GPT")
 
 
 def _model(solution, size, generator):
@@ -97,17 +101,8 @@ def _model(solution, size, generator):
     _, _, vocabulary, context, heads, head_width, layers = size
     width = heads * head_width
     weights = _weights(_model_shapes(vocabulary, context, width, layers), generator)
-    model = solution.GPT(vocabulary, context, width, heads, layers)
-    _check_names(model, _model_shapes(vocabulary, context, width, layers))
-    return _load(model, weights), _Oracle(weights, heads, layers)
-
-
-def _check_names(module, shapes):
-    assert isinstance(module, nn.Module), "a model must be an nn.Module"
-    found = {name: tuple(p.shape) for name, p in module.named_parameters(remove_duplicate=False)}
-    for name in sorted(shapes.keys() | found.keys()):
-        wanted, there = shapes.get(name, "no such parameter"), found.get(name, "none")
-        assert there == wanted, f"parameter {name}: the statement says {wanted}, found {there}"
+    model = _make(solution, vocabulary, context, width, heads, layers).double()
+    return load_state(model, weights), _Oracle(weights, heads, layers)
 
 
 def _layer(weights, heads):
@@ -151,15 +146,10 @@ def _loss(logits, tokens):
     return -Categorical(logits=logits.roll(1, 1)).log_prob(tokens)[:, 1:].mean()
 
 
-def _pair(result, what):
-    assert isinstance(result, tuple | list) and len(result) == 2, f"{what} must return a pair: its output and the cache"
-    return result
-
-
 def _logits(model, tokens, cache=None):
     """Logits and cache of one call, without a graph; the logits are found to be finite numbers of the right shape."""
     with torch.no_grad():
-        logits, cache = _pair(model(tokens, cache), "GPT.forward")
+        logits, cache = assert_parts(model(tokens, cache), ("logits", "cache"), name="GPT.forward")
     assert_shape(logits, (*tokens.shape, model.token.weight.shape[0]), dtype=model.token.weight.dtype, name="logits")
     return logits, cache
 
@@ -173,10 +163,9 @@ def test_shapes(solution, generator):
         assert_shape(solution.causal_attention(q, k, v), q.shape, dtype=kind, name="attention")
         x = _normal(generator, batch, length, width).float()
         for part in ("CausalSelfAttention", "Block"):
-            y, _ = _pair(getattr(solution, part)(width, heads)(x), f"{part}.forward")
+            y, _ = assert_parts(getattr(solution, part)(width, heads)(x), ("y", "cache"), name=f"{part}.forward")
             assert_shape(y, (batch, length, width), dtype=kind, name=f"the output of {part}")
-        model = solution.GPT(vocabulary, context, width, heads, layers)
-        _check_names(model, _model_shapes(vocabulary, context, width, layers))
+        model = _make(solution, vocabulary, context, width, heads, layers)
         tokens = _tokens(generator, vocabulary, batch, length)
         logits, _ = _logits(model, tokens)
         other, _ = _logits(model, (tokens + 1) % vocabulary)
@@ -215,12 +204,11 @@ def test_block(solution, generator):
     """The block equals torch's pre-norm transformer layer with the same weights"""
     for batch, length, _, _, heads, head_width, _ in SIZES:
         width = heads * head_width
-        block = solution.Block(width, heads)
-        _check_names(block, _block_shapes(width))
+        block = assert_state(solution.Block(width, heads), _block_shapes(width), dtype=torch.float32, name="Block")
         weights = _weights(_block_shapes(width), generator)
         x = _normal(generator, batch, length, width)
         with torch.no_grad():
-            got, _ = _pair(_load(block, weights)(x), "Block.forward")
+            got, _ = assert_parts(load_state(block.double(), weights)(x), ("y", "cache"), name="Block.forward")
             expected = _run_layer(_layer(weights, heads), x)
         help = "the order of heads, norms and GELU, and what is added to what"
         assert_close(got, expected, tol=TOL, name="the output of Block", help=help)
@@ -253,12 +241,13 @@ def test_gradients(solution, generator, rng):
 
     size = (2, 3, 9, 10, 2, 4, 1)
     model, _ = _model(solution, size, generator)
-    tokens = _tokens(generator, size[2], *size[:2])
+    tokens, shapes = _tokens(generator, size[2], *size[:2]), _model_shapes(size[2], size[3], 8, size[6])
+    parameters = tensors_of(model, (name for name in shapes if name != "head.weight"))
 
     def logits():
         return model(tokens)[0]
 
-    assert_gradients(logits, {}, rng, parameters=dict(model.named_parameters()), name="gradient of the logits")
+    assert_gradients(logits, {}, rng, parameters=parameters, name="gradient of the logits")
 
     def loss(logits):
         return solution.next_token_loss(logits, tokens)
@@ -401,9 +390,9 @@ def test_cache(solution, generator, mutated):
         for part in ("CausalSelfAttention", "Block"):
             module = getattr(solution, part)(heads * head_width, heads).double()
             with torch.no_grad():
-                expected, _ = _pair(module(x), f"{part}.forward")
-                first, cache = _pair(module(x[:, :-3]), f"{part}.forward")
-                last, _ = _pair(module(x[:, -3:], cache), f"{part}.forward")
+                expected, _ = assert_parts(module(x), ("y", "cache"), name=f"{part}.forward")
+                first, cache = assert_parts(module(x[:, :-3]), ("y", "cache"), name=f"{part}.forward")
+                last, _ = assert_parts(module(x[:, -3:], cache), ("y", "cache"), name=f"{part}.forward")
             help = "the keys and values of the cache stand before the new ones"
             assert_close(torch.cat([first, last], 1), expected, tol=TOL, name=f"{part} in two pieces", help=help)
         model, _ = _model(solution, size, generator)
@@ -432,9 +421,7 @@ def test_cache(solution, generator, mutated):
 def test_fresh_model(solution, generator):
     """A new model ties its head to its token embedding and is as unsure as a fair die: its loss is close to ln V"""
     for vocabulary, width, heads, layers in ((61, 24, 3, 2), (40, 32, 4, 1), (97, 30, 2, 3)):
-        model = solution.GPT(vocabulary, 12, width, heads, layers)
-        _check_names(model, _model_shapes(vocabulary, 12, width, layers))
-        assert model.head.weight is model.token.weight, "head.weight and token.weight must be one parameter"
+        model = _make(solution, vocabulary, 12, width, heads, layers)
         tokens = _tokens(generator, vocabulary, 64, 12)
         logits, _ = _logits(model, tokens)
         assert (logits[:, 1:] != logits[:, :-1]).any(), "the logits are the same at every position"
@@ -462,10 +449,8 @@ def test_beats_the_bigram_model(solution, generator, record):
     train, seen = tokens[:split], CONTEXT - 1
     unseen = tokens[split - seen :]  # each unseen letter is predicted from the 15 before it, and sees no later one
 
-    model = solution.GPT(len(letters), CONTEXT, WIDTH, HEADS, LAYERS)
-    shapes = _model_shapes(len(letters), CONTEXT, WIDTH, LAYERS)
-    _check_names(model, shapes)
-    model.load_state_dict({**model.state_dict(), **_weights(shapes, generator)})
+    weights = _weights(_model_shapes(len(letters), CONTEXT, WIDTH, LAYERS), generator)
+    model = load_state(_make(solution, len(letters), CONTEXT, WIDTH, HEADS, LAYERS), weights)
     starts = torch.randint(len(train) - CONTEXT + 1, (STEPS, BATCH), generator=generator)
     losses = solution.train(model, train, starts, LEARNING_RATE)
     assert_shape(losses, (STEPS,), name="the losses of train")
