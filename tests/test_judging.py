@@ -100,7 +100,8 @@ def test_an_ending_has_its_verdict_its_words_and_the_learners_line(grade_source:
     if line is not None:
         assert found.line is not None and found.line.number == line
         assert found.line.source in source
-    assert verdicts(result)["test_halves"] is Verdict.PASS, "one test's end never touches another test"
+    late = {Verdict.NOT_RUN} if verdict is Verdict.TIMEOUT else set()
+    assert verdicts(result)["test_halves"] in {Verdict.PASS} | late, "one test's end never touches another test"
 
 
 IMPORTS = {

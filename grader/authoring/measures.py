@@ -59,7 +59,7 @@ def wrong_ratios(evidence: Evidence) -> list[Ratio]:
     found = []
     for case in evidence.subject.of(Role.MISTAKE):
         ran = evidence.judged(case).get(case.caught_by)
-        if ran is None or ran.passed:
+        if ran is None or not ran.failed:
             continue
         failing = [seen for seen in ran.comparisons if seen.ratio > 1 and seen.tolerance]
         worst = max(failing, key=lambda seen: seen.ratio, default=None)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from grader.checks.failure import AuthorFault, CheckFailure, NotFinite
 from grader.errors import GradeError
+from grader.judge.alarm import Interrupted
 from grader.judge.bridge import Bridge
 from grader.judge.gone import LearnerError, WorkerGone
 from grader.scorecard import Cause, Verdict
@@ -31,7 +32,7 @@ class Ending(NamedTuple):
 
 
 class StubProblem(Exception):
-    """The learner's file could not be imported; every test of the kata ends so."""
+    """There is no solution to try: the learner's file could not be imported, or no time is left. The test ends so."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.message)
@@ -72,6 +73,10 @@ def plain_ending(error: BaseException | None) -> Ending:
     """The verdict of one test where the learner's module was imported in this process."""
     if error is None:
         return Ending(Verdict.PASS)
+    if isinstance(error, StubProblem):
+        return error.ending
+    if isinstance(error, Interrupted):
+        return Ending(error.verdict, f"still running {error.after}")
     if isinstance(error, NotImplementedError):
         return Ending(Verdict.TODO, str(error))
     if isinstance(error, CheckFailure):
