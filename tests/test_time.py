@@ -13,10 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from grader.authoring.case import Case, Role
+from grader.authoring.outcome import Trial
+from grader.authoring.subject import Subject
 from grader.course import Course
 from grader.scorecard import KataResult, TestResult, Verdict
 from grader.session import Session
 from grader.store import Store, storable
+
+from .workshop import new_bench
 
 LIMIT = 0.5
 WALL = r"after 1\.5 s on the wall clock"
@@ -171,3 +176,27 @@ def test_a_worker_that_is_a_process_of_its_own_has_the_same_clocks(
         assert re.search(rf"({after})$", timed_out(grade(scale(toy, body), session=session)).message)
     finally:
         session.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while True: pass",
+        "import time; time.sleep(99)",
+        "\n    try:\n        while True: pass\n    except Exception: pass",
+    ],
+)
+def test_an_authors_own_trial_has_the_clock_of_a_judge(toy: Course, tmp_path: Path, body: str) -> None:
+    """Mutants and mistakes that never end, imported beside the suite: one test has its time, and blames none that is not run."""
+    bench, subject = new_bench(tmp_path), Subject(toy, toy.select(["scale"])[0])
+    source = scale(toy, body).encode()
+    try:
+        (found,) = bench.run(
+            [(subject, Trial(Case(Role.MUTANT, "endless", source, "scale.py"), local=True, seconds=LIMIT))]
+        )
+    finally:
+        bench.close()
+    by_name = {ran.name: ran for ran in found.tests}
+    assert re.fullmatch(rf"still running ({ENDED})", by_name["test_shape"].message)
+    assert by_name["test_values"].verdict is Verdict.NOT_RUN and len(by_name) == 4
+    assert found.failed == {"test_shape"} and found.faults == ()
