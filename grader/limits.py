@@ -21,7 +21,11 @@ MAX_OUTPUT_BYTES = 64 * 1024
 MAX_MESSAGE_CHARACTERS = 4000
 MAX_TRACE_BYTES = 64 * 1024
 
-# Seconds beside the per-test limit of a kata.
+# Beside a kata's limit for one test, which is of processor time.
+WALL_FACTOR = 3  # as many times may pass on the wall: beside other work, or asleep
+CLOSING_SHARE = 0.5  # of one limit, on the wall, is shared by all tests that follow the first timeout
+
+# Seconds beside that limit.
 START_SECONDS = 60.0  # for a forked worker to be locked and say hello; nothing of the learner's runs in it
 STACK_SECONDS = 0.5  # for a worker past its deadline to write its stack
 SUITE_GRACE_SECONDS = 30.0  # for a judge beyond the sum of its tests' limits

@@ -327,7 +327,7 @@ def _disagreements(outcome: Outcome, tests: dict[str, list[dict[str, Any]]]) -> 
     verdicts = {kata["verdict"] for kata in outcome.card["katas"]}
     code = 3 if "internal" in verdicts else int(verdicts != {"pass"})
     found = [] if outcome.code == code else [f"exit code {outcome.code}, by the JSON {code}"]
-    words = {"todo": "to do", "internal": "our fault"}
+    words = {"todo": "to do", "internal": "our fault", "not_run": "not run"}
     suites = {suite.get("name"): suite for suite in ElementTree.fromstring(outcome.junit)}
     for kata in outcome.card["katas"]:
         row = re.compile(
@@ -340,7 +340,8 @@ def _disagreements(outcome: Outcome, tests: dict[str, list[dict[str, Any]]]) -> 
         ):
             found.append(f"the terminal has another line for {kata['id']} than the JSON")
         passed = sum(
-            case.find("failure") is None and case.find("error") is None for case in suites[kata["id"]].iter("testcase")
+            all(case.find(tag) is None for tag in ("failure", "error", "skipped"))
+            for case in suites[kata["id"]].iter("testcase")
         )
         if passed != sum(test["verdict"] == "pass" for test in tests[kata["id"]]):
             found.append(f"JUnit has {passed} passes for {kata['id']}")

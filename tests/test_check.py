@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from grader.authoring.document import FORMAT_VERSION, Check
 from grader.authoring.outcome import Comparison, Outcome, Ran, Trial
 from grader.authoring.subject import Subject
 from grader.cli import main
-from grader.course import Course
+from grader.course import Course, find
 from grader.scorecard import Verdict
 from grader.store import Store
 
@@ -258,7 +259,12 @@ class PaperBench:
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
-    return scaffold(tmp_path_factory.mktemp("course"))
+    made = scaffold(tmp_path_factory.mktemp("course"))
+    manifest = made.root / SHORT["kata.toml"]
+    manifest.write_text(
+        manifest.read_text(encoding="utf-8").replace("seconds = 5.0", "seconds = 20.0"), encoding="utf-8"
+    )
+    return find(made.root, made.root)
 
 
 def on_paper(course: Course, wanted: Wanted = Wanted(), **settings: Any) -> tuple[Check, PaperBench]:  # noqa: B008  # frozen
@@ -289,6 +295,28 @@ def test_a_slow_machine_is_no_fault_of_the_suite(course: Course) -> None:
     assert told(on_paper(course, seconds=[1.9 * limit] * 4, slower=2.0)[0], "time") == []
     (line,) = told(on_paper(course, seconds=[2.1 * limit] * 4, slower=2.0)[0], "time")
     assert "on a machine 2.0 times slower than meant" in line
+
+
+SLOWEST = {  # with the reference, on a machine so many times slower than meant, where the limit is 20 s
+    "forty times": (0.5, 1.0, None),
+    "not twenty times, but for noise": (1.9, 1.0, None),
+    "not ten times": (2.1, 1.0, "too short: 20, and the slowest test, "),
+    "ten times on a slow machine": (2.1, 2.0, None),
+    "more than sixty times": (
+        0.3,
+        1.0,
+        "too long: 20, .* takes 0.30 s with the reference; set it to about 6, 20 times",
+    ),
+    "more than sixty times, and next to nothing": (0.01, 1.0, "set it to about 2, 20 times that and at least 2"),
+}
+
+
+@pytest.mark.parametrize("how", SLOWEST)
+def test_the_limit_of_one_test_is_held_to_what_the_slowest_takes(course: Course, how: str) -> None:
+    seconds, slower, words = SLOWEST[how]
+    lines = told(on_paper(course, seconds=[len(TESTS) * seconds] * 4, slower=slower)[0], "limit")
+    assert len(lines) == (words is not None), lines
+    assert words is None or (re.search(words, lines[0]) and lines[0].startswith(SHORT["kata.toml"])), lines
 
 
 def test_the_pace_is_that_of_the_best_of_some_runs_and_never_below_one(monkeypatch: pytest.MonkeyPatch) -> None:

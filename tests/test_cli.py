@@ -176,7 +176,7 @@ def test_the_environment_of_the_caller_steers_nothing(course: Path, tmp_path: Pa
 def test_an_interrupt_leaves_a_partial_scorecard_and_no_process(course: Path, tmp_path: Path) -> None:
     (course / "katas/01_scale/scale.py").write_text("while True:\n    pass\n")
     manifest = course / "katas/01_scale/kata.toml"
-    manifest.write_text(manifest.read_text().replace("seconds = 5.0", "seconds = 100.0"))
+    manifest.write_text(manifest.read_text().replace("seconds = 2.0", "seconds = 100.0"))
     shutil.copy(course / "reference/02_line/line.py", course / "katas/02_line/line.py")
     process = subprocess.Popen(
         [GRADE, "run", "-j", "2", "--report", f"json={tmp_path / 'a.json'}"],

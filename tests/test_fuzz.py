@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
@@ -29,6 +28,7 @@ from hypothesis import strategies as st
 from grader.course import Course
 from grader.forkserver import Exit
 from grader.judge.bridge import Bridge
+from grader.judge.clock import Clock
 from grader.judge.gone import LearnerError, WorkerGone
 from grader.judge.ladder import Plan
 from grader.judge.workers import Worker
@@ -171,6 +171,7 @@ def frames(draw: Any, call: int) -> bytes:
 class Nobody:
     """The leash of a process that has ended already."""
 
+    def pid(self) -> None: ...
     def kill(self) -> None: ...
     def ask_for_stack(self) -> None: ...
     def close(self) -> None: ...
@@ -289,7 +290,7 @@ def stacked(printed: bytes, trace: bytes) -> None:
     with worker_of(printed, trace) as (worker, far):
         far.close()
         with pytest.raises(WorkerGone) as raised:
-            worker.exchange([framed(())], time.monotonic() + SECONDS, SECONDS, "m.py")
+            worker.exchange([framed(())], Clock(SECONDS), "m.py")
         assert raised.value.verdict is Verdict.CRASH
         assert raised.value.line is None or 0 < raised.value.line < 1 << 31
         assert worker.output() == printed.decode("utf-8", "replace")

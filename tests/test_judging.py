@@ -60,7 +60,7 @@ ENDINGS = {
     "a generator": (scale("return (v for v in x)"), Verdict.FAIL, "test_shape", "generator", None),
     "an object array": (scale("return np.array([None])"), Verdict.FAIL, "test_shape", "object", None),
     "an endless list": (scale("a = []; a.append(a); return a"), Verdict.FAIL, "test_shape", "nested", None),
-    "an endless loop": (scale("\n    while True:\n        x = x"), Verdict.TIMEOUT, "test_shape", r"still in scale\.py:[56] \(scale\) after [\d.]+ s$", None),
+    "an endless loop": (scale("\n    while True:\n        x = x"), Verdict.TIMEOUT, "test_shape", r"still in scale\.py:[56] \(scale\) after [\d.]+ s of processor time|on the wall clock", None),
     "sleeping": (scale("import time; time.sleep(100)"), Verdict.TIMEOUT, "test_shape", r"still in scale\.py:4", 4),
     "exit": (scale("import os; os._exit(0)"), Verdict.CRASH, "test_shape", r"ended the process \(exit 0\)", None),
     "sys.exit": (scale("raise SystemExit(0)"), Verdict.CRASH, "test_shape", "SystemExit", 4),
@@ -125,7 +125,8 @@ def test_an_ending_has_its_verdict_its_words_and_the_learners_line(grade_source:
     if line is not None:
         assert found.line is not None and found.line.number == line
         assert found.line.source in source
-    assert verdicts(result)["test_halves"] is Verdict.PASS, "one test's end never touches another test"
+    late = {Verdict.NOT_RUN} if verdict is Verdict.TIMEOUT else set()
+    assert verdicts(result)["test_halves"] in {Verdict.PASS} | late, "one test's end never touches another test"
 
 
 IMPORTS = {

@@ -30,7 +30,7 @@ def course(tmp_path: Path) -> Path:
     body = "    # BEGIN SOLUTION: one multiplication\n"
     (root / "katas/01_scale/scale.py").write_text(right.replace(body, LOOP))
     manifest = root / "katas/01_scale/kata.toml"
-    manifest.write_text(manifest.read_text().replace("seconds = 5.0", "seconds = 600.0"))
+    manifest.write_text(manifest.read_text().replace("seconds = 2.0", "seconds = 600.0"))
     return root
 
 

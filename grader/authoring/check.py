@@ -83,7 +83,7 @@ def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:
     for each in runnable:
         reference = each.subject.of(Role.REFERENCE)
         for again in range(2, 2 + _TIMINGS):
-            if reference and measures.over_budget(each):
+            if reference and (measures.over_budget(each) or measures.short_limit(each)):
                 each.pace = max(each.pace, bench.pace())
                 trial = Trial(reference[0], again=again)
                 (each.found[trial],) = bench.run([(each.subject, trial)], keep=False, alone=True)

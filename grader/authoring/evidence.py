@@ -92,7 +92,7 @@ class Evidence:
     def caught_by(self, mistake: Case) -> tuple[str, ...]:
         """The tests that fail on it, in the suite's order."""
         ran = self.ran(mistake)
-        return tuple(test.name for test in self.subject.tests if test.name in ran and not ran[test.name].passed)
+        return tuple(test.name for test in self.subject.tests if test.name in ran and ran[test.name].failed)
 
     @property
     def catching(self) -> frozenset[str]:

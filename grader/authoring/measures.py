@@ -19,6 +19,9 @@ MARGIN = 6.0  # standard deviations over the seeds
 LEAST_SEEDS = 3  # for a standard deviation
 BUDGET_SECONDS = 3.0  # for all tests on the reference, on one quiet core
 ALLOWANCE = 2.0  # how much longer the best runs may take before the time is called a fault
+LIMIT_RATIO = 20.0  # the limit of one test, of what the slowest test takes the reference: right is right, also by loops
+LIMIT_MOST = 60.0  # beyond it an endless loop costs its learner more than the slowest honest solution needs
+LEAST_LIMIT, NEVER_LONG = 2.0, 5.0  # seconds: no limit is below the one, and up to the other none is too long
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def wrong_ratios(evidence: Evidence) -> list[Ratio]:
     found = []
     for case in evidence.subject.of(Role.MISTAKE):
         ran = evidence.judged(case).get(case.caught_by)
-        if ran is None or ran.passed:
+        if ran is None or not ran.failed:
             continue
         failing = [seen for seen in ran.comparisons if seen.ratio > 1 and seen.tolerance]
         worst = max(failing, key=lambda seen: seen.ratio, default=None)
@@ -136,6 +139,18 @@ def seconds(evidence: Evidence) -> dict[str, float]:
             for ran in outcome.tests:
                 best[ran.name] = min(best.get(ran.name, math.inf), ran.seconds)
     return best
+
+
+def short_limit(evidence: Evidence) -> bool:
+    """Whether a right solution that is slower than the reference, on a slow machine, has too little time in some test."""
+    slowest = max(seconds(evidence).values(), default=0.0)
+    return evidence.subject.kata.seconds < LIMIT_RATIO * slowest / (ALLOWANCE * evidence.pace)
+
+
+def long_limit(evidence: Evidence) -> bool:
+    """Whether the limit of one test is out of proportion to what any of them takes."""
+    most = LIMIT_MOST * max(seconds(evidence).values(), default=math.inf)
+    return evidence.subject.kata.seconds > max(NEVER_LONG, most)
 
 
 def over_budget(evidence: Evidence) -> bool:

@@ -61,6 +61,11 @@ class Ran(msgspec.Struct, frozen=True, array_like=True):
     def passed(self) -> bool:
         return self.verdict is Verdict.PASS
 
+    @property
+    def failed(self) -> bool:
+        """Whether the test saw something wrong, for which it has to have run."""
+        return self.verdict not in (Verdict.PASS, Verdict.NOT_RUN)
+
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True):
     """One trial, to its end. `faults` are the suite's or ours, never the case's."""
@@ -73,7 +78,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def failed(self) -> frozenset[str]:
-        return frozenset(ran.name for ran in self.tests if not ran.passed)
+        return frozenset(ran.name for ran in self.tests if ran.failed)
 
     @property
     def storable(self) -> bool:

@@ -58,8 +58,8 @@ def judge(evidence: Sequence[Evidence], bench: Bench) -> dict[str, list[Fate]]:
             trials += [(each.subject, Trial(case, local=True, only=only, seconds=seconds)) for case in left]
         for (subject, trial), outcome in zip(trials, bench.run(trials), strict=True):
             if outcome.failed or outcome.faults:
-                passed = {ran.name for ran in outcome.tests if ran.passed}  # where a judge died, not all have ended
-                killed[subject.id, trial.case] = tuple(test for test in trial.only if test not in passed)
+                blind = {ran.name for ran in outcome.tests if not ran.failed}  # where a judge died, not all have ended
+                killed[subject.id, trial.case] = tuple(test for test in trial.only if test not in blind)
                 slow |= {(subject.id, trial.case)} if round_ == 2 else set()
     fates = {}
     for each in evidence:

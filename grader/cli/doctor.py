@@ -10,8 +10,15 @@ import click
 
 from grader.course import find
 from grader.errors import GradeError
+from grader.judge.clock import counts_processor_time
 from grader.judge.ladder import Plan, can_fork, start
+from grader.limits import WALL_FACTOR
 from grader.session import versions
+
+_CLOCKS = {
+    True: f"seconds of processor time; {WALL_FACTOR} times as many on the wall",
+    False: f"{WALL_FACTOR} times the seconds, on the wall alone: this system tells no other process's processor time",
+}
 
 
 @click.command()
@@ -35,6 +42,7 @@ def doctor(root: Path | None) -> int:
         f"{'workers':<14}"
         + ("forked from a warm ladder" if can_fork() else "started one by one: slower, same verdicts")
     )
+    print(f"{'limits':<14}{_CLOCKS[counts_processor_time()]}")
     trouble += _sandbox()
     print()
     for line in trouble or ["nothing is missing"]:

@@ -8,11 +8,12 @@ worker's crash.
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from grader.judge.clock import NEVER, Clock, Closing
 from grader.judge.generators import moved_on
 from grader.judge.gone import LearnerError, WorkerGone, learner_error
 from grader.judge.proxies import Remote, remote_object
@@ -28,7 +29,13 @@ class Bridge:
     """One test's conversation with one worker."""
 
     def __init__(
-        self, worker: Worker, filename: str, seconds: float, kata: str = "", lines: Sequence[bytes] = ()
+        self,
+        worker: Worker,
+        filename: str,
+        seconds: float,
+        closing: Closing = NEVER,
+        kata: str = "",
+        lines: Sequence[bytes] = (),
     ) -> None:
         self.filename = filename
         self.kata = kata
@@ -42,10 +49,11 @@ class Bridge:
         self.line: int | None = None  # where the learner's code last raised
         self.freed: list[int] = []
         self.transcript = hashlib.sha256()
-        self.deadline = 0.0
         self._lines = lines  # of the learner's file
         self._worker = worker
         self._seconds = seconds
+        self._closing = closing
+        self.clock = Clock(math.inf)
         self._calls = 0
         self._answered = True  # whether the last call's answer has been taken in
         self._objects: dict[int, Any] = {}
@@ -54,8 +62,8 @@ class Bridge:
         self._held = 0  # bytes of the modules that were described
 
     def start_clock(self) -> None:
-        """From here on the test's seconds count."""
-        self.deadline = time.monotonic() + self._seconds
+        """From here on the test's seconds count: for the import of the file and for all calls together."""
+        self.clock = Clock.of_test(self._seconds, self._worker.spent(), self._closing)
 
     def load(self, spec: dict[str, Any]) -> dict[str, bool]:
         """Import the learner's file; returns its names, and whether each can be called."""
@@ -137,7 +145,7 @@ class Bridge:
         except Unsendable as error:
             raise TypeError(f"the suite passes {error} to the learner's code") from None
         try:
-            frame = self._worker.exchange(buffers, self.deadline, self._seconds, self.filename)
+            frame = self._worker.exchange(buffers, self.clock, self.filename)
         except WorkerGone as gone:
             self.gone = gone
             raise

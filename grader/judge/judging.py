@@ -14,14 +14,16 @@ from msgspec.structs import replace
 from grader.checks import observations
 from grader.checks.failure import AuthorFault
 from grader.judge import local, plugin, reference
+from grader.judge.alarm import Alarm
 from grader.judge.bridge import Bridge
+from grader.judge.clock import NEVER, Clock, Closing
 from grader.judge.gone import LearnerError, WorkerGone
 from grader.judge.job import Began, Event, Fault, Job, Judged, global_seed, test_seed
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
 from grader.judge.verdicts import Ending, StubProblem, ending, plain_ending, unimportable
 from grader.judge.workers import Worker, Workshop
-from grader.limits import SUITE_GRACE_SECONDS
+from grader.limits import SUITE_GRACE_SECONDS, WALL_FACTOR
 from grader.scorecard import Line, Observation, TestResult, Verdict
 
 _MIB = 1 << 20
@@ -42,6 +44,8 @@ class Judging:
         self._bridge: Bridge | None = None
         self._stub_problem: Ending | None = None
         self._error: BaseException | None = None
+        self._closing = NEVER  # of all tests, once one of them ran out of time
+        self._alarm: Alarm | None = None
         self._ended: deque[tuple[Worker, Judged]] = deque()  # verdicts whose workers are not gone yet
         self._recorder = Recorder()
         self._local_mutated: list[str] = []
@@ -51,6 +55,8 @@ class Judging:
     def solution(self, item: pytest.Item) -> Any:
         if self._stub_problem is not None:
             raise StubProblem(self._stub_problem)
+        if self._closed:
+            raise StubProblem(Ending(Verdict.NOT_RUN, f"not begun {self._closing.why}"))
         if self._job.local:
             self._local_mutated = []
             job = self._job
@@ -59,7 +65,9 @@ class Judging:
         # Forked while this test runs, so that the next need not wait for it.
         self._spare = self._start() if self._left else None
         job = self._job
-        self._bridge = bridge = Bridge(self._worker, job.filename, job.seconds, job.kata, self._lines)
+        self._bridge = bridge = Bridge(
+            self._worker, job.filename, job.seconds, self._closing, job.kata, self._lines
+        )
         spec = {
             "source": job.source,
             "filename": job.filename,
@@ -74,7 +82,7 @@ class Judging:
             return RemoteFile(bridge, bridge.load(spec))
         except (LearnerError, WorkerGone) as error:
             problem = unimportable(error, bridge)
-            if problem.verdict is not Verdict.INTERNAL:
+            if problem.verdict not in (Verdict.INTERNAL, Verdict.NOT_RUN):
                 self._stub_problem = problem
             raise StubProblem(problem) from None
 
@@ -105,8 +113,12 @@ class Judging:
         return test_seed(seed, self._job.kata, item.name)
 
     def _start(self) -> Worker:
-        seconds = self._job.seconds * max(2, self._job.threads) + SUITE_GRACE_SECONDS
-        return self._workshop.start(self._job.memory_bytes, seconds)
+        return self._workshop.start(self._job.memory_bytes, self._job.seconds + SUITE_GRACE_SECONDS)
+
+    @property
+    def _closed(self) -> bool:
+        """Whether the time of the whole kata is up."""
+        return time.monotonic() >= self._closing.at
 
     # Hooks
 
@@ -137,15 +149,11 @@ class Judging:
         self._recorder = Recorder()
         observations.drain()
         began = time.perf_counter()
+        if self._job.local and not self._closed:
+            self._alarm = Alarm(Clock.of_test(self._job.seconds, time.process_time, self._closing))
         result = yield
         self._finish(item, time.perf_counter() - began)
         return result
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        if self._bridge is not None:
-            self._bridge.start_clock()
-        return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
@@ -161,7 +169,11 @@ class Judging:
             self._spare.peak()
 
     def _finish(self, item: pytest.Item, seconds: float) -> None:
+        if self._alarm is not None:
+            self._alarm.stop()
         end = plain_ending(self._error, self._job.filename) if self._job.local else ending(self._error, self._bridge)
+        if end.verdict is Verdict.TIMEOUT and self._closing is NEVER:
+            self._closing = Closing.after_timeout(self._job.seconds)
         output, dropped = "", 0
         if self._worker is not None:
             self._worker.end()
@@ -222,9 +234,8 @@ def _title(item: pytest.Item) -> str:
 def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
     """Run a kata's suites with a judging plugin; returns how many tests were judged."""
     judging = Judging(job, workshop, emit)
-    grace = (
-        0.0 if job.local else SUITE_GRACE_SECONDS
-    )  # a worker has its own deadline; past it, it is the suite that hangs
+    # A worker has its own clock, and so has a file that is imported here; past both it is the suite that hangs.
+    patience = 0.0 if job.local else WALL_FACTOR * job.seconds + SUITE_GRACE_SECONDS
     arguments = [
         *job.suites,
         f"--rootdir={job.root}",
@@ -237,7 +248,7 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
         "--capture=no",
         "--strict-markers",
         *("-p", "grader.judge.plugin"),
-        *("-p", "pytest_timeout", f"--timeout={job.seconds + grace}", "--timeout-method=signal"),
+        *("-p", "pytest_timeout", f"--timeout={patience}", "--timeout-method=signal"),
         *(part for name in _IDLE_PLUGINS for part in ("-p", f"no:{name}")),
     ]
     code = pytest.main(arguments, plugins=[judging])

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from grader.judge.job import Began, Done, Event, Events, Fault, Job, Judged, send
 from grader.judge.ladder import Judges, Plan
 from grader.judge.workers import Leash
-from grader.limits import START_SECONDS, SUITE_GRACE_SECONDS
+from grader.limits import START_SECONDS, SUITE_GRACE_SECONDS, WALL_FACTOR
 from grader.scorecard import TestResult
 
 _CHUNK = 1 << 16
@@ -109,8 +109,8 @@ def _sit(judges: Judges, job: Job, plan: Plan, tests: int, processor: int | None
     line, leash = judges.judge(plan)
     send(line, job if job.threads > 1 else replace(job, processor=processor))
     now = time.monotonic()
-    # A test may spend its seconds twice (import, then body); beyond that the suite itself hangs.
-    patience = START_SECONDS + SUITE_GRACE_SECONDS + tests * (2 * job.seconds + 2)
+    # What a busy machine may take; beyond that the suite itself hangs.
+    patience = START_SECONDS + SUITE_GRACE_SECONDS + tests * (WALL_FACTOR * job.seconds + 2)
     return _Seat(Judgement(job), line, leash, now, now + patience, processor)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from grader.checks.failure import AuthorFault, CheckFailure, NotFinite
 from grader.errors import GradeError
+from grader.judge.alarm import Interrupted
 from grader.judge.bridge import Bridge
 from grader.judge.explain import help_with
 from grader.judge.gone import LearnerError, WorkerGone
@@ -29,7 +30,7 @@ class Ending(NamedTuple):
 
 
 class StubProblem(Exception):
-    """The learner's file could not be imported; every test of the kata ends so."""
+    """There is no solution to try: the learner's file could not be imported, or no time is left. The test ends so."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.message)
@@ -70,6 +71,10 @@ def plain_ending(error: BaseException | None, filename: str) -> Ending:
     """The verdict of one test where the learner's module was imported in this process."""
     if error is None:
         return Ending(Verdict.PASS)
+    if isinstance(error, StubProblem):
+        return error.ending
+    if isinstance(error, Interrupted):
+        return Ending(error.verdict, f"still running {error.after}")
     if isinstance(error, NotImplementedError) and is_the_stubs(error.__traceback__, filename):
         return Ending(Verdict.TODO, str(error))
     if isinstance(error, CheckFailure):

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from grader import forkserver
 from grader.forkserver import Exit
+from grader.judge.clock import Clock, Overdue, Spent, processor_clock
 from grader.judge.gone import WorkerGone
 from grader.limits import MAX_OUTPUT_BYTES, MAX_TRACE_BYTES, STACK_SECONDS, START_SECONDS
 from grader.scorecard import Verdict
@@ -28,6 +29,9 @@ OVERDUE = f"it was not ready after {START_SECONDS:g} s: is the machine busy with
 
 class Leash(Protocol):
     """The hold on a worker process, wherever it came from."""
+
+    def pid(self) -> int | None:
+        """The number of the process, as this one sees it."""
 
     def kill(self) -> None: ...
     def ask_for_stack(self) -> None: ...
@@ -45,6 +49,14 @@ class SocketLeash:
         self._end = end
         self._said = b""
 
+    def pid(self) -> int | None:
+        deadline = time.monotonic() + START_SECONDS
+        while len(self._said) < forkserver.STARTED.size:
+            if not self._hear(deadline):
+                return None
+        number: int = forkserver.STARTED.unpack_from(self._said)[1]
+        return number
+
     def kill(self) -> None:
         with contextlib.suppress(OSError):
             self._end.shutdown(socket.SHUT_WR)
@@ -55,18 +67,25 @@ class SocketLeash:
 
     def exit(self, seconds: float) -> Exit | None:
         deadline = time.monotonic() + seconds
-        while self._end.fileno() >= 0:
-            self._end.settimeout(max(0.0, deadline - time.monotonic()))
-            try:
-                said = self._end.recv(256)
-            except (TimeoutError, BlockingIOError):
-                return None
-            except OSError:
-                said = b""
-            self._said += said
-            if not said:
-                self._end.close()
+        while self._hear(deadline):
+            pass
         return forkserver.read_exit(self._said)
+
+    def _hear(self, deadline: float) -> bool:
+        """Take in what the fork server says next; False when it says nothing in time, or nothing more at all."""
+        if self._end.fileno() < 0:
+            return False
+        self._end.settimeout(max(0.0, deadline - time.monotonic()))
+        try:
+            said = self._end.recv(256)
+        except (TimeoutError, BlockingIOError):
+            return False
+        except OSError:
+            said = b""
+        self._said += said
+        if not said:
+            self._end.close()
+        return bool(said)
 
     def close(self) -> None:
         self._end.close()
@@ -78,6 +97,9 @@ class ProcessLeash:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._exit: Exit | None = None
+
+    def pid(self) -> int | None:
+        return self._process.pid
 
     def kill(self) -> None:
         if self._exit is None:
@@ -118,23 +140,23 @@ class Worker:
 
     # Calls
 
-    def exchange(self, buffers: list[Any], deadline: float, seconds: float, filename: str) -> Frame:
-        """Send one frame and return the answer. Raises WorkerGone, after the deadline naming the `seconds` allowed."""
+    def exchange(self, buffers: list[Any], clock: Clock, filename: str) -> Frame:
+        """Send one frame and return the answer. Raises WorkerGone, when a limit is reached saying which."""
         try:
-            self._send(buffers, deadline)
-            return self._receive(deadline)
+            self._send(buffers, clock)
+            return self._receive(clock)
         except BadFrame as error:
             self._leash.kill()
             raise WorkerGone(Verdict.CRASH, f"your process broke the protocol: {error}") from None
-        except TimeoutError:
-            raise self._timed_out(seconds, filename) from None
+        except Overdue as overdue:
+            raise self._timed_out(overdue, filename) from None
         except (EOFError, OSError):
             raise self._ended(filename) from None
 
     def ready(self) -> None:
         """Wait until the worker is locked down. Nothing of the learner's runs before, so trouble here is ours."""
         try:
-            frame = self._receive(time.monotonic() + START_SECONDS)
+            frame = self._receive(Clock(START_SECONDS))
         except (EOFError, OSError, BadFrame) as error:
             self._leash.kill()
             self._leash.exit(1.0)
@@ -145,23 +167,27 @@ class Worker:
         if frame.kind != Kind.READY:
             raise WorkerGone(Verdict.INTERNAL, "a worker did not start: it said something else than ready")
 
-    def _send(self, buffers: list[Any], deadline: float) -> None:
+    def spent(self) -> Spent:
+        """What tells the processor time that it used, as the kernel counts it."""
+        return processor_clock(self._leash.pid())
+
+    def _send(self, buffers: list[Any], clock: Clock) -> None:
         pending = [memoryview(buffer).cast("B") for buffer in buffers]
         while pending:
             try:
                 sent = self._channel.sendmsg(pending[:512])
             except BlockingIOError:
-                self._wait(deadline, select.POLLIN | select.POLLOUT)
+                self._wait(clock, select.POLLIN | select.POLLOUT)
                 continue
             while pending and sent >= pending[0].nbytes:
                 sent -= pending.pop(0).nbytes
             if sent:
                 pending[0] = pending[0][sent:]
 
-    def _receive(self, deadline: float) -> Frame:
+    def _receive(self, clock: Clock) -> Frame:
         got = 0
         while got < HEADER.size:
-            self._wait(deadline, select.POLLIN)
+            self._wait(clock, select.POLLIN)
             got += self._read(memoryview(self._buffer)[got:])
         header = read_header(self._buffer)
         size = header.tree_bytes + header.raw_bytes
@@ -172,7 +198,7 @@ class Worker:
         body[:have] = memoryview(self._buffer)[HEADER.size : got]
         view = memoryview(body)
         while have < size:
-            self._wait(deadline, select.POLLIN)
+            self._wait(clock, select.POLLIN)
             have += self._read(view[have:])
         return Frame(header.kind, header.call, header.tree_bytes, body)
 
@@ -185,16 +211,17 @@ class Worker:
             raise EOFError
         return received
 
-    def _wait(self, deadline: float, events: int) -> None:
+    def _wait(self, clock: Clock, events: int) -> None:
         """Until the channel is ready; what the learner prints is read meanwhile, so that a full pipe stops nobody."""
         if events != select.POLLIN:
             self._poller.modify(self._channel, events)
         try:
             while True:
-                left = deadline - time.monotonic()
-                ready = self._poller.poll(left * 1000) if left > 0 else []
-                if not ready:
-                    raise TimeoutError
+                left = clock.due - time.monotonic()
+                if left <= 0:
+                    clock.look()
+                    continue
+                ready = self._poller.poll(left * 1000)
                 for descriptor, _ in ready:
                     if descriptor == self._output:
                         self._drain(self._output)
@@ -236,12 +263,12 @@ class Worker:
 
     # Its end
 
-    def _timed_out(self, seconds: float, filename: str) -> WorkerGone:
+    def _timed_out(self, overdue: Overdue, filename: str) -> WorkerGone:
         self._leash.ask_for_stack()
         stack = self._stack(filename, STACK_SECONDS)
         self._leash.kill()
         where = f"in {filename}:{stack[0]} ({stack[1]})" if stack else "running"
-        return WorkerGone(Verdict.TIMEOUT, f"still {where} after {seconds:g} s", stack[0] if stack else None)
+        return WorkerGone(overdue.verdict, f"still {where} {overdue.after}", stack[0] if stack else None)
 
     def _ended(self, filename: str) -> WorkerGone:
         """The channel closed: if the process ends by itself its status says why, else it is killed for hanging up."""

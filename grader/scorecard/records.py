@@ -33,6 +33,7 @@ class Verdict(StrEnum):
     MEMORY = "memory"
     FORBIDDEN = "forbidden"
     INTERNAL = "internal"  # our own fault, never the learner's
+    NOT_RUN = "not_run"  # there was no time left for it: neither right nor wrong
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -27,6 +27,7 @@ with atheris.instrument_imports(include=["grader.wire", "grader.judge", "grader.
 
     from grader.forkserver import read_exit
     from grader.judge.bridge import Bridge
+    from grader.judge.clock import Clock, Spent
     from grader.judge.gone import LearnerError, WorkerGone
     from grader.scorecard import KataResult
     from grader.store import storable
@@ -46,7 +47,10 @@ class Deaf:
     def __init__(self, *answers: bytes) -> None:
         self._answers = list(answers)
 
-    def exchange(self, buffers: list[Any], deadline: float, seconds: float, filename: str) -> Frame:
+    def spent(self) -> Spent:
+        return lambda: None
+
+    def exchange(self, buffers: list[Any], clock: Clock, filename: str) -> Frame:
         if not self._answers:
             raise WorkerGone("crash", "it has nothing more to say")  # type: ignore[arg-type]
         said = self._answers.pop(0)

@@ -122,7 +122,7 @@ def main() -> int:
         manifest = re.sub(r"(?s)\[points\].*?\n\n", "[points]\nvalue = 4\n\n", manifest).replace(
             "tests = 4", f"tests = {TESTS}"
         )
-        manifest = manifest.replace("seconds = 5.0", "seconds = 0.5").replace('["scale", "halves"]', '["scale"]')
+        manifest = manifest.replace("seconds = 2.0", "seconds = 0.5").replace('["scale", "halves"]', '["scale"]')
         (folder / "kata.toml").write_text(manifest, encoding="utf-8")
         (folder / "scale.py").write_text(HONEST, encoding="utf-8")
         suite = "import pytest\n\nfrom grader.checks import assert_close\n"

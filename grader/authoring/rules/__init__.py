@@ -32,6 +32,7 @@ ON_EVIDENCE: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     numbers.separation,
     numbers.margins,
     numbers.budget,
+    numbers.limit,
     strength.weaker,
     fingerprints.stale,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from grader.authoring import measures
@@ -38,6 +39,22 @@ def margins(evidence: Evidence) -> Iterator[Finding]:
                 f"{margin.comparison!r}, {margin.deviations:.1f} standard deviations, fewer than {measures.MARGIN:g}"
             )
             yield Finding("margins", test.file, test.line, message)
+
+
+def limit(evidence: Evidence) -> Iterator[Finding]:
+    """The limit of one test is about twenty times what the slowest takes the reference, and at least two seconds."""
+    short = evidence.subject.kata.seconds < measures.LEAST_LIMIT or measures.short_limit(evidence)
+    if not evidence.subject.of(Role.REFERENCE) or not (short or measures.long_limit(evidence)):
+        return
+    best = measures.seconds(evidence)
+    slowest = max(best, key=lambda name: best[name])
+    meant = max(measures.LEAST_LIMIT, math.ceil(measures.LIMIT_RATIO * best[slowest] / evidence.pace))
+    message = (
+        f"limits.seconds is too {'short' if short else 'long'}: {evidence.subject.kata.seconds:g}, and the slowest test, "
+        f"{slowest}, takes {best[slowest]:.2f} s with the reference; set it to about {meant:g}, "
+        f"{measures.LIMIT_RATIO:g} times that and at least {measures.LEAST_LIMIT:g}"
+    )
+    yield Finding("limit", evidence.subject.kata.manifest, None, message)
 
 
 def budget(evidence: Evidence) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from grader.authoring.finding import Finding
 from grader.authoring.outcome import Ran, Trial
 from grader.scorecard import Verdict
 
-_BROKEN = (Verdict.ERROR, Verdict.TODO, Verdict.INTERNAL)  # endings of a mistake that prove nothing
+_BROKEN = (Verdict.ERROR, Verdict.TODO, Verdict.INTERNAL, Verdict.NOT_RUN)  # endings of a mistake that prove nothing
 
 
 def runs(evidence: Evidence) -> Iterator[Finding]:
@@ -77,6 +77,8 @@ def plain(evidence: Evidence) -> Iterator[Finding]:
             one, other = judged.get(test.name), local.get(test.name)
             if one is None or other is None or one.verdict is Verdict.FORBIDDEN or _word(one) == _word(other):
                 continue
+            if Verdict.NOT_RUN in (one.verdict, other.verdict):
+                continue  # one of them had no time left for it
             message = f"{test.name} on {case}: {_word(one)} before the judge, {_word(other)} in plain pytest"
             yield Finding("plain", test.file, test.line, f"{message} ({_first_line(other if one.passed else one)})")
 
