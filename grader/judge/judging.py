@@ -65,9 +65,7 @@ class Judging:
         # Forked while this test runs, so that the next need not wait for it.
         self._spare = self._start() if self._left else None
         job = self._job
-        self._bridge = bridge = Bridge(
-            self._worker, job.filename, job.seconds, self._closing, job.kata, self._lines
-        )
+        self._bridge = bridge = Bridge(self._worker, job.filename, job.seconds, self._closing, job.kata, self._lines)
         spec = {
             "source": job.source,
             "filename": job.filename,
