@@ -90,6 +90,9 @@ ROADS = {
         "of signs": "F.soft_margin_loss(x, x)",
         "a distribution": "torch.distributions.Bernoulli(logits=x).log_prob(x)",
         "a distribution of many": "torch.distributions.Binomial(1, logits=x).log_prob(x)",
+        "a divergence": (
+            "from torch.distributions import Bernoulli, kl_divergence\nkl_divergence(Bernoulli(x), Bernoulli(logits=x))"
+        ),
         "a decomposition": "torch._decomp.decompositions.binary_cross_entropy(x, x)",
     },
     "ctc": {

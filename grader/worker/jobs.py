@@ -53,7 +53,7 @@ JOBS = {
     ),
     "losses": Job(r"_loss$|cross_entropy|kl_div|(^|_)nll(_|$)", r"_loss|cross_entropy|(^|_)kl_div"),
     "binary-cross-entropy": Job(
-        r"binary_cross_entropy|(^|[_ ])bce(_|$)|soft_margin|^class (bernoulli|binomial|continuous_bernoulli)$",
+        r"binary_cross_entropy|(^|[_ ])bce(_|$)|soft_margin|kl_bernoulli_bernoulli|^class (bernoulli|binomial|continuous_bernoulli)$",
         r"binary_cross_entropy|soft_margin_loss",
     ),
     "ctc": Job(r"(^|[_ ])ctc(_|$)", r"(^|_)ctc_"),

@@ -29,7 +29,7 @@ from grader.checks import (
 SIZES = [(4, 9, 6, 3), (1, 7, 5, 2), (3, 11, 8, 5), (6, 8, 10, 4), (2, 12, 7, 6)]
 LAYERS = ("look", "squeeze", "unfold", "paint")
 TOL = 1e-9
-SCORE_TOL = 1e-5  # float32 on the way to a score is no mistake
+SCORE_TOL = 1e-4  # float32 on the way to a score is no mistake
 HELD_OUT, CODE, HIDDEN, SEEDS = 397, 4, 64, 6
 STEPS, BATCH, LEARNING_RATE = 200, 128, 0.03
 BAR = 0.5  # mutual information: right ones reach 0.71 with codes of 4 numbers, an untrained encoder 0.34
