@@ -13,9 +13,9 @@ from grader.authoring.bench import Bench
 from grader.authoring.case import Case, Role
 from grader.authoring.check import Wanted, check
 from grader.authoring.evidence import Evidence
+from grader.authoring.fate import Fate, excused, score
 from grader.authoring.mistakes import Excuse
 from grader.authoring.mutate import mutants
-from grader.authoring.survivors import Fate, score
 from grader.course import Course
 from grader.errors import UsageFault
 
@@ -112,7 +112,7 @@ def test_an_excuse_must_be_for_a_mutant_that_lives(course: Course, tmp_path: Pat
         Fate(Case(Role.MUTANT, "alive", b"", "a.py"), excuse=excuses["alive"]),
         Fate(Case(Role.MUTANT, "not excused", b"", "a.py")),
     ]
-    assert list(map(str, survivors.excused(Evidence(subject, 1), fates))) == [
+    assert list(map(str, excused(Evidence(subject, 1), fates))) == [
         f"{SHORT['mistakes.toml']}:1: there is no mutant 'nowhere': take its name from the list of survivors",
         f"{SHORT['mistakes.toml']}:4: 'dead' is excused, and test_a kills it",
     ]
@@ -233,21 +233,20 @@ def test_every_mutant_has_its_fate_and_survivors_are_listed(course: Course, benc
     found = check(tmp_path, Wanted(seeds=1, mutate=True), bench)
     mutation = found.katas[0].mutation
     assert mutation is not None
-    assert {mutant.name: (mutant.fate, mutant.killed_by) for mutant in mutation.mutants} == FATES
+    slips = [mutant for mutant in mutation.mutants if mutant.kind == "slip"]
+    assert {mutant.name: (mutant.fate, mutant.killed_by) for mutant in slips} == FATES
     words = [fate for fate, _ in FATES.values()]
     counted = len(words) - words.count("excused")
     assert mutation.score == pytest.approx(words.count("killed") / counted, abs=1e-4)
-    assert [mutant.reason for mutant in mutation.mutants if mutant.name == SWAPPED] == [
-        "An absolute value has no sign."
-    ]
+    assert [mutant.reason for mutant in slips if mutant.name == SWAPPED] == ["An absolute value has no sign."]
     told = [str(finding) for finding in found.all_findings if finding.rule == "mutants"]
     assert told == [
         f"{SHORT['mistakes.toml']}:14: 'predict: return x @ weight - bias' is excused, and test_values kills it"
     ]
     text = tables.screen(found)
     alive = [name for name, (fate, _) in FATES.items() if fate in ("survived", "convergence")]
-    assert f"mutants killed {words.count('killed')}/{counted} (" in text
-    assert f"  mutants: {len(FATES)}, of which {len(alive)} to judge\n" in text
+    assert f"slips killed {words.count('killed')}/{counted} (" in text
+    assert f"  slips: {len(FATES)}, of which {len(alive)} to judge\n" in text
     assert f"    {SHORT['reference']}:20: loss: y = y * 2.0 (convergence alone sees it)\n" in text
     shown = [line.partition(": ")[2].removesuffix(" (convergence alone sees it)") for line in text.splitlines()]
     assert [line for line in shown if line in FATES and not line.endswith("kills it")] == alive

@@ -92,7 +92,7 @@ class Bench:
         read = Submission(subject.id, subject.kata.stub, trial.case.file, trial.case.source)
         job = Session(subject.course, self.store, seed=trial.seed).job(subject.kata, read)
         seconds = min(trial.seconds or job.seconds, job.seconds)
-        return replace(job, threads=trial.threads, local=trial.local, only=trial.only, seconds=seconds)
+        return replace(job, threads=trial.threads, local=trial.local, only=trial.only, stop=trial.stop, seconds=seconds)
 
     def _known(self, stored_as: str) -> Outcome | None:
         content = self.store.check(stored_as)
@@ -106,7 +106,7 @@ class Bench:
         facts: dict[str, str | bytes] = {
             "kata": self._parts.get(subject) or self._parts.setdefault(subject, _facts(subject)),
             "source": trial.case.source,
-            "how": repr((trial.seed, trial.threads, trial.local, trial.only, trial.again, trial.seconds)),
+            "how": repr((trial.seed, trial.threads, trial.local, trial.only, trial.again, trial.seconds, trial.stop)),
         }
         return key(facts)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader import __version__, kata
-from grader.authoring import fingerprints, measures, rules, strength, survivors
+from grader.authoring import fate, fingerprints, measures, rules, strength, survivors, wrapped
 from grader.authoring.bench import Bench, in_order
 from grader.authoring.case import Role
 from grader.authoring.document import Check, Limits, kata_check
@@ -17,7 +17,7 @@ from grader.authoring.finding import Finding, of_fault
 from grader.authoring.outcome import Trial
 from grader.authoring.subject import Subject
 from grader.course import Course
-from grader.errors import Fault, UsageFault
+from grader.errors import Fault, UsageFault, did_you_mean
 from grader.kata import Kata
 from grader.session import grader_digest, versions
 
@@ -47,7 +47,9 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
         findings += _stray_folders(course)
     evidence = [Evidence(Subject(course, each), wanted.seeds) for each in _chosen(course, wanted.katas, faults)]
     _gather(evidence, bench, wanted)
-    fates = survivors.judge(evidence, bench) if wanted.mutate else {}
+    slips = survivors.judge(evidence, bench) if wanted.mutate else {}
+    behaviour = wrapped.judge(evidence, bench) if wanted.mutate else {}
+    fates = {id: slips[id] + behaviour[id] for id in slips}
     checks = []
     for each in evidence:
         found = rules.broken(each)
@@ -56,7 +58,7 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
             fingerprints.write(each)
             found = rules.broken(each)
         if wanted.mutate:
-            found += survivors.excused(each, fates[each.subject.id])
+            found += fate.excused(each, fates[each.subject.id])
         checks.append(kata_check(each, found, fates.get(each.subject.id)))
         bench.store.prune_checks(each.subject.id)
     return Check(
@@ -71,6 +73,24 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
         findings=tuple(findings),
         katas=tuple(checks),
     )
+
+
+def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> str:
+    """The source of one mutant of one kata. Raises UsageFault where there is none of this name."""
+    survey, faults = kata.survey(root, known_good=bench.store.known_good, on_good=bench.store.on_good)
+    course = Course(root, survey)
+    chosen = _chosen(course, katas, faults)
+    if len(katas) != 1 or not chosen:
+        raise UsageFault("--show prints a mutant of one kata", "name it, for example `grade check lstm --show NAME`")
+    subject = Subject(course, chosen[0])
+    cases = [*survivors.slips(subject), *wrapped.cases(subject, bench)]
+    found = {case.name: case.source.decode() for case in cases}
+    if mutant not in found:
+        raise UsageFault(
+            f"{subject.id} has no mutant {mutant!r}",
+            did_you_mean(mutant, found) or f"`grade check {subject.id} --mutate` lists those that live",
+        )
+    return found[mutant]
 
 
 def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:

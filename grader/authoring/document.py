@@ -7,11 +7,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from grader.authoring import measures, survivors
+from grader.authoring import measures
 from grader.authoring.case import Role
 from grader.authoring.evidence import Evidence
+from grader.authoring.fate import Fate, score
 from grader.authoring.finding import Finding
-from grader.authoring.survivors import Fate
 from grader.scorecard import Verdict
 
 FORMAT_VERSION: Final = 1
@@ -52,20 +52,23 @@ class CaseRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MutantRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One mutant of the reference, and its fate."""
+    """One mutant of the reference, and its fate. hint: what a suite lacks that lets this wrapper live."""
 
     name: str
+    kind: Literal["slip", "wrapper"]  # a small change to the source, or code round it
     file: str
     line: int | None
     fate: Literal["killed", "survived", "convergence", "excused"]
     killed_by: tuple[str, ...]
     reason: str
+    hint: str
 
 
 class Mutation(msgspec.Struct, frozen=True, kw_only=True):
-    """All mutants of a kata. score: the share that was killed, of those that are not excused."""
+    """All mutants of a kata. The shares that were killed, of those that are not excused: of slips, and of wrappers."""
 
     score: float
+    wrappers: float
     mutants: tuple[MutantRow, ...]
 
 
@@ -193,10 +196,18 @@ def _mutation(fates: list[Fate]) -> Mutation:
         reason = fate.excuse.reason if fate.excuse else ""
         case = fate.case
         row = MutantRow(
-            name=case.name, file=case.file, line=case.line, fate=word, killed_by=fate.killed_by, reason=reason
+            name=case.name,
+            kind="wrapper" if fate.hint else "slip",
+            file=case.file,
+            line=case.line,
+            fate=word,
+            killed_by=fate.killed_by,
+            reason=reason,
+            hint=fate.hint,
         )
         rows.append(row)
-    return Mutation(score=round(survivors.score(fates), 4), mutants=tuple(rows))
+    slips, wrappers = (score([fate for fate in fates if bool(fate.hint) == wrapped]) for wrapped in (False, True))
+    return Mutation(score=round(slips, 4), wrappers=round(wrappers, 4), mutants=tuple(rows))
 
 
 def _finite(number: float | None) -> float | None:

@@ -24,9 +24,10 @@ class Trial:
     seed: int = 0
     threads: int = 1
     local: bool = False  # as plain pytest runs it, the file imported beside the suite
-    only: tuple[str, ...] = ()  # names of tests; none means all
+    only: tuple[str, ...] = ()  # names of tests, in the order in which they run; none means all
     again: int = 0
     seconds: float = 0.0  # per test; 0 means the kata's own limit
+    stop: bool = False  # at the first test that does not pass
 
 
 class Comparison(msgspec.Struct, frozen=True, array_like=True):

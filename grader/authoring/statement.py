@@ -46,11 +46,16 @@ def docstring_shapes(source: str) -> Shapes:
     found: Shapes = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and (doc := ast.get_docstring(node)):
-            for text in doc.splitlines():
-                if line := _SHAPE_LINE.match(text):
-                    for name in line[1].split(", "):
-                        found.setdefault(f"{name} {line[2]}", node.lineno)
+            for name, shape in shape_lines(doc):
+                found.setdefault(f"{name} {shape}", node.lineno)
     return found
+
+
+def shape_lines(doc: str) -> Iterator[tuple[str, str]]:
+    """The names and shapes of one docstring: `x` and `(N, D)`."""
+    for text in doc.splitlines():
+        if line := _SHAPE_LINE.match(text):
+            yield from ((name, line[2]) for name in line[1].split(", "))
 
 
 def table_shapes(page: str) -> Shapes:

@@ -18,8 +18,8 @@ from grader.scorecard import Verdict
 BEGIN = "<!-- written by `grade check --report markdown` -->"
 END = "<!-- end of what `grade check` writes -->"
 _HEAD = """\
-| kata | | seeds | tests | mistakes | variants | right | wrong | margin | bar | mutants |
-|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
+| kata | | seeds | tests | mistakes | variants | right | wrong | margin | bar | slips | wrappers |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
 _ROW = re.compile(r"^\| (\d\w+) \| .*\|$", re.MULTILINE)
 _FOLD = re.compile(
     r"^<details><summary>(\w+): tests and kill matrix</summary>.*?^</details>$", re.MULTILINE | re.DOTALL
@@ -46,7 +46,7 @@ def markdown(check: Check, before: str = "") -> str:
         f"*right*: the largest error of a right solution, as a share of its tolerance (at most {limits.right:g}). *wrong*: the smallest error of a "
         f"mistake where it is caught, in tolerances (at least {limits.wrong:g}). *margin*: from the worst seed of a right solution to the bar, in standard "
         f"deviations over the seeds (at least {limits.margin:g}). *bar*: where it stands between the nearest ablation (0), a mistake that takes away what "
-        "the task needs, and the worst right run (1). *mutants*: killed of those that are not excused."
+        "the task needs, and the worst right run (1). *slips*, *wrappers*: mutants killed of those that are not excused."
     )
     rows = {each[1]: each[0] for each in _ROW.finditer(before)}
     folds = {each[1]: each[0] for each in _FOLD.finditer(before)}
@@ -54,7 +54,7 @@ def markdown(check: Check, before: str = "") -> str:
         rows[kata.id] = (
             f"| {kata.id} | {'holds' if kata.holds else '**does not hold**'} | {check.seeds} | {len(kata.tests)} "
             f"| {_count(kata, Role.MISTAKE)} | {_count(kata, Role.VARIANT)} | {_number(kata.right)} | {_number(kata.wrong)} "
-            f"| {_number(kata.margin)} | {_bars(kata)} | {_mutation(kata)} |"
+            f"| {_number(kata.margin)} | {_bars(kata)} | {_killed(kata, 'slip')} | {_killed(kata, 'wrapper')} |"
         )
         lines = [*_tests(kata, Paint(False), timed=False), "", *_matrix(kata, Paint(False)), *_survivors(kata)]
         folds[kata.id] = f"<details><summary>{kata.id}: tests and kill matrix</summary>\n\n```text\n" + "\n".join(
@@ -89,7 +89,7 @@ def _kata(kata: KataCheck, paint: Paint) -> str:
     sign = paint("✓ holds", "green") if kata.holds else paint("✗ does not hold", "red")
     numbers = {"test": len(kata.tests), **{word: _count(kata, Role(word)) for word in ("mistake", "variant")}}
     counts = ", ".join(f"{number} {word}{'s' * (number != 1)}" for word, number in numbers.items())
-    score = f", mutants killed {_mutation(kata)}" if kata.mutation else ""
+    score = f", slips killed {_killed(kata, 'slip')}, wrappers {_killed(kata, 'wrapper')}" if kata.mutation else ""
     parts = [[f"{sign}  {paint(kata.id, 'bold')}  {kata.title}: {counts}{score}"]]
     if kata.tests:
         parts += [["", *_tests(kata, paint)], ["", *_matrix(kata, paint)]]
@@ -153,16 +153,23 @@ def _cell(case: CaseRow, test: TestRow, digits: int, paint: Paint) -> str:
 
 
 def _survivors(kata: KataCheck) -> list[str]:
+    """Every mutant that is to be judged; wrappers under what lets them live."""
     if kata.mutation is None:
         return []
-    alive = [mutant for mutant in kata.mutation.mutants if mutant.fate in ("survived", "convergence")]
-    head = f"  mutants: {len(kata.mutation.mutants)}, of which {len(alive)} to judge"
-    rows = [
-        f"    {mutant.file}:{mutant.line}: {mutant.name}"
-        + (" (convergence alone sees it)" * (mutant.fate == "convergence"))
-        for mutant in alive
-    ]
-    return ["", head, *rows]
+    lines = [""]
+    for kind in ("slip", "wrapper"):
+        mutants = [mutant for mutant in kata.mutation.mutants if mutant.kind == kind]
+        alive = [mutant for mutant in mutants if mutant.fate in ("survived", "convergence")]
+        lines.append(f"  {kind}s: {len(mutants)}, of which {len(alive)} to judge")
+        for hint in dict.fromkeys(mutant.hint for mutant in alive):
+            lines += [f"    {hint}:"] if hint else []
+            lines += [
+                f"    {'  ' * bool(hint)}{mutant.file}:{mutant.line}: {mutant.name}"
+                + " (convergence alone sees it)" * (mutant.fate == "convergence")
+                for mutant in alive
+                if mutant.hint == hint
+            ]
+    return lines
 
 
 def _findings(findings: Iterable[object], paint: Paint) -> Iterator[str]:
@@ -183,12 +190,13 @@ def _count(kata: KataCheck, role: Role) -> int:
     return sum(case.role is role for case in kata.cases)
 
 
-def _mutation(kata: KataCheck) -> str:
+def _killed(kata: KataCheck, kind: str) -> str:
     if kata.mutation is None:
         return ""
-    counted = [mutant for mutant in kata.mutation.mutants if mutant.fate != "excused"]
+    counted = [mutant for mutant in kata.mutation.mutants if mutant.kind == kind and mutant.fate != "excused"]
     killed = sum(mutant.fate == "killed" for mutant in counted)
-    return f"{killed}/{len(counted)} ({100 * kata.mutation.score:.0f} %)"
+    share = kata.mutation.score if kind == "slip" else kata.mutation.wrappers
+    return f"{killed}/{len(counted)} ({int(100 * share)} %)"
 
 
 def _bars(kata: KataCheck) -> str:

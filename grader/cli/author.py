@@ -45,8 +45,11 @@ class _Telling:
 @click.argument("katas", nargs=-1, metavar="[KATA]...")
 @click.option("--seeds", type=click.IntRange(1, 1000), default=5, metavar="N", help="Right solutions on N seeds (5).")
 @click.option(
-    "--mutate", is_flag=True, help="Also judge small slips in the reference, and list those that no test sees."
+    "--mutate",
+    is_flag=True,
+    help="Also judge mutants, small slips in the reference and wrong code round it, and list those that no test sees.",
 )
+@click.option("--show", metavar="MUTANT", help="Print one mutant of the one KATA, by its name, and judge nothing.")
 @click.option("--full", is_flag=True, help="A judge for every mistake on every test, and nothing left to plain pytest.")
 @click.option(
     "--record", is_flag=True, help="Put on record how strictly the tests compare, where all other rules hold."
@@ -65,6 +68,7 @@ def check(
     katas: Sequence[str],
     seeds: int,
     mutate: bool,
+    show: str | None,
     full: bool,
     record: bool,
     wanted: Sequence[tuple[str, Path | None]],
@@ -80,7 +84,7 @@ def check(
 
     from grader.authoring import tables
     from grader.authoring.bench import Bench
-    from grader.authoring.check import Wanted
+    from grader.authoring.check import Wanted, source_of
     from grader.authoring.check import check as examine
 
     for form, path in wanted:
@@ -95,6 +99,9 @@ def check(
     store = Store(course, lambda text: print(f"grade: {text}", file=sys.stderr))
     bench = Bench(store, jobs=jobs or processors(), fresh=fresh, tell=_Telling(sys.stderr))
     try:
+        if show is not None:
+            sys.stdout.write(source_of(course, katas, show, bench))
+            return 0
         found = examine(course, Wanted(katas, seeds, full, mutate, record), bench)
     finally:
         bench.close()

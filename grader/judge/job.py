@@ -31,8 +31,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     forbidden_jobs: tuple[str, ...]
     seed: int
     threads: int = 1  # of the worker's tensor operations
-    only: tuple[str, ...] = ()  # names of tests; none means all
+    only: tuple[str, ...] = ()  # names of tests, in the order in which they are to run; none means all
     processor: int | None = None  # where judge and workers run; None lets the system choose
+    stop: bool = False  # at the first test that does not pass
     local: bool = False  # import the file in the judge itself, as plain pytest does: for an author's own files only
 
     @property

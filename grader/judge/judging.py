@@ -132,6 +132,7 @@ class Judging:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self._job.only:
             items[:] = [item for item in items if item.name in self._job.only]
+            items.sort(key=lambda item: self._job.only.index(item.name))
         self._left = len(items)
         for item in items:
             if len(_kinds(item)) != 1:
@@ -247,6 +248,7 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
         "--strict-markers",
         *("-p", "grader.judge.plugin"),
         *("-p", "pytest_timeout", f"--timeout={patience}", "--timeout-method=signal"),
+        *(["--exitfirst"] if job.stop else []),
         *(part for name in _IDLE_PLUGINS for part in ("-p", f"no:{name}")),
     ]
     code = pytest.main(arguments, plugins=[judging])

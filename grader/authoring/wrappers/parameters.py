@@ -1,0 +1,59 @@
+"""Kinds that turn on the parameters that a module has when it is new, or on the arrays that a generator is given for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+
+from grader.authoring.wrappers.calls import Seen
+from grader.authoring.wrappers.change import Change
+
+_MOST_PAIRS = 6
+
+
+def shares(seen: Seen) -> Iterator[Change]:
+    """Two parameters lie in one memory."""
+    made = [call.parameters for call in seen.calls if call.parameters]
+    names = [name for name in (made[0] if made else {}) if all(name in each for each in made)]
+    pairs = [
+        (one, other)
+        for one, other in combinations(names, 2)
+        if all(each[one].shape in (each[other].shape, each[other].shape[::-1]) for each in made)
+    ]
+    for one, other in pairs[:_MOST_PAIRS]:
+        says = f"makes {one} and {other} share their memory"
+        yield Change(f"shares-{one}-and-{other}", says, _after(seen, f'_share(made, "{one}", "{other}")'))
+
+
+def first_values(seen: Seen) -> Iterator[Change]:
+    """First values of another distribution with the same spread, or of zero where they should be drawn."""
+    drawn: dict[str, list[bool]] = {}
+    for call in seen.calls:
+        for name, parameter in call.parameters.items() if seen.entry.function == "__init__" else ():
+            if not parameter.equal:
+                drawn.setdefault(_star(name), []).append(len(parameter.shape) == 1)
+    for name, flat in drawn.items():
+        says = f"draws the first values of {name} from another distribution with the same spread"
+        yield Change(f"draws-{name}-otherwise", says, _after(seen, f'_redraw(made, "{name}")'))
+        if all(flat):
+            says = f"begins with zeros in {name}"
+            yield Change(f"starts-{name}-at-zero", says, _after(seen, f'_zero(made, "{name}")'))
+    given = seen.of_kind("generator")
+    keys = {key for call in seen.calls for key, each in call.result.of.items() if each.is_array and len(each.shape) > 1}
+    for key in sorted(keys) if given else ():
+        body = f"value = {{right}}\nreturn {{**value, {key!r}: _drawn_otherwise(value[{key!r}])}}"
+        says = f"draws {key} from another distribution with the same spread"
+        yield Change(f"draws-{key}-otherwise", says, body)
+
+
+def _after(seen: Seen, statement: str) -> str:
+    """What is done to a module once it is made."""
+    if seen.entry.function == "__init__":
+        return f"{{right}}\nmade = self\n{statement}"
+    return f"made = {{right}}\n{statement}\nreturn made"
+
+
+def _star(name: str) -> str:
+    """`blocks.0.up.weight` as `blocks.*.up.weight`."""
+    return re.sub(r"\d+", "*", name)
