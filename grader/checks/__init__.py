@@ -1,5 +1,6 @@
 """What suites compare with: exact in kind, shape and dtype first, and never fooled by NaN or broadcasting."""
 
+from grader.checks.agreement import as_view, assert_agrees
 from grader.checks.behaviour import assert_raises, assert_unchanged
 from grader.checks.close import assert_close, assert_shape
 from grader.checks.convergence import assert_beats, assert_trajectory
@@ -14,6 +15,8 @@ __all__ = [
     "Constant",
     "Normal",
     "Uniform",
+    "as_view",
+    "assert_agrees",
     "assert_beats",
     "assert_close",
     "assert_drawn",
