@@ -216,7 +216,21 @@ def test_make_lists_its_targets(clone: Path) -> None:
     assert (
         set(listed)
         == targets()
-        == {"help", "venv", "grade", "test", "escapes", "fuzz", "search", "lint", "bench", "roads", "soak", "clean"}
+        == {
+            "help",
+            "venv",
+            "grade",
+            "test",
+            "escapes",
+            "fuzz",
+            "search",
+            "lint",
+            "bench",
+            "ways",
+            "roads",
+            "soak",
+            "clean",
+        }
     )
 
 
