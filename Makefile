@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test escapes fuzz search lint bench ways roads soak clean
+.PHONY: help venv grade test lowest escapes fuzz search lint bench ways roads soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,11 @@ PYTEST := $(BIN)/pytest -n 2 -W error --timeout 120
 
 test: venv ## run the project's own tests; ARGS="-k floors" is handed on
 	$(PYTEST) $(ARGS)
+
+lowest: ## run the tests with the oldest versions that pyproject.toml admits, in .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' $$($(PYTHON) tests/lowest.py)
+	.venv-lowest/bin/pytest -n 2 --timeout 120 $(ARGS)
 
 escapes: venv ## run every hostile case, and write down what came of each
 	ESCAPES=write $(PYTEST) tests/test_escapes.py $(ARGS)
@@ -62,5 +67,5 @@ soak: venv ## run 5,000 workers, a third of them hostile, and count what they le
 	$(BIN)/python tests/bench/soak.py $(ARGS)
 
 clean: ## remove what was installed and cached; your attempts in .grade/ stay
-	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-lowest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

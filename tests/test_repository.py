@@ -221,6 +221,7 @@ def test_make_lists_its_targets(clone: Path) -> None:
             "venv",
             "grade",
             "test",
+            "lowest",
             "escapes",
             "fuzz",
             "search",

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,7 +19,13 @@ course_option = click.option(
 jobs_option = click.option("-j", "--jobs", type=click.IntRange(1, 64), metavar="N", help="Judge N katas at a time.")
 
 
-class Report(click.ParamType[tuple[str, Path | None]]):
+if TYPE_CHECKING:  # generic since click 8.4
+    _Parameter = click.ParamType[tuple[str, Path | None]]
+else:
+    _Parameter = click.ParamType
+
+
+class Report(_Parameter):
     """`FORMAT` or `FORMAT=PATH`."""
 
     name = "FORMAT[=PATH]"

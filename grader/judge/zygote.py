@@ -103,7 +103,17 @@ def warm_judge(preload: list[str]) -> None:
         import grader.judge.autograd
         import grader.judge.modules  # noqa: F401
     with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
-        pytest.main(["--version", "-p", "grader.judge.plugin", "-p", "pytest_timeout", "--config-file=/dev/null"])
+        pytest.main(
+            [
+                "--version",
+                "--noconftest",
+                "-p",
+                "grader.judge.plugin",
+                "-p",
+                "pytest_timeout",
+                "--config-file=/dev/null",
+            ]
+        )
 
 
 def _judge(line: int, controls: dict[str, socket.socket]) -> None:

@@ -209,7 +209,7 @@ class Decoder:
         numpy = _loaded("numpy")
         if code == BOOL:  # any byte but 0 and 1 would make a bool that is neither
             octets = numpy.ndarray(shape, "uint8", self._body, start)
-            array = numpy.minimum(octets, 1, out=octets).view("bool")
+            array = numpy.minimum(octets, numpy.uint8(1), out=octets).view("bool")
         else:
             array = numpy.ndarray(shape, "int16" if code == BFLOAT16 else DTYPES[code], self._body, start)
         return self._laid_out(array, strides) if flags & STRIDED else array, code, flags & REQUIRES_GRAD
