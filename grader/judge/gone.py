@@ -34,6 +34,13 @@ class WorkerGone(Exception):
         self.line = line
 
 
+class Lost(WorkerGone):
+    """Something on the grader's side died: how the learner's code would have done is not known."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Verdict.INTERNAL, message)
+
+
 def learner_error(type_name: str, bases: list[str], text: str, line: int | None) -> LearnerError:
     """The exception to raise in the judge for one that was raised in the worker; `bases` are its builtin ancestors."""
     kind = next((found for name in bases if (found := _builtin(name)) is not None), None)

@@ -28,7 +28,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int
     forbidden_operators: tuple[str, ...]
     forbidden_imports: tuple[str, ...]
-    seed: int
+    seed: int | str  # of the course's run; hexadecimal digits where it is a secret
     threads: int = 1  # of the worker's tensor operations
     only: tuple[str, ...] = ()  # names of tests; none means all
     processor: int | None = None  # where judge and workers run; None lets the system choose
@@ -38,6 +38,20 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def filename(self) -> str:
         """How the learner's file is called in messages."""
         return f"{self.slug}.py"
+
+
+class Named(msgspec.Struct, frozen=True, array_like=True):
+    """One test of a suite, before it has run."""
+
+    name: str
+    kind: str
+    title: str
+
+
+class Collected(msgspec.Struct, frozen=True, tag="collected"):
+    """The tests that will run, in their order."""
+
+    tests: tuple[Named, ...]
 
 
 class Began(msgspec.Struct, frozen=True, tag="began"):
@@ -59,16 +73,22 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
     message: str
 
 
+class Lost(msgspec.Struct, frozen=True, tag="lost"):
+    """Something on the grader's side died under a test: nothing that this judge said counts, and it says no more."""
+
+    message: str
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """The judge came to its end; without this nothing that it said counts as complete."""
 
     tests: int
 
 
-Event = Began | Judged | Fault | Done
+Event = Collected | Began | Judged | Fault | Lost | Done
 
 
-def test_seed(seed: int, kata: str, test: str) -> int:
+def test_seed(seed: int | str, kata: str, test: str) -> int:
     """The seed of one test, from which its inputs are drawn. No worker is told it."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{kata}/{test}".encode()).digest()[:8], "big") >> 1
 

@@ -15,14 +15,15 @@ from grader.checks import observations
 from grader.checks.failure import AuthorFault
 from grader.judge import local, plugin, reference
 from grader.judge.bridge import Bridge
-from grader.judge.gone import LearnerError, WorkerGone
-from grader.judge.job import Began, Event, Fault, Job, Judged, global_seed, test_seed
+from grader.judge.gone import LearnerError, Lost, WorkerGone
+from grader.judge.job import Began, Collected, Event, Fault, Job, Judged, Named, global_seed, test_seed
+from grader.judge.job import Lost as SaidLost
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
 from grader.judge.verdicts import Ending, StubProblem, ending, plain_ending, unimportable
 from grader.judge.workers import Worker, Workshop
 from grader.limits import SUITE_GRACE_SECONDS
-from grader.scorecard import Line, Observation, TestResult, Verdict
+from grader.scorecard import Line, Observation, TestResult
 
 _MIB = 1 << 20
 
@@ -71,11 +72,11 @@ class Judging:
         }
         try:
             return RemoteFile(bridge, bridge.load(spec))
+        except Lost:
+            raise
         except (LearnerError, WorkerGone) as error:
-            problem = unimportable(error, bridge)
-            if problem.verdict is not Verdict.INTERNAL:
-                self._stub_problem = problem
-            raise StubProblem(problem) from None
+            self._stub_problem = unimportable(error, bridge)
+            raise StubProblem(self._stub_problem) from None
 
     def reference(self, item: pytest.Item) -> Any:
         return reference.load(Path(self._job.reference))
@@ -122,6 +123,7 @@ class Judging:
         if self._job.only:
             items[:] = [item for item in items if item.name in self._job.only]
         self._left = len(items)
+        self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item)) for item in items)))
         for item in items:
             if len(_kinds(item)) != 1:
                 self._emit(Fault(f"{item.name} must have exactly one kind, found {', '.join(_kinds(item)) or 'none'}"))
@@ -137,7 +139,13 @@ class Judging:
         observations.drain()
         began = time.perf_counter()
         result = yield
-        self._finish(item, time.perf_counter() - began)
+        lost = self._lost()
+        if lost is None:
+            self._finish(item, time.perf_counter() - began)
+        else:
+            self._report(wait=True)
+            self._emit(SaidLost(lost.message))
+            item.session.shouldstop = lost.message
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -159,6 +167,13 @@ class Judging:
             self._spare.end()
             self._spare.peak()
 
+    def _lost(self) -> Lost | None:
+        """What died on our side under this test, whatever the suite made of it."""
+        for gone in (self._error, self._bridge and self._bridge.gone):
+            if isinstance(gone, Lost):
+                return gone
+        return None
+
     def _finish(self, item: pytest.Item, seconds: float) -> None:
         end = plain_ending(self._error) if self._job.local else ending(self._error, self._bridge)
         output, dropped = "", 0
@@ -167,9 +182,10 @@ class Judging:
             output, dropped = self._worker.output(), self._worker.dropped
         result = TestResult(
             name=item.name,
-            kind=next(iter(_kinds(item)), ""),
+            kind=_kind(item),
             title=_title(item),
             verdict=end.verdict,
+            recorded=reference.asks_for_recorded(item, Path(self._job.reference)),
             seconds=seconds,
             message=end.message,
             cause=end.cause,
@@ -210,6 +226,10 @@ class Judging:
 
 def _kinds(item: pytest.Item) -> list[str]:
     return [mark.name for mark in item.iter_markers() if mark.name in plugin.KINDS]
+
+
+def _kind(item: pytest.Item) -> str:
+    return next(iter(_kinds(item)), "")
 
 
 def _title(item: pytest.Item) -> str:

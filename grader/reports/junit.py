@@ -1,7 +1,7 @@
 """The scorecard as JUnit XML in pytest's form: a suite per kata, a case per test.
 
-What is not a pass is a failure, also what is still to do: "skipped" reads as a pass elsewhere. Our own faults
-are errors.
+What is not a pass is a failure, also what is still to do or was not run: "skipped" reads as a pass elsewhere. Our own
+faults are errors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def render(card: Scorecard) -> str:
     root = Element("testsuites", name=card.course)
     for kata in card.katas:
         root.append(_suite(kata.id, _tests(kata), kata.seconds, card.started, kata))
-    for id in card.unfinished:
+    for id in [id for id in card.unfinished if id not in {kata.id for kata in card.katas}]:
         stopped = _test(id, "not judged: the run was stopped", Verdict.INTERNAL)
         root.append(_suite(id, [stopped], 0.0, card.started))
     indent(root)

@@ -33,9 +33,12 @@ def story(kata: KataResult, width: int, paint: Paint) -> str:
     how = [test.kind] * (not same) + [word(test.verdict)] * (test.verdict is not Verdict.FAIL)
     heading = f"{title} ({', '.join(how)})" if how else title
     lines += [""] * bool(kata.message) + _told(test, heading, kata.stub, width, paint)
-    others = sum(other.verdict is not Verdict.PASS for other in kata.tests) - 1
-    if others and not same:
-        lines += ["", paint(f"  and {others} more {'test does' if others == 1 else 'tests do'} not pass", "dim")]
+    others = sum(other.verdict not in (Verdict.PASS, Verdict.NOT_RUN) for other in kata.tests) - 1
+    not_run = sum(other.verdict is Verdict.NOT_RUN for other in kata.tests)
+    told = [f"and {others} more {'test does' if others == 1 else 'tests do'} not pass"] * (others > 0 and not same)
+    told += [f"{not_run} {'test was' if not_run == 1 else 'tests were'} not run"] * bool(not_run)
+    if told:
+        lines += ["", paint("  " + ", ".join(told), "dim")]
     return "\n".join(lines)
 
 
@@ -43,7 +46,7 @@ def first_failing(kata: KataResult) -> TestResult | None:
     """The first test of our own fault if there is one, else the first that went wrong, else the first still to do."""
 
     def rank(test: TestResult) -> int:
-        return {Verdict.INTERNAL: 0, Verdict.TODO: 2}.get(test.verdict, 1)
+        return {Verdict.INTERNAL: 0, Verdict.TODO: 2, Verdict.NOT_RUN: 3}.get(test.verdict, 1)
 
     return min((test for test in kata.tests if test.verdict is not Verdict.PASS), key=rank, default=None)
 

@@ -19,6 +19,7 @@ SEVERITY = (
     Verdict.TIMEOUT,
     Verdict.ERROR,
     Verdict.FAIL,
+    Verdict.NOT_RUN,
 )
 
 

@@ -33,6 +33,7 @@ class Verdict(StrEnum):
     MEMORY = "memory"
     FORBIDDEN = "forbidden"
     INTERNAL = "internal"  # our own fault, never the learner's
+    NOT_RUN = "not run"  # the run came to its end before the test did
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +145,7 @@ class TestResult(Record, frozen=True, kw_only=True):
     kind: str
     title: str
     verdict: Verdict
+    recorded: bool = False  # its inputs are those of the recorded reference, whatever the run's seed
     points: Amount = 0.0
     max: Amount = 0.0
     seconds: Amount = 0.0
@@ -198,7 +200,8 @@ class Scorecard(Record, frozen=True, kw_only=True):
     course: str
     grader: str
     versions: dict[str, str]
-    seed: int
+    seed: int | None  # None where it is a secret
+    seed_sha256: str = ""  # of a secret seed's digits: who has the seed can tell that it was this one
     sandbox: str
     jobs: Annotated[int, msgspec.Meta(ge=1)]
     started: str  # ISO 8601, UTC
