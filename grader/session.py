@@ -273,7 +273,7 @@ def _result(work: _Work) -> KataResult:
 
 
 def _not_run(test: Named) -> TestResult:
-    told = "the run was stopped before its end"
+    told = "because the run was stopped"
     return TestResult(name=test.name, kind=test.kind, title=test.title, verdict=Verdict.NOT_RUN, message=told)
 
 

@@ -288,5 +288,5 @@ def test_the_names_that_other_programs_rely_on() -> None:
     assert {"name", "kind", "title", "verdict", "points", "max", "seconds", "message"} <= set(test)
     assert {"cause", "output", "peak_memory_mb"} <= set(test) and test["cause"] is None
     assert set(msgspec.to_builtins(Cause())) == {"expected", "actual", "where", "help", "diagnosis", "diagnosis_zh"}
-    words = {"pass", "fail", "todo", "error", "timeout", "crash", "memory", "forbidden", "internal", "not run"}
+    words = {"pass", "fail", "todo", "error", "timeout", "crash", "memory", "forbidden", "internal", "not_run"}
     assert set(map(str, Verdict)) == words

@@ -1,7 +1,7 @@
 """The scorecard as JUnit XML in pytest's form: a suite per kata, a case per test.
 
-What is not a pass is a failure, also what is still to do or was not run: "skipped" reads as a pass elsewhere. Our own
-faults are errors.
+What is not a pass is a failure, also what is still to do: "skipped" reads as a pass elsewhere. Our own faults
+are errors. Only a test that was not run is skipped, beside what is the reason for it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from grader.reports.layout import escaped
 from grader.reports.table import amount
+from grader.reports.table import word as words
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def render(card: Scorecard) -> str:
     root = Element("testsuites", name=card.course)
     for kata in card.katas:
         root.append(_suite(kata.id, _tests(kata), kata.seconds, card.started, kata))
-    for id in [id for id in card.unfinished if id not in {kata.id for kata in card.katas}]:
+    for id in card.unbegun:
         stopped = _test(id, "not judged: the run was stopped", Verdict.INTERNAL)
         root.append(_suite(id, [stopped], 0.0, card.started))
     indent(root)
@@ -33,9 +34,10 @@ def render(card: Scorecard) -> str:
 
 
 def _tests(kata: KataResult) -> Sequence[TestResult]:
-    bad = {test.verdict for test in kata.tests} - {Verdict.PASS}
+    bad = {test.verdict for test in kata.tests} - {Verdict.PASS, Verdict.NOT_RUN}
     told = kata.verdict in bad if kata.verdict is Verdict.INTERNAL else bad or kata.verdict is Verdict.PASS
-    return kata.tests if told else (*kata.tests, _test(kata.id, kata.message, kata.verdict))
+    verdict = Verdict.INTERNAL if kata.verdict is Verdict.NOT_RUN else kata.verdict
+    return kata.tests if told else (*kata.tests, _test(kata.id, kata.message, verdict))
 
 
 def _test(id: str, message: str, verdict: Verdict) -> TestResult:
@@ -47,9 +49,13 @@ def _suite(
 ) -> Element:
     from xml.etree.ElementTree import Element, SubElement
 
-    passed = sum(test.verdict is Verdict.PASS for test in tests)
-    errors = sum(test.verdict is Verdict.INTERNAL for test in tests)
-    counts = {"errors": errors, "failures": len(tests) - passed - errors, "skipped": 0, "tests": len(tests)}
+    tags = [_tag(test.verdict) for test in tests]
+    counts = {
+        "errors": tags.count("error"),
+        "failures": tags.count("failure"),
+        "skipped": tags.count("skipped"),
+        "tests": len(tests),
+    }
     attributes = {"name": id, "time": f"{seconds:.3f}", "timestamp": started}
     suite = Element("testsuite", attributes | {name: str(count) for name, count in counts.items()})
     if kata:
@@ -60,14 +66,19 @@ def _suite(
     return suite
 
 
+def _tag(verdict: Verdict) -> str:
+    """What stands in the case of a test that ended so; nothing where it passed."""
+    tags = {Verdict.PASS: "", Verdict.INTERNAL: "error", Verdict.NOT_RUN: "skipped"}
+    return tags.get(verdict, "failure")
+
+
 def _case(id: str, test: TestResult, stub: str) -> Element:
     from xml.etree.ElementTree import Element, SubElement
 
     name = f"katas.{id}.test_{id.partition('_')[2]}"
     case = Element("testcase", classname=name, name=test.name, time=f"{test.seconds:.3f}")
-    if test.verdict is not Verdict.PASS:
-        tag = "error" if test.verdict is Verdict.INTERNAL else "failure"
-        word = "to do" if test.verdict is Verdict.TODO else test.verdict.value
+    if tag := _tag(test.verdict):
+        word = test.verdict.value if test.verdict is Verdict.INTERNAL else words(test.verdict)
         message = ": ".join(part for part in (word, test.message) if part)
         SubElement(case, tag, type=test.verdict.value, message=message).text = "\n".join(_lines(test, stub))
     if test.output:

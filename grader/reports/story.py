@@ -33,17 +33,26 @@ def story(kata: KataResult, width: int, paint: Paint) -> str:
     how = [test.kind] * (not same) + [word(test.verdict)] * (test.verdict is not Verdict.FAIL)
     heading = f"{title} ({', '.join(how)})" if how else title
     lines += [""] * bool(kata.message) + _told(test, heading, kata.stub, width, paint)
-    others = sum(other.verdict not in (Verdict.PASS, Verdict.NOT_RUN) for other in kata.tests) - 1
-    not_run = sum(other.verdict is Verdict.NOT_RUN for other in kata.tests)
-    told = [f"and {others} more {'test does' if others == 1 else 'tests do'} not pass"] * (others > 0 and not same)
-    told += [f"{not_run} {'test was' if not_run == 1 else 'tests were'} not run"] * bool(not_run)
-    if told:
-        lines += ["", paint("  " + ", ".join(told), "dim")]
+    if not same:
+        lines += [paint(line, "dim") for line in _others(kata, test, width)]
     return "\n".join(lines)
 
 
+def _others(kata: KataResult, told: TestResult, width: int) -> list[str]:
+    """How many tests beside the one that was told do not pass, and how many were not run, and why."""
+    left = [other for other in kata.tests if other.verdict is not Verdict.PASS and other is not told]
+    not_run = [other for other in left if other.verdict is Verdict.NOT_RUN]
+    lines, failing = [], len(left) - len(not_run)
+    if failing:
+        lines.append(f"and {failing} more {'test does' if failing == 1 else 'tests do'} not pass")
+    if not_run:
+        were = "test was" if len(not_run) == 1 else "tests were"
+        lines.append(f"{len(not_run)} {were} not run, the first {not_run[0].message}")
+    return ["", *(part for line in lines for part in _indented(line, 2, width))] if lines else []
+
+
 def first_failing(kata: KataResult) -> TestResult | None:
-    """The first test of our own fault if there is one, else the first that went wrong, else the first still to do."""
+    """The first test of our own fault if there is one, else the first that went wrong, is to do, or was not run."""
 
     def rank(test: TestResult) -> int:
         return {Verdict.INTERNAL: 0, Verdict.TODO: 2, Verdict.NOT_RUN: 3}.get(test.verdict, 1)

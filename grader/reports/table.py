@@ -18,7 +18,7 @@ KINDS = {
     "convergence": ("convergence", "conv", "cnv"),
     "behaviour": ("behaviour", "behav", "bhv"),
 }
-WORDS = {Verdict.TODO: "to do", Verdict.INTERNAL: "our fault"}
+WORDS = {Verdict.TODO: "to do", Verdict.INTERNAL: "our fault", Verdict.NOT_RUN: "not run"}
 MARKS = {Verdict.PASS: "✓", Verdict.TODO: "○", Verdict.INTERNAL: "!", Verdict.NOT_RUN: "-"}
 STYLES = {Verdict.PASS: "green", Verdict.TODO: "dim", Verdict.INTERNAL: "magenta", Verdict.NOT_RUN: "yellow"}
 TITLE = 20  # cells below which titles are left out
@@ -47,14 +47,14 @@ def amount(points: float) -> str:
 def table(card: Scorecard, width: int, paint: Paint) -> str:
     """The rows of all katas that were asked for, under a row of headings."""
     begun = [kata for kata in card.katas if kata.verdict is not Verdict.TODO]
-    untouched = [id for id in card.unfinished if id not in {kata.id for kata in card.katas}]
+    unbegun = card.unbegun
     kinds = [kind for kind in KINDS if any(kind in kata.by_kind for kata in begun)]
-    words = [word(kata.verdict) for kata in card.katas] + ["not run"] * bool(untouched)
+    words = [word(kata.verdict) for kata in card.katas] + [word(Verdict.NOT_RUN)] * bool(unbegun)
     points = [f"{amount(kata.points)}/{amount(kata.max)}" for kata in card.katas]
     times = ["stored" if kata.from_store else f"{kata.seconds:.1f} s" for kata in card.katas]
     outer = [
         2 + _widest(words),
-        _widest([kata.id for kata in card.katas] + untouched + ["kata"]),
+        _widest([kata.id for kata in card.katas] + list(unbegun) + ["kata"]),
         _widest([*points, "points"]),
         _widest([*times, "time"]),
     ]
@@ -72,7 +72,9 @@ def table(card: Scorecard, width: int, paint: Paint) -> str:
         ended = f"{mark(kata.verdict)} {word(kata.verdict)}"
         rows.append(line(ended, kata.id, kata.title, cells, points_, time, style(kata.verdict)))
     blank = [" " * len(label) for label in labels]
-    rows += [line("- not run", id, "", blank, "", "", "yellow") for id in untouched]
+    not_run = Verdict.NOT_RUN
+    left = f"{mark(not_run)} {word(not_run)}"
+    rows += [line(left, id, "", blank, "", "", style(not_run)) for id in unbegun]
     return "\n".join(rows)
 
 

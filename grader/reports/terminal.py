@@ -53,7 +53,7 @@ def _footer(card: Scorecard, width: int, paint: Paint) -> str:
 
 def _closing(card: Scorecard, width: int, paint: Paint) -> str:
     passed = sum(kata.verdict is Verdict.PASS for kata in card.katas)
-    asked = len({kata.id for kata in card.katas} | set(card.unfinished))
+    asked = len(card.katas) + len(card.unbegun)
     facts = [
         f"{amount(card.score.points)} of {amount(card.score.max)} points",
         f"{passed} of {asked} kata{'s' * (asked > 1)} pass{'es' * (asked == 1)}",

@@ -33,7 +33,7 @@ class Verdict(StrEnum):
     MEMORY = "memory"
     FORBIDDEN = "forbidden"
     INTERNAL = "internal"  # our own fault, never the learner's
-    NOT_RUN = "not run"  # the run came to its end before the test did
+    NOT_RUN = "not_run"  # there was no time left for it: neither right nor wrong
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -209,4 +209,10 @@ class Scorecard(Record, frozen=True, kw_only=True):
     score: Score  # counts what was asked for and not judged, too
     complete: bool
     katas: tuple[KataResult, ...]
-    unfinished: tuple[str, ...] = ()  # ids that were asked for and not judged
+    unfinished: tuple[str, ...] = ()  # ids that were asked for and not judged to their end; what was decided is in katas
+
+    @property
+    def unbegun(self) -> tuple[str, ...]:
+        """The unfinished ones of which nothing is known."""
+        known = {kata.id for kata in self.katas}
+        return tuple(id for id in self.unfinished if id not in known)
