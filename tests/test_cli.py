@@ -192,6 +192,8 @@ def test_an_interrupt_leaves_a_partial_scorecard_and_no_process(course: Path, tm
     assert "stopped early" in output and "02_line" in first
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["complete"] is False and found["unfinished"] == ["01_scale"]
+    assert len(found["katas"][0]["tests"]) == 4  # as many as its manifest says, and none was run
+    assert {test["verdict"] for test in found["katas"][0]["tests"]} == {"not_run"}
     assert not _processes_in(course)
 
 

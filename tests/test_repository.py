@@ -13,7 +13,7 @@ import click
 import pytest
 
 from grader import __version__
-from grader.cli import grade
+from grader.cli.commands import grade
 
 ROOT = Path(__file__).parents[1]
 

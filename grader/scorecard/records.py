@@ -209,7 +209,9 @@ class Scorecard(Record, frozen=True, kw_only=True):
     score: Score  # counts what was asked for and not judged, too
     complete: bool
     katas: tuple[KataResult, ...]
-    unfinished: tuple[str, ...] = ()  # ids that were asked for and not judged to their end; what was decided is in katas
+    unfinished: tuple[
+        str, ...
+    ] = ()  # ids that were asked for and not judged to their end; what was decided is in katas
 
     @property
     def unbegun(self) -> tuple[str, ...]:
