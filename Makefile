@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test escapes fuzz search lint bench soak clean
+.PHONY: help venv grade test escapes fuzz search lint bench soak kills clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ bench: venv ## measure the speed of the harness, as ratios of one run
 
 soak: venv ## run 5,000 workers, a third of them hostile, and count what they leave
 	$(BIN)/python tests/bench/soak.py $(ARGS)
+
+kills: venv ## kill 200 random processes of runs, and see that no verdict is wrong and nothing is left
+	$(BIN)/python tests/bench/kills.py $(ARGS)
 
 clean: ## remove what was installed and cached; your attempts in .grade/ stay
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

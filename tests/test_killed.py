@@ -172,6 +172,12 @@ def test_what_is_killed_twice_is_our_fault_and_is_not_stored(course: Path, what:
     assert _card(again)["katas"][0]["from_store"] is False and again.returncode == 0
 
 
+def test_a_few_random_kills_leave_no_wrong_verdict_and_no_process() -> None:
+    bench = Path(__file__).parent / "bench/kills.py"
+    done = subprocess.run([sys.executable, str(bench), "4", "7"], text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_nothing_outlives_a_command_that_is_killed(course: Path) -> None:
     for choose in (_warming, _busy_worker):
         process = _graded(course)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from grader.engine.events import Again, Ended, Event, Heard
 from grader.engine.task import Task
-from grader.judge.job import Began, Collected, Done, Fault, Judged, Named
+from grader.judge.job import Began, Collected, Done, Fault, Held, Judged, Named
 from grader.scorecard import TestResult
 
 
@@ -45,6 +47,9 @@ class Judgement:
                 part.begun = True
             case Heard(_, Judged(result) as judged):
                 part.judged[result.name] = judged
+            case Heard(_, Held(name, peak)) if name in part.judged:
+                judged = part.judged[name]
+                part.judged[name] = replace(judged, result=replace(judged.result, peak_memory_mb=peak))
             case Heard(_, Fault(message)):
                 part.faults.append(message)
             case Heard(_, Done(tests)):

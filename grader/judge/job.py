@@ -67,6 +67,13 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     transcript: str
 
 
+class Held(msgspec.Struct, frozen=True, tag="held"):
+    """The most memory that the worker of a test held, which is known once the worker is gone: after the verdict."""
+
+    name: str
+    peak_memory_mb: float
+
+
 class Fault(msgspec.Struct, frozen=True, tag="fault"):
     """The suite or the grader is at fault, never the learner."""
 
@@ -85,7 +92,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     tests: int
 
 
-Event = Collected | Began | Judged | Fault | Lost | Done
+Event = Collected | Began | Judged | Held | Fault | Lost | Done
 
 
 def test_seed(seed: int | str, kata: str, test: str) -> int:

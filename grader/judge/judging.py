@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from grader.checks import observations
 from grader.checks.failure import AuthorFault
 from grader.judge import local, plugin, reference
 from grader.judge.bridge import Bridge
 from grader.judge.gone import LearnerError, Lost, WorkerGone
-from grader.judge.job import Began, Collected, Event, Fault, Job, Judged, Named, global_seed, test_seed
+from grader.judge.job import Began, Collected, Event, Fault, Held, Job, Judged, Named, global_seed, test_seed
 from grader.judge.job import Lost as SaidLost
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
@@ -43,7 +42,7 @@ class Judging:
         self._bridge: Bridge | None = None
         self._stub_problem: Ending | None = None
         self._error: BaseException | None = None
-        self._ended: deque[tuple[Worker, Judged]] = deque()  # verdicts whose workers are not gone yet
+        self._ended: deque[tuple[Worker, str]] = deque()  # workers that are not gone yet, with their tests
         self._recorder = Recorder()
         self._local_mutated: list[str] = []
 
@@ -161,7 +160,7 @@ class Judging:
         return (yield)
 
     def finish(self) -> None:
-        """Report the last verdicts, and let the worker go that waited for a test which did not come."""
+        """See the last workers off, and let the one go that waited for a test which did not come."""
         self._report(wait=True)
         if self._spare is not None:
             self._spare.end()
@@ -201,22 +200,18 @@ class Judging:
         self.tests += 1
         transcript = self._bridge.transcript.hexdigest() if self._bridge is not None else ""
         self._error = None
-        judged = Judged(result, transcript)
-        if self._worker is None:
-            self._report(wait=True)
-            self._emit(judged)
-        else:
-            self._ended.append((self._worker, judged))
-            self._report(wait=False)
+        self._emit(Judged(result, transcript))
+        if self._worker is not None:
+            self._ended.append((self._worker, item.name))
+        self._report(wait=False)
 
     def _report(self, wait: bool) -> None:
-        """Emit verdicts in order, each with the memory that its worker held, once that is gone."""
+        """Say how much memory workers held, once they are gone."""
         while self._ended and (wait or self._ended[0][0].is_gone()):
-            worker, judged = self._ended.popleft()
+            worker, test = self._ended.popleft()
             peak = worker.peak()
             if peak is not None:
-                judged = replace(judged, result=replace(judged.result, peak_memory_mb=round(peak / _MIB, 1)))
-            self._emit(judged)
+                self._emit(Held(test, round(peak / _MIB, 1)))
 
     def _line(self, number: int | None) -> Line | None:
         if number is None or not 0 < number <= len(self._lines):
