@@ -200,7 +200,7 @@ def test_make_lists_its_targets(clone: Path) -> None:
     assert (
         set(listed)
         == targets()
-        == {"help", "venv", "grade", "test", "escapes", "fuzz", "search", "lint", "bench", "soak", "clean"}
+        == {"help", "venv", "grade", "test", "escapes", "fuzz", "search", "lint", "bench", "soak", "kills", "clean"}
     )
 
 
