@@ -177,6 +177,9 @@ class Nobody:
     def exit(self, seconds: float) -> Exit:
         return Exit(0, 0, 0, 0.0, 0.0)
 
+    def is_cut(self) -> bool:
+        return False
+
 
 @contextlib.contextmanager
 def worker_of(printed: bytes = b"", trace: bytes = b"") -> Iterator[tuple[Worker, socket.socket]]:

@@ -124,6 +124,10 @@ def one(root: Path, draw: random.Random, longest: float) -> tuple[str, str, list
     if draw.random() < 0.3:
         shutil.rmtree(root / ".grade", ignore_errors=True)
     process = graded(root, "--fresh")
+    if draw.random() < 0.5:  # else seldom, since a ladder takes longer to warm than these katas to judge
+        while process.poll() is None and not any(each.folder == "/" for each in family(process.pid)):
+            pass
+        longest /= 10
     moment = time.monotonic() + draw.uniform(0.0, longest)
     while time.monotonic() < moment and process.poll() is None:
         time.sleep(0.002)
