@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from grader.course import Course
-from grader.engine.ladder import wait
+from grader.engine.ladder import Ladder, start, wait
+from grader.engine.plan import Plan
 from grader.scorecard import Verdict
 from grader.session import Session
 from grader.store import Store
@@ -178,6 +179,13 @@ def test_a_few_random_kills_leave_no_wrong_verdict_and_no_process() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture(params=["", "namespaces"], ids=["with namespaces", "without"])
+def without(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are namespaces their guard ends the tree, and elsewhere each process its own children."""
+    monkeypatch.setenv("GRADKATA_TEST_WITHOUT", request.param)
+
+
+@pytest.mark.usefixtures("without")
 def test_nothing_outlives_a_command_that_is_killed(course: Path) -> None:
     for choose in (_warming, _busy_worker):
         process = _graded(course)
@@ -189,6 +197,18 @@ def test_nothing_outlives_a_command_that_is_killed(course: Path) -> None:
             pass
 
 
+@pytest.mark.usefixtures("without")
+def test_a_ladder_ends_with_its_line_of_life_also_in_the_middle_of_an_import() -> None:
+    ladder = start(Plan(frozenset(["torch"])))
+    assert isinstance(ladder, Ladder)
+    while not list(_descendants(ladder._process.pid)):
+        assert ladder._process.poll() is None
+    ladder._life.close()
+    assert ladder._process.wait() == -signal.SIGIO
+    ladder.close()
+
+
+@pytest.mark.usefixtures("without")
 def test_a_ladder_survives_the_thread_that_started_it(toy: Course, tmp_path: Path) -> None:
     session, scale = Session(toy, Store(tmp_path, print)), toy.select(["scale"])
     (task,) = session.tasks(scale, toy.root / "reference")

@@ -33,9 +33,8 @@ def main(control: socket.socket, life: socket.socket) -> NoReturn:
     began = time.perf_counter()
     plan = json.loads(control.recv(1 << 16))
     namespaces = importlib.import_module(_NAMESPACES).enter_tree()
-    forkserver.harden(
-        with_parent=namespaces.on
-    )  # a guard, which has one thread, and not the command is then the parent
+    # With namespaces the parent is their guard, which has one thread, and not the command.
+    forkserver.harden(with_parent=namespaces.on)
     rungs: dict[str, _Rung] = {}
     worker = importlib.import_module(_WORKER)
     worker.warm("numpy")
