@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test lowest escapes fuzz search lint bench ways roads soak clean
+.PHONY: help venv grade test lowest escapes fuzz search lint bench ways roads soak kills clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +65,9 @@ roads: venv ## look for callables of torch that do a from-scratch kata's whole j
 
 soak: venv ## run 5,000 workers, a third of them hostile, and count what they leave
 	$(BIN)/python tests/bench/soak.py $(ARGS)
+
+kills: venv ## kill 200 random processes of runs, and see that no verdict is wrong and nothing is left
+	$(BIN)/python tests/bench/kills.py $(ARGS)
 
 clean: ## remove what was installed and cached; your attempts in .grade/ stay
 	rm -rf $(VENV) .venv-lowest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -45,13 +45,33 @@ class Exit:
 Child = Callable[[dict[str, Any], list[int]], None]
 
 
-def harden() -> None:
-    """Make this process die with its parent and unreadable to others of the same user (Linux; elsewhere nothing)."""
+def harden(*, with_parent: bool = True) -> None:
+    """Make this process die with its parent and unreadable to others of the same user (Linux; elsewhere nothing).
+
+    The kernel takes the end of the *thread* that started a process for the end of its parent: a process that is started by
+    one of many threads must go without, and see `die_with`.
+    """
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if with_parent:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def die_with(peer: socket.socket) -> None:
+    """Have the kernel end this process (SIGIO) when the other end of `peer` closes, whatever it is doing then.
+
+    Nothing may ever be said on that line. Unlike a death signal, which the kernel sends when the *thread* that started a
+    process ends, this one waits for whoever holds the other end.
+    """
+    import fcntl  # Windows has none
+
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(peer, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(peer, fcntl.F_SETFL, fcntl.fcntl(peer, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([peer], [], [], 0)[0]:
+        os._exit(1)  # it closed before the lines above
 
 
 def request(control: socket.socket, document: dict[str, Any], descriptors: Sequence[int]) -> None:
@@ -88,11 +108,14 @@ def serve(control: socket.socket, child: Child, at_end: Callable[[], None] = lam
         )  # last: a fork may reuse a number
         for fd, _ in events:
             if fd == control.fileno():
-                held = _fork(control, child, by_fd)
-                if held is None:
+                asked = _receive(control)
+                if asked is None:
                     _kill_all(by_fd)
                     at_end()
                     os._exit(0)
+                held = _fork(control, child, by_fd, *asked)
+                if held is None:
+                    continue
                 by_fd[held.pidfd] = by_fd[held.leash.fileno()] = held
                 poller.register(held.pidfd, select.POLLIN)
                 poller.register(held.leash, select.POLLIN)
@@ -111,16 +134,28 @@ def serve(control: socket.socket, child: Child, at_end: Callable[[], None] = lam
                 _signal(held, signal.SIGKILL)
 
 
-def _fork(control: socket.socket, child: Child, by_fd: dict[int, _Held]) -> _Held | None:
+def _receive(control: socket.socket) -> tuple[bytes, list[int]] | None:
+    """The next request, or None when there will be none."""
     try:
         data, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, 16)
     except ConnectionResetError:  # the asker died without reading what it was told
         return None
-    if not data:
-        return None
+    return (data, descriptors) if data else None
+
+
+def _fork(
+    control: socket.socket, child: Child, by_fd: dict[int, _Held], data: bytes, descriptors: list[int]
+) -> _Held | None:
+    """The child that was asked for. None where the machine has no room for it: its leash then closes, and says nothing."""
     leash = socket.socket(fileno=descriptors[0])
     server = os.getpid()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        leash.close()
+        for descriptor in descriptors[1:]:
+            os.close(descriptor)
+        return None
     if pid == 0:
         for other in (control, leash, *(held.leash for held in by_fd.values())):
             other.close()

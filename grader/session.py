@@ -5,35 +5,33 @@ The ladder is started for the first kata that must be judged, and stays warm for
 
 from __future__ import annotations
 
-import os
-import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, reduce
-from hashlib import sha256
-from importlib import metadata
-from operator import or_
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from grader import __version__, diagnosis, submission
 from grader.course import Course
-from grader.judge.job import Began, Event, Job, Judged
-from grader.judge.ladder import Judges, Plan, start
-from grader.judge.run import Judgement, run
+from grader.engine import key
+from grader.engine.engine import Engine
+from grader.engine.events import Again, Ended, Event, Heard
+from grader.engine.judgement import Judgement
+from grader.engine.keeper import Keeper
+from grader.engine.sandbox import accepts
+from grader.engine.task import Task, job_for
+from grader.judge.job import Began, Judged, Named
 from grader.kata import Kata
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, grade_kata, reject_kata, total
-from grader.store import Store, key
+from grader.seeds import Secret
+from grader.store import Store
 from grader.submission import Submission
 
-_LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "pytest")
 _NOTHING_RAN = "nothing was run: every result is from the store"
-_NUMPY_ONLY = ("torch", "functorch")
-_SHOWING = ("authoring", "cli", "reports", "schemas")  # the folders that show or gather verdicts, and make none
+_TOO_EARLY = "nothing was run: the run ended before a worker could start"
 
 
 class Listener:
@@ -43,7 +41,7 @@ class Listener:
         """The katas that must be judged with their numbers of tests, and the seconds that each took the last time."""
 
     def started(self, kata: str) -> None:
-        """A judge has taken up a kata."""
+        """A judge has taken up a kata: for the second time, where something on our side died."""
 
     def tested(self, kata: str, result: TestResult) -> None:
         """One test of it has ended."""
@@ -61,12 +59,12 @@ class Session:
 
     course: Course
     store: Store
-    seed: int = 0
+    seed: int | Secret = 0
     jobs: int = 1
     hidden: bool = True
-    _judges: Judges | None = None
-    _plan: Plan | None = None
-    _sandbox: str = _NOTHING_RAN
+    keeper: Keeper = field(default_factory=Keeper)
+    _run: _Run | None = None
+    _stopped: bool = False
 
     def grade(
         self,
@@ -78,214 +76,218 @@ class Session:
     ) -> Scorecard:
         """Grade `katas` on the learner's files in the course or in `source_dir`.
 
-        An interrupt ends the run early: the scorecard is then not complete, and says what was left.
+        Where it is stopped or interrupted, the scorecard says what was left, and holds every verdict that was given.
         """
-        tell = listener or Listener()
-        began, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
-        self._sandbox = _NOTHING_RAN
-        results: dict[str, KataResult] = {}
+        with closing(_Run(self, katas, source_dir, listener or Listener())) as self._run:
+            if self._stopped:
+                self._run.engine.stop()
+            with suppress(KeyboardInterrupt):
+                self._run.go(fresh)
+            return self._run.card(ended=True)
 
-        def card() -> Scorecard:
-            done = tuple(results[kata.id] for kata in katas if kata.id in results)
-            return Scorecard(
-                course=self.course.root.name,
-                grader=f"{__version__}+{grader_digest()[:12]}",
-                versions=versions(),
-                seed=self.seed,
-                sandbox=self._sandbox,
-                jobs=self.jobs,
-                started=started,
-                seconds=round(time.perf_counter() - began, 3),
-                score=total(katas, done),
-                complete=len(done) == len(katas),
-                katas=done,
-                unfinished=tuple(kata.id for kata in katas if kata.id not in results),
-            )
+    def stop(self) -> None:
+        """Bring what is going on to its end, and begin nothing more. From any thread, and from a signal's handler."""
+        self._stopped = True
+        if self._run is not None:
+            self._run.engine.stop()
 
-        def finish(result: KataResult) -> None:
-            results[result.id] = result
-            tell.changed(card())
+    def tasks(self, katas: Iterable[Kata], source_dir: Path | None = None) -> list[Task]:
+        """What an engine is given to judge the files of `katas`."""
+        read = [(kata, submission.read(kata, source_dir, self.course)) for kata in katas]
+        return [self.task(kata, file) for kata, file in read]
 
-        with suppress(KeyboardInterrupt):
-            self._run(katas, source_dir, fresh, tell, finish)
-        return card()
-
-    def plan(self, katas: Sequence[Kata], source_dir: Path | None = None) -> Plan:
-        """How far the ladder must reach to judge all of `katas`."""
-        return reduce(
-            or_, (self._plan_for(kata, submission.read(kata, source_dir, self.course)) for kata in katas), Plan()
-        )
+    def task(self, kata: Kata, read: Submission) -> Task:
+        """What an engine is given to judge one file on one kata."""
+        seed = self.seed.digits if isinstance(self.seed, Secret) else self.seed
+        job = job_for(self.course, kata, read, seed, hidden=self.hidden)
+        return Task((read.sha256, kata.id), job, kata.tests)
 
     def close(self) -> None:
         """Take down the ladder and let go of the store."""
-        if self._judges is not None:
-            self._judges.close()
-            self._judges = None
+        self.keeper.close()
         self.store.close()
 
-    def _run(
-        self,
-        katas: Sequence[Kata],
-        source_dir: Path | None,
-        fresh: bool,
-        tell: Listener,
-        finish: Callable[[KataResult], None],
-    ) -> None:
-        seconds = self.store.last_seconds()
-        left: dict[str, tuple[Kata, Submission, str]] = {}
-        for kata in katas:
-            read = submission.read(kata, source_dir, self.course)
-            stored_as = self._key(kata, read)
-            if read.problem is not None:
-                finish(self._rejected(kata, read))
-            elif not fresh and (known := self.store.get(stored_as, kata.id)) is not None:
-                finish(self._diagnosed(kata, replace(known, stub=read.display_path, readme=_shown(kata))))
-            else:
-                left[kata.id] = (kata, read, stored_as)
+
+@dataclass(eq=False)
+class _Work:
+    """One file on one kata, and what has been said of it."""
+
+    kata: Kata
+    read: Submission
+    task: Task
+    stored_as: str
+    judgement: Judgement
+
+
+class _Run:
+    """One run of a session: from the katas that are asked for to a scorecard, folded from the engine's events."""
+
+    def __init__(self, session: Session, katas: Sequence[Kata], source_dir: Path | None, tell: Listener) -> None:
+        self.engine = Engine(session.keeper, session.jobs)
+        self._session = session
+        self._store = session.store
+        self._katas = katas
+        self._source_dir = source_dir
+        self._tell = tell
+        self._results: dict[str, KataResult] = {}
+        self._work: dict[Task, _Work] = {}
+        self._began, self._started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
+
+    def go(self, fresh: bool) -> None:
+        """Answer what is known, and judge the rest, what takes longest first."""
+        left = list(self._unknown(fresh))
         if not left:
             return
-        work = sorted(left.values(), key=lambda each: -seconds.get(each[0].id, each[0].minutes))
-        plans = {kata.id: self._plan_for(kata, read) for kata, read, _ in work}
-        tell.planned({kata.id: kata.tests for kata, _, _ in work}, seconds)
-        judges = self.ladder(reduce(or_, plans.values()))
+        seconds = self._store.last_seconds()
+        left.sort(key=lambda work: -seconds.get(work.kata.id, work.kata.minutes))
+        self._work = {work.task: work for work in left}
+        self._tell.planned({work.kata.id: work.kata.tests for work in left}, seconds)
+        for task in self._work:
+            self.engine.add(task)
+        with closing(self.engine.events()) as events:
+            for event in events:
+                self._hear(self._work[event.task], event)
 
-        def hear(judgement: Judgement, event: Event) -> None:
-            match event:
-                case Began() if not judgement.tests:
-                    tell.started(judgement.job.kata)
-                case Judged(result, _):
-                    tell.tested(judgement.job.kata, result)
-
-        def leave(judgement: Judgement) -> None:
-            self._sandbox = judges.sandbox
-            kata, read, stored_as = left[judgement.job.kata]
-            result = self._dated(kata, stored_as, _result(kata, read, judgement))
-            self.store.put(stored_as, result)
-            result = self._diagnosed(kata, result)  # not stored, since fingerprints may change while verdicts stay
-            finish(result)  # first, so that what was told of is in the scorecard, whenever an interrupt comes
-            tell.finished(result)
-
-        jobs = [(self.job(kata, read), plans[kata.id], kata.tests) for kata, read, _ in work]
-        run(jobs, judges, self.jobs, hear, leave)
-
-    def job(self, kata: Kata, read: Submission) -> Job:
-        """What a judge needs to judge one file on one kata."""
-        return Job(
-            kata=kata.id,
-            slug=kata.slug,
-            root=str(self.course.root),
-            suites=tuple(str(suite) for suite in self._suites(kata)),
-            reference=str(self.course.reference(kata)),
-            worker=kata.worker,
-            source=read.source or b"",
-            seconds=kata.seconds,
-            memory_bytes=kata.memory_mb << 20,
-            forbidden_operators=kata.forbidden_operators,
-            forbidden_jobs=kata.forbidden_jobs,
-            forbidden_imports=kata.forbidden_imports + (_NUMPY_ONLY if kata.worker == "numpy" else ()),
-            seed=self.seed,
+    def card(self, *, ended: bool = False) -> Scorecard:
+        """The scorecard as it stands; where the run has `ended`, with the verdicts of katas that did not come to their end."""
+        session, seed = self._session, self._session.seed
+        broken_off = self._broken_off() if ended else {}
+        found = {**broken_off, **self._results}
+        katas = tuple(found[kata.id] for kata in self._katas if kata.id in found)
+        return Scorecard(
+            course=session.course.root.name,
+            grader=f"{__version__}+{key.grader_digest()[:12]}",
+            versions=key.versions(),
+            seed=None if isinstance(seed, Secret) else seed,
+            seed_sha256=seed.sha256 if isinstance(seed, Secret) else "",
+            sandbox=self._sandbox(),
+            jobs=session.jobs,
+            started=self._started,
+            seconds=round(time.perf_counter() - self._began, 3),
+            score=total(self._katas, katas),
+            complete=len(self._results) == len(self._katas),
+            katas=katas,
+            unfinished=tuple(kata.id for kata in self._katas if kata.id not in self._results),
         )
 
-    def _suites(self, kata: Kata) -> list[Path]:
-        return [kata.suite, *([kata.hidden] if kata.hidden and self.hidden else [])]
+    def close(self) -> None:
+        self.engine.close()
 
-    def _plan_for(self, kata: Kata, read: Submission) -> Plan:
-        return Plan.of(kata.worker, self._suites(kata), read.source or b"")
+    def _unknown(self, fresh: bool) -> Iterator[_Work]:
+        """What must be judged; the other katas have their results."""
+        for kata in self._katas:
+            read = submission.read(kata, self._source_dir, self._session.course)
+            if read.problem is not None:
+                self._finish(_rejected(kata, read))
+                continue
+            task = self._session.task(kata, read)
+            manifest = (kata.folder / "kata.toml").read_bytes()  # which says what verdicts are worth
+            stored_as = key.of(task.job, key.of_course(task.job), {"manifest": manifest})
+            known = None if fresh or self._secret else self._store.get(stored_as, kata.id, accepts)
+            if known is None:
+                yield _Work(kata, read, task, stored_as, Judgement([task]))
+            else:
+                shown = replace(known, stub=read.display_path, readme=_statement(kata))
+                self._finish(self._diagnosed(kata, shown))
 
-    def ladder(self, plan: Plan) -> Judges:
-        """The warm ladder if it reaches far enough, else a new one."""
-        if self._judges is not None and self._plan is not None and not self._plan.covers(plan):
-            self._judges.close()
-            self._judges = None
-        if self._judges is None:
-            self._judges, self._plan = start(plan), plan
-        return self._judges
+    @property
+    def _secret(self) -> bool:
+        """What is judged on a secret seed is neither taken from the store nor left there."""
+        return isinstance(self._session.seed, Secret)
 
-    def _key(self, kata: Kata, read: Submission) -> str:
-        """The digest of all that a result depends on."""
-        files = {
-            f"file {path.name}": path.read_bytes()
-            for path in sorted(kata.folder.iterdir())
-            if path.is_file() and path != kata.stub and path.suffix != ".md"
-        }
-        if kata.hidden:
-            files["hidden"] = kata.hidden.read_bytes()
-        reference = self.course.reference(kata)
-        files["reference"] = reference.read_bytes() if reference.is_file() else b""
-        libraries = " ".join(f"{name}={version}" for name, version in versions().items())
-        facts = {"kata": kata.id, "seed": str(self.seed), "grader": judging_digest(), "libraries": libraries}
-        return key({**files, **facts, "source": read.source or b""})
+    def _hear(self, work: _Work, event: Event) -> None:
+        work.judgement.take(event)
+        match event:
+            case Heard(_, Began()) if not work.judgement.tests:
+                self._tell.started(work.kata.id)
+            case Heard(_, Judged(result)):
+                self._tell.tested(work.kata.id, result)
+            case Again():
+                self._tell.started(work.kata.id)
+            case Ended():
+                self._leave(work)
 
-    def _dated(self, kata: Kata, stored_as: str, result: KataResult) -> KataResult:
+    def _leave(self, work: _Work) -> None:
+        result = self._dated(work, _result(work))
+        ladder = self.engine.began
+        layers = ladder.sandbox.layers if ladder is not None else frozenset[str]()
+        self._store.put(work.stored_as, result, layers, keep=not self._secret)
+        result = self._diagnosed(work.kata, result)  # not stored, since fingerprints may change while verdicts stay
+        self._finish(result)  # first, so that what was told of is in the scorecard, whenever an interrupt comes
+        self._tell.finished(result)
+
+    def _finish(self, result: KataResult) -> None:
+        self._results[result.id] = result
+        self._tell.changed(self.card())
+
+    def _broken_off(self) -> dict[str, KataResult]:
+        """The katas that were under way when the run ended: their verdicts, and for the other tests that they did not run."""
+        found = {}
+        for work in self._work.values():
+            judgement = work.judgement
+            if work.kata.id not in self._results and judgement.begun and not judgement.faults:
+                decided = {test.name: test for test in judgement.tests}
+                tests = [decided.get(test.name) or _not_run(test) for test in judgement.collected]
+                seconds = round(sum(test.seconds for test in tests), 3)
+                result = grade_kata(work.kata, tests, seconds=seconds, **_where(work.kata, work.read))
+                found[result.id] = self._diagnosed(work.kata, result)
+        return found
+
+    def _sandbox(self) -> str:
+        """What stood between the workers of this run and the machine."""
+        ladder = self.engine.began
+        if ladder is not None and ladder.standing:
+            return ladder.sandbox.text
+        return _TOO_EARLY if self._work or len(self._results) < len(self._katas) else _NOTHING_RAN
+
+    def _dated(self, work: _Work, result: KataResult) -> KataResult:
         """The result, with the day on which the same file passed if the kata is another one since.
 
         Another seed is no change of the kata, and neither is a verdict that differs from a stored one of the same content.
         """
-        if result.verdict in (Verdict.PASS, Verdict.INTERNAL) or self.seed:
+        if result.verdict in (Verdict.PASS, Verdict.INTERNAL) or self._session.seed != 0:
             return result
-        attempts = [each for name in (kata.id, *kata.aliases) for each in self.store.attempts(name)]
+        kata = work.kata
+        attempts = [each for name in (kata.id, *kata.aliases) for each in self._store.attempts(name)]
         passed = [each.time for each in attempts if each.verdict is Verdict.PASS and each.sha256 == result.sha256]
-        stored = self.store.get(stored_as, kata.id)
+        stored = self._store.get(work.stored_as, kata.id)
         if not passed or (stored is not None and stored.verdict is Verdict.PASS):
             return result
         told = f"changed since you passed on {datetime.fromtimestamp(max(passed)).date().isoformat()}"
         return replace(result, message=f"{told}\n{result.message}".rstrip())
 
     def _diagnosed(self, kata: Kata, result: KataResult) -> KataResult:
-        return (
-            result if result.verdict is Verdict.PASS else diagnosis.diagnosed(result, diagnosis.load(self.course, kata))
-        )
-
-    def _rejected(self, kata: Kata, read: Submission) -> KataResult:
-        problem = read.problem
-        assert problem is not None
-        message = f"{problem.message}: {problem.help}" if problem.help else problem.message
-        where = {"stub": read.display_path, "readme": _shown(kata), "sha256": read.sha256}
-        return reject_kata(kata, Verdict(problem.verdict), message, **where)
+        if result.verdict is Verdict.PASS:
+            return result
+        return diagnosis.diagnosed(result, diagnosis.load(self._session.course, kata))
 
 
-def _result(kata: Kata, read: Submission, judgement: Judgement) -> KataResult:
-    """The result of a kata, from all that its judge said: nothing counts if the suite or the judge was at fault."""
-    where = {"stub": read.display_path, "readme": _shown(kata), "sha256": read.sha256}
-    if judgement.faults:
-        return reject_kata(kata, Verdict.INTERNAL, "\n".join(judgement.faults), **where)
-    return grade_kata(kata, judgement.tests, seconds=round(judgement.seconds, 3), **where)
+def _result(work: _Work) -> KataResult:
+    """The result of a kata, from all that was said: nothing counts if the suite or the grader was at fault."""
+    judgement = work.judgement
+    faults = judgement.faults or ([] if judgement.done else ["the judge did not come to its end"])
+    if faults:
+        return reject_kata(work.kata, Verdict.INTERNAL, "\n".join(faults), **_where(work.kata, work.read))
+    seconds = round(judgement.seconds, 3)
+    return grade_kata(work.kata, judgement.tests, seconds=seconds, **_where(work.kata, work.read))
 
 
-def _shown(kata: Kata) -> str:
+def _not_run(test: Named) -> TestResult:
+    told = "because the run was stopped"
+    return TestResult(name=test.name, kind=test.kind, title=test.title, verdict=Verdict.NOT_RUN, message=told)
+
+
+def _rejected(kata: Kata, read: Submission) -> KataResult:
+    problem = read.problem
+    assert problem is not None
+    message = f"{problem.message}: {problem.help}" if problem.help else problem.message
+    return reject_kata(kata, Verdict(problem.verdict), message, **_where(kata, read))
+
+
+def _where(kata: Kata, read: Submission) -> dict[str, str]:
+    """The learner's file and the statement, as they are shown."""
+    return {"stub": read.display_path, "readme": _statement(kata), "sha256": read.sha256}
+
+
+def _statement(kata: Kata) -> str:
     return f"katas/{kata.id}/README.md"
-
-
-@cache
-def versions() -> dict[str, str]:
-    """What a result depends on besides the course: interpreter, system and libraries."""
-    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
-
-
-def grader_digest() -> str:
-    """A digest of the grader's own files, which names the version that made a scorecard."""
-    return _digest_of_grader(())
-
-
-def judging_digest() -> str:
-    """A digest of those of the grader's files that a verdict can depend on: a change to any makes stored results stale."""
-    return _digest_of_grader(_SHOWING)
-
-
-@cache
-def _digest_of_grader(without: tuple[str, ...]) -> str:
-    top, digest = Path(__file__).parent, sha256()
-    for folder, _, names in sorted(os.walk(top)):
-        place = Path(folder).relative_to(top)
-        if place.parts and place.parts[0] in without:
-            continue
-        for name in sorted(names):
-            if name.endswith((".py", ".json")):
-                digest.update(str(place / name).encode() + Path(folder, name).read_bytes())
-    return digest.hexdigest()

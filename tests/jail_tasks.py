@@ -95,6 +95,12 @@ ESCAPES: dict[str, Callable[[Path], Any]] = {
 ALSO_REFUSED: dict[str, Callable[[Path], Any]] = {
     "exec": lambda folder: os.execv("/bin/true", ["true"]),
     "stop its parent": lambda folder: os.kill(os.getppid(), signal.SIGCONT),
+    "kill itself": lambda folder: os.kill(os.getpid(), signal.SIGKILL),
+    "kill its first thread": lambda folder: signal.pthread_kill(threading.get_ident(), signal.SIGKILL),
+    "kill another thread of its own": lambda folder: kill_a_thread(),
+    "kill its group": lambda folder: os.killpg(0, signal.SIGKILL),
+    "kill itself by its group's number": lambda folder: os.kill(-os.getpid(), signal.SIGKILL),
+    "queue a SIGKILL for itself": lambda folder: c("syscall", 129 if X86 else 138, os.getpid(), 9, bytes(128)),
     "trace its parent": lambda folder: c("ptrace", 16, os.getppid(), 0, 0),
     "read its parent's memory": lambda folder: c("process_vm_readv", os.getppid(), None, 0, None, 0, 0),
     "open its parent's memory": lambda folder: open(f"/proc/{os.getppid()}/mem", "rb").close(),
@@ -114,6 +120,16 @@ ALSO_REFUSED: dict[str, Callable[[Path], Any]] = {
     "a call of keyctl": lambda folder: c("syscall", 250 if X86 else 219, 0, 0, 0),
     "tell the terminal": lambda folder: fcntl.ioctl(0, 0x5412, b"x"),
 }
+
+
+def kill_a_thread() -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        c("syscall", 234 if X86 else 131, os.getpid(), thread.native_id, signal.SIGKILL)
+    finally:
+        stop.set()
 
 
 def torch_work(folder: Path) -> str:

@@ -17,6 +17,8 @@ import jsonschema
 import pytest
 
 from grader import reports
+from grader.engine.sandbox import LAYERS
+from grader.session import Session
 
 TOY = Path(__file__).parent / "toy"
 GRADE = str(Path(sys.executable).with_name("grade"))
@@ -85,6 +87,23 @@ def test_an_unchanged_course_is_answered_without_numpy_torch_or_jsonschema(cours
     )  # fmt: skip
     loaded = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
     assert "grader.session" in loaded and not loaded & {"numpy", "torch", "jsonschema", "pytest"}
+
+
+@pytest.mark.parametrize("layer", ["landlock", "seccomp", "rlimits", "namespaces"])
+def test_a_result_of_a_weaker_sandbox_is_judged_again_in_a_whole_one(course: Path, layer: str) -> None:
+    def stored(**environment: str) -> bool:
+        found: bool = card(course, "1", "--from", "reference", **environment)[1]["katas"][0]["from_store"]
+        return found
+
+    assert [stored(GRADKATA_TEST_WITHOUT=layer) for _ in range(2)] == [False, True]
+    assert [stored() for _ in range(2)] == [False, True]
+    assert stored(GRADKATA_TEST_WITHOUT=layer), "what a whole sandbox found holds in a weaker one"
+
+
+def test_a_whole_sandbox_has_every_layer_that_there_is(warm_session: Session) -> None:
+    warm_session.grade(warm_session.course.katas)
+    assert warm_session.keeper.current is not None
+    assert warm_session.keeper.current.sandbox.layers == LAYERS
 
 
 def test_files_from_elsewhere_flat_or_in_folders(course: Path, tmp_path: Path) -> None:
@@ -192,6 +211,8 @@ def test_an_interrupt_leaves_a_partial_scorecard_and_no_process(course: Path, tm
     assert "stopped early" in output and "02_line" in first
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["complete"] is False and found["unfinished"] == ["01_scale"]
+    assert len(found["katas"][0]["tests"]) == 4  # as many as its manifest says, and none was run
+    assert {test["verdict"] for test in found["katas"][0]["tests"]} == {"not_run"}
     assert not _processes_in(course)
 
 

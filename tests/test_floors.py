@@ -13,26 +13,37 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS = {
-    **dict.fromkeys(["cli"], 6),
-    **dict.fromkeys(["authoring", "session", "watch"], 5),
+    **dict.fromkeys(["cli"], 7),
+    **dict.fromkeys(["authoring", "session", "watch"], 6),
+    **dict.fromkeys(["engine"], 5),
     **dict.fromkeys(["judge", "reports"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
     **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
-    **dict.fromkeys(["wire", "limits", "forkserver", "modulestate", "given", "todo", "errors", "schema"], 1),
+    **dict.fromkeys(["wire", "limits", "forkserver", "modulestate", "given", "todo", "errors", "schema", "seeds"], 1),
     "": 0,  # grader/__init__.py
 }
-# Straight down inside a floor: a submission is for a kata of a course, the store keeps what a scorecard is made of, and
-# what proves a kata grades it in a session.
+# Straight down inside a floor: a submission is for a kata of a course, and the store keeps what a scorecard is made of.
 STAIRS = {
     ("submission", "course"),
     ("submission", "kata"),
     ("course", "kata"),
     ("store", "scorecard"),
     ("diagnosis", "scorecard"),
-    ("authoring", "session"),
 }
 FOUNDATION = {"limits", "errors"}  # what the files of floor 1 may stand on, beside their own folder
-COLD = {"cli", "course", "kata", "submission", "scorecard", "store", "diagnosis", "reports", "authoring"}
+COLD = {
+    "cli",
+    "engine",
+    "session",
+    "course",
+    "kata",
+    "submission",
+    "scorecard",
+    "store",
+    "diagnosis",
+    "reports",
+    "authoring",
+}
 HEAVY = {"torch", "numpy", "scipy", "sklearn"}  # the last two import numpy
 TYPES_ONLY = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
@@ -184,7 +195,7 @@ def test_the_cold_floors_are_cold_in_a_real_interpreter() -> None:
 
 
 BITES = {
-    "up": ({"grader/kata.py": "import grader.cli"}, "grader/kata.py:1 imports grader.cli: up from floor 2 to 6"),
+    "up": ({"grader/kata.py": "import grader.cli"}, "grader/kata.py:1 imports grader.cli: up from floor 2 to 7"),
     "up, for types": (
         {"grader/wire/frame.py": "if TYPE_CHECKING:\n    from grader.judge.bridge import Bridge"},
         "grader/wire/frame.py:2 imports grader.judge.bridge: up from floor 1 to 4",
@@ -195,11 +206,11 @@ BITES = {
     ),
     "up, relatively": (
         {"grader/judge/run.py": "from .. import cli", "grader/cli/__init__.py": ""},
-        "grader/judge/run.py:1 imports grader.cli: up from floor 4 to 6",
+        "grader/judge/run.py:1 imports grader.cli: up from floor 4 to 7",
     ),
     "up, out of a package's __init__": (
         {"grader/judge/__init__.py": "from ..cli import main", "grader/cli/__init__.py": ""},
-        "grader/judge/__init__.py:1 imports grader.cli: up from floor 4 to 6",
+        "grader/judge/__init__.py:1 imports grader.cli: up from floor 4 to 7",
     ),
     "sideways": (
         {"grader/reports/json.py": "from grader.judge import run"},

@@ -55,6 +55,11 @@ def child(document, given):
     if "exit" in document:
         os._exit(document["exit"])
 
+def no_room():
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+if sys.argv[2] == "crowded":
+    fork, os.fork = os.fork, no_room
 if sys.argv[2] == "chatty":
     control.send(b"said, and never read")
 forkserver.serve(control, child, at_end=lambda: os.write(1, b"at end"))
@@ -321,6 +326,35 @@ def test_children_die_with_a_server_that_is_killed(server: Server) -> None:
     assert child.said() == "waiting"
     server.process.kill()
     assert child.rest() == ""
+
+
+@pytest.mark.parametrize("manner", ["crowded"])
+def test_a_child_for_which_there_is_no_room_costs_only_itself(server: Server) -> None:
+    for _ in range(3):
+        child = server.ask(say="document")
+        assert child.leash.recv(256) == b"" and child.rest() == ""
+    assert server.end() == ("at end", "")
+
+
+HOLDER = """
+import socket, sys
+from grader import forkserver
+
+forkserver.die_with(life := socket.socket(fileno=int(sys.argv[1])))
+print("held", flush=True)
+while True:
+    pass
+"""
+
+
+def test_a_process_that_dies_with_its_peer_does_so_whatever_it_does() -> None:
+    life, far = socket.socketpair()
+    with far, subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(far.fileno())], pass_fds=[far.fileno()], stdout=subprocess.PIPE
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stdout.readline() == b"held\n"
+        life.close()
+        assert process.wait(SECONDS) == -signal.SIGIO
 
 
 # Descriptors

@@ -26,11 +26,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grader.course import Course
+from grader.engine.plan import Plan
 from grader.forkserver import Exit
 from grader.judge.bridge import Bridge
 from grader.judge.clock import Clock
 from grader.judge.gone import LearnerError, WorkerGone
-from grader.judge.ladder import Plan
 from grader.judge.workers import Worker
 from grader.kata import Kata
 from grader.reports import REPORTS, render
@@ -177,6 +177,9 @@ class Nobody:
     def close(self) -> None: ...
     def exit(self, seconds: float) -> Exit:
         return Exit(0, 0, 0, 0.0, 0.0)
+
+    def is_cut(self) -> bool:
+        return False
 
 
 @contextlib.contextmanager
@@ -345,8 +348,8 @@ def test_a_stored_result_of_the_corpus_is_shown_or_judged_anew(tmp_path: Path, c
 def fetched(folder: Path, content: bytes) -> None:
     """Store bytes as a result, digest and all, as whoever can write the file can; then have it back, and show it."""
     store = Store(folder, lambda notice: None)
-    row = ("key", KNOWN.id, 0.0, content, _digest("key", content))
-    store._rows("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", *row)
+    row = ("key", KNOWN.id, 0.0, content, "", _digest("key", content))
+    store._rows("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?)", *row)
     found = store.get("key", KNOWN.id)
     store.close()
     if found is not None:

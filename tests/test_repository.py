@@ -13,7 +13,7 @@ import click
 import pytest
 
 from grader import __version__
-from grader.cli import grade
+from grader.cli.commands import grade
 
 ROOT = Path(__file__).parents[1]
 
@@ -230,6 +230,7 @@ def test_make_lists_its_targets(clone: Path) -> None:
             "ways",
             "roads",
             "soak",
+            "kills",
             "clean",
         }
     )

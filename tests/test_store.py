@@ -380,3 +380,25 @@ def test_a_new_file_is_not_set_aside_for_the_damage_of_the_old(tmp_path: Path, n
     connection.close()
     assert len(ours.attempts(KATA.id)) == 1
     assert notices == [] and not file_of(tmp_path).with_name("store.bad.sqlite").exists()
+
+
+# The sandbox in which a result was judged
+
+
+def test_a_result_is_answered_where_its_sandbox_is_accepted(store: Store) -> None:
+    store.put(ONE, result(), {"seccomp", "rlimits"})
+    asked: list[frozenset[str]] = []
+    assert store.get(ONE, KATA.id, lambda layers: bool(asked.append(layers))) is None
+    assert asked == [frozenset({"seccomp", "rlimits"})]
+    assert store.get(ONE, KATA.id, lambda layers: True) is not None
+
+
+def test_a_sandbox_that_somebody_made_stronger_is_damage(store: Store, tmp_path: Path, notices: list[str]) -> None:
+    store.put(ONE, result(), {"rlimits"})
+    store._sql("UPDATE results SET sandbox = 'rlimits,seccomp'")
+    assert store.get(ONE, KATA.id) is None and "damaged" in notices[0]
+
+
+def test_what_is_not_to_be_kept_is_an_attempt_only(store: Store) -> None:
+    store.put(ONE, result(), keep=False)
+    assert store.get(ONE, KATA.id) is None and len(store.attempts(KATA.id)) == 1

@@ -66,6 +66,15 @@ def test_the_trusted_job_checks_out_the_base_branch_and_saves_no_cache() -> None
         assert not step.get("uses", "").startswith("actions/cache")
 
 
+def test_a_hand_in_is_graded_on_a_seed_that_nobody_knows() -> None:
+    jobs = read(ROOT / ".github/workflows/grade.yml")["jobs"]
+    graded = {
+        name: [step["run"] for step in job["steps"] if "grade run" in step.get("run", "")] for name, job in jobs.items()
+    }
+    assert [len(scripts) for scripts in graded.values()] == [1, 1]
+    assert "--seed secret" in graded["hand-in"][0] and "--seed" not in graded["self-check"][0]
+
+
 def git(repository: Path, *words: str) -> str:
     settings = ["-c", "user.name=A learner", "-c", "user.email=learner@example.org", "-c", "core.symlinks=true"]
     done = subprocess.run(["git", *settings, *words], cwd=repository, capture_output=True, text=True, check=True)

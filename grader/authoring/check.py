@@ -17,9 +17,9 @@ from grader.authoring.finding import Finding, of_fault
 from grader.authoring.outcome import Trial
 from grader.authoring.subject import Subject
 from grader.course import Course
+from grader.engine.key import grader_digest, versions
 from grader.errors import Fault, UsageFault, did_you_mean
 from grader.kata import Kata
-from grader.session import grader_digest, versions
 
 _TOGETHER = 2  # mistakes of a kata that are tried on the convergence tests before it is asked whether that is enough
 _RECORDED = {"strength", "fingerprints"}  # the rules that `--record` makes hold

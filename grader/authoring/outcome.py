@@ -11,7 +11,7 @@ import msgspec
 
 from grader.authoring.case import Case
 from grader.diagnosis import fingerprint
-from grader.judge.run import Judgement
+from grader.engine.judgement import Judgement
 from grader.scorecard import Observation, TestResult, Verdict
 from grader.store import STORABLE
 

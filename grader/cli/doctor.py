@@ -9,11 +9,13 @@ from pathlib import Path
 import click
 
 from grader.course import find
+from grader.engine.key import versions
+from grader.engine.ladder import start, wait
+from grader.engine.plan import Plan
+from grader.engine.sandbox import can_fork
 from grader.errors import GradeError
 from grader.judge.clock import counts_processor_time
-from grader.judge.ladder import Plan, can_fork, start
 from grader.limits import WALL_FACTOR
-from grader.session import versions
 
 _CLOCKS = {
     True: f"seconds of processor time; {WALL_FACTOR} times as many on the wall",
@@ -56,17 +58,18 @@ def _sandbox() -> list[str]:
     plan = Plan(frozenset(["torch"]), training=True)
     judges = start(plan)
     try:
-        judges.wait()
+        wait(judges)
         print(f"{'ladder':<14}{time.perf_counter() - began:.1f} s from nothing to judges and locked workers")
-        print(f"{'sandbox':<14}{judges.sandbox}")
+        print(f"{'sandbox':<14}{judges.sandbox.text}")
     except GradeError as error:
         return [error.message]
     finally:
         judges.close()
-    for what, refused in judges.refused.items():
+    tried = judges.sandbox.refused
+    for what, refused in tried.items():
         print(f"  {'refused' if refused else 'ALLOWED':<9} {what}")
-    missing = [f"the sandbox lets a worker: {what}" for what, refused in judges.refused.items() if not refused]
-    if not judges.complete and not missing:
+    missing = [f"the sandbox lets a worker: {what}" for what, refused in tried.items() if not refused]
+    if not judges.sandbox.complete and not missing:
         missing = ["the sandbox is not complete: see its line above"]
     if missing and sys.platform != "linux":
         missing.append("only Linux has Landlock and seccomp: judge strangers' files there, or in a container")

@@ -11,12 +11,13 @@ from pathlib import Path
 import click
 
 from grader import reports
-from grader.cli.codes import INTERRUPTED
-from grader.cli.options import Report, coloured, course_option, jobs_option, processors, write_report
+from grader.cli import signals
+from grader.cli.options import Report, Seed, coloured, course_option, jobs_option, processors, write_report
 from grader.course import find, locate
 from grader.errors import UsageFault
 from grader.reports.progress import Progress
 from grader.scorecard import KataResult, Scorecard, TestResult, exit_code
+from grader.seeds import Secret
 from grader.session import Listener, Session
 from grader.store import Store
 
@@ -35,7 +36,13 @@ from grader.store import Store
 )
 @click.option("--fresh", is_flag=True, help="Judge again what is known already.")
 @jobs_option
-@click.option("--seed", type=click.IntRange(0), default=0, metavar="N", help="The seed of the run (0).")
+@click.option(
+    "--seed",
+    type=Seed(),
+    default="0",
+    metavar="N|secret|@FILE",
+    help="The seed of the run: a number (0); `secret`, a new one that nobody is told; or the secret one in FILE, which is drawn where there is no such file.",
+)
 @course_option
 def run(
     katas: Sequence[str],
@@ -43,12 +50,14 @@ def run(
     wanted: Sequence[tuple[str, Path | None]],
     fresh: bool,
     jobs: int | None,
-    seed: int,
+    seed: int | Secret,
     root: Path | None,
 ) -> int:
     """Grade KATAs (04_lstm, lstm or 4; all without a name) and print a scorecard.
 
-    Exit code 0: everything asked for passes; 1: something does not; 2: usage or course at fault; 3: a fault of ours.
+    Exit code 0: everything asked for passes; 1: something does not; 2: usage or course at fault, or the report cannot be
+    written; 3: a fault of ours; 130, 143, 129: stopped by Ctrl-C, SIGTERM, SIGHUP, after showing what was decided until
+    then; 141: nobody reads the report any more.
     """
     to_stdout = [form for form, path in wanted if path is None]
     if len(to_stdout) > 1:
@@ -68,16 +77,17 @@ def run(
         for form, path in files:
             write_report(path, reports.render(form, card))
 
-    try:
-        with ExitStack() as stack:
-            card = session.grade(asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write))
-    finally:
-        session.close()
-    write(card)
-    form = to_stdout[0] if to_stdout else "terminal"
-    sys.stdout.write(_on_screen(card) if form == "terminal" else reports.render(form, card))
-    sys.stdout.flush()
-    return exit_code(card) if card.complete else INTERRUPTED
+    with signals.told_to(session.stop):
+        try:
+            with ExitStack() as stack:
+                card = session.grade(asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write))
+        finally:
+            session.close()
+        write(card)
+        form = to_stdout[0] if to_stdout else "terminal"
+        sys.stdout.write(_on_screen(card) if form == "terminal" else reports.render(form, card))
+        sys.stdout.flush()
+    return exit_code(card) if card.complete else signals.exit_code()
 
 
 class _OnScreen(Listener):

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader import reports
+from grader import reports, seeds
 from grader.errors import UsageFault
+from grader.seeds import Secret
+
+_DIGITS = 18  # of a public seed: what other programs read from JSON as a whole number
 
 course_option = click.option(
     "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here."
@@ -42,6 +45,28 @@ class Report(_Parameter):
         if given and not path:
             self.fail(f"{value!r} names no path")
         return form, Path(path) if path else None
+
+
+class Seed(click.ParamType[int | Secret]):
+    """A number, `secret`, or `@FILE`."""
+
+    name = "N|secret|@FILE"
+
+    def convert(
+        self, value: str | int | Secret, param: click.Parameter | None, context: click.Context | None
+    ) -> int | Secret:
+        if not isinstance(value, str):
+            return value
+        if value == "secret":
+            return seeds.draw()
+        if value.startswith("@") and value != "@":
+            secret, new = seeds.kept_in(Path(value[1:]))
+            if new:
+                print(f"grade: a secret seed was drawn, and is kept in {value[1:]}", file=sys.stderr)
+            return secret
+        if not (value.isascii() and value.isdigit() and len(value) <= _DIGITS):
+            self.fail(f"{value!r} is no seed: give a number of at most {_DIGITS} digits, `secret`, or @FILE")
+        return int(value)
 
 
 def processors() -> int:

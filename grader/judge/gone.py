@@ -38,6 +38,13 @@ class WorkerGone(Exception):
         self.line = line
 
 
+class Lost(WorkerGone):
+    """Something on the grader's side died: how the learner's code would have done is not known."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Verdict.INTERNAL, message)
+
+
 def learner_error(
     type_name: str, bases: list[str], text: str, line: int | None, causes: Sequence[str] = ()
 ) -> LearnerError:

@@ -29,7 +29,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     forbidden_operators: tuple[str, ...]
     forbidden_imports: tuple[str, ...]
     forbidden_jobs: tuple[str, ...]
-    seed: int
+    seed: int | str  # of the course's run; hexadecimal digits where it is a secret
     threads: int = 1  # of the worker's tensor operations
     only: tuple[str, ...] = ()  # names of tests, in the order in which they are to run; none means all
     processor: int | None = None  # where judge and workers run; None lets the system choose
@@ -40,6 +40,20 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def filename(self) -> str:
         """How the learner's file is called in messages."""
         return f"{self.slug}.py"
+
+
+class Named(msgspec.Struct, frozen=True, array_like=True):
+    """One test of a suite, before it has run."""
+
+    name: str
+    kind: str
+    title: str
+
+
+class Collected(msgspec.Struct, frozen=True, tag="collected"):
+    """The tests that will run, in their order."""
+
+    tests: tuple[Named, ...]
 
 
 class Began(msgspec.Struct, frozen=True, tag="began"):
@@ -55,8 +69,21 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     transcript: str
 
 
+class Held(msgspec.Struct, frozen=True, tag="held"):
+    """The most memory that the worker of a test held, which is known once the worker is gone: after the verdict."""
+
+    name: str
+    peak_memory_mb: float
+
+
 class Fault(msgspec.Struct, frozen=True, tag="fault"):
     """The suite or the grader is at fault, never the learner."""
+
+    message: str
+
+
+class Lost(msgspec.Struct, frozen=True, tag="lost"):
+    """Something on the grader's side died under a test: nothing that this judge said counts, and it says no more."""
 
     message: str
 
@@ -67,10 +94,10 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     tests: int
 
 
-Event = Began | Judged | Fault | Done
+Event = Collected | Began | Judged | Held | Fault | Lost | Done
 
 
-def test_seed(seed: int, kata: str, test: str) -> int:
+def test_seed(seed: int | str, kata: str, test: str) -> int:
     """The seed of one test, from which its inputs are drawn. No worker is told it."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{kata}/{test}".encode()).digest()[:8], "big") >> 1
 

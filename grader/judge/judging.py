@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from grader.checks import observations
 from grader.checks.failure import AuthorFault
@@ -17,8 +16,9 @@ from grader.judge import local, plugin, reference
 from grader.judge.alarm import Alarm
 from grader.judge.bridge import Bridge
 from grader.judge.clock import NEVER, Clock, Closing
-from grader.judge.gone import LearnerError, WorkerGone
-from grader.judge.job import Began, Event, Fault, Job, Judged, global_seed, test_seed
+from grader.judge.gone import LearnerError, Lost, WorkerGone
+from grader.judge.job import Began, Collected, Event, Fault, Held, Job, Judged, Named, global_seed, test_seed
+from grader.judge.job import Lost as SaidLost
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
 from grader.judge.verdicts import Ending, StubProblem, ending, plain_ending, unimportable
@@ -46,7 +46,7 @@ class Judging:
         self._error: BaseException | None = None
         self._closing = NEVER  # of all tests, once one of them ran out of time
         self._alarm: Alarm | None = None
-        self._ended: deque[tuple[Worker, Judged]] = deque()  # verdicts whose workers are not gone yet
+        self._ended: deque[tuple[Worker, str]] = deque()  # workers that are not gone yet, with their tests
         self._recorder = Recorder()
         self._local_mutated: list[str] = []
 
@@ -78,6 +78,8 @@ class Judging:
         }
         try:
             return RemoteFile(bridge, bridge.load(spec))
+        except Lost:
+            raise
         except (LearnerError, WorkerGone) as error:
             problem = unimportable(error, bridge)
             if problem.verdict not in (Verdict.INTERNAL, Verdict.NOT_RUN):
@@ -134,6 +136,7 @@ class Judging:
             items[:] = [item for item in items if item.name in self._job.only]
             items.sort(key=lambda item: self._job.only.index(item.name))
         self._left = len(items)
+        self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item)) for item in items)))
         for item in items:
             if len(_kinds(item)) != 1:
                 self._emit(Fault(f"{item.name} must have exactly one kind, found {', '.join(_kinds(item)) or 'none'}"))
@@ -151,7 +154,13 @@ class Judging:
         if self._job.local and not self._closed:
             self._alarm = Alarm(Clock.of_test(self._job.seconds, time.process_time, self._closing))
         result = yield
-        self._finish(item, time.perf_counter() - began)
+        lost = self._lost()
+        if lost is None:
+            self._finish(item, time.perf_counter() - began)
+        else:
+            self._report(wait=True)
+            self._emit(SaidLost(lost.message))
+            item.session.shouldstop = lost.message
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -161,11 +170,18 @@ class Judging:
         return (yield)
 
     def finish(self) -> None:
-        """Report the last verdicts, and let the worker go that waited for a test which did not come."""
+        """See the last workers off, and let the one go that waited for a test which did not come."""
         self._report(wait=True)
         if self._spare is not None:
             self._spare.end()
             self._spare.peak()
+
+    def _lost(self) -> Lost | None:
+        """What died on our side under this test, whatever the suite made of it."""
+        for gone in (self._error, self._bridge and self._bridge.gone):
+            if isinstance(gone, Lost):
+                return gone
+        return None
 
     def _finish(self, item: pytest.Item, seconds: float) -> None:
         if self._alarm is not None:
@@ -179,9 +195,10 @@ class Judging:
             output, dropped = self._worker.output(), self._worker.dropped
         result = TestResult(
             name=item.name,
-            kind=next(iter(_kinds(item)), ""),
+            kind=_kind(item),
             title=_title(item),
             verdict=end.verdict,
+            recorded=reference.asks_for_recorded(item, Path(self._job.reference)),
             seconds=seconds,
             message=end.message,
             cause=end.cause,
@@ -197,22 +214,18 @@ class Judging:
         self.tests += 1
         transcript = self._bridge.transcript.hexdigest() if self._bridge is not None else ""
         self._error = None
-        judged = Judged(result, transcript)
-        if self._worker is None:
-            self._report(wait=True)
-            self._emit(judged)
-        else:
-            self._ended.append((self._worker, judged))
-            self._report(wait=False)
+        self._emit(Judged(result, transcript))
+        if self._worker is not None:
+            self._ended.append((self._worker, item.name))
+        self._report(wait=False)
 
     def _report(self, wait: bool) -> None:
-        """Emit verdicts in order, each with the memory that its worker held, once that is gone."""
+        """Say how much memory workers held, once they are gone."""
         while self._ended and (wait or self._ended[0][0].is_gone()):
-            worker, judged = self._ended.popleft()
+            worker, test = self._ended.popleft()
             peak = worker.peak()
             if peak is not None:
-                judged = replace(judged, result=replace(judged.result, peak_memory_mb=round(peak / _MIB, 1)))
-            self._emit(judged)
+                self._emit(Held(test, round(peak / _MIB, 1)))
 
     def _line(self, number: int | None) -> Line | None:
         if number is None or not 0 < number <= len(self._lines):
@@ -222,6 +235,10 @@ class Judging:
 
 def _kinds(item: pytest.Item) -> list[str]:
     return [mark.name for mark in item.iter_markers() if mark.name in plugin.KINDS]
+
+
+def _kind(item: pytest.Item) -> str:
+    return next(iter(_kinds(item)), "")
 
 
 def _title(item: pytest.Item) -> str:

@@ -29,10 +29,14 @@ def is_recorded(path: Path) -> bool:
     return not path.is_file() and _recording(path).is_file()
 
 
-def course_seed(item: pytest.Item, path: Path, seed: int) -> int:
+def asks_for_recorded(item: pytest.Item, path: Path) -> bool:
+    """Whether a test asks for a reference that is only recorded."""
+    return "reference" in getattr(item, "fixturenames", ()) and is_recorded(path)
+
+
+def course_seed(item: pytest.Item, path: Path, seed: int | str) -> int | str:
     """The course seed for a test: that of the recording where it asks for a reference that is only recorded."""
-    asks = "reference" in getattr(item, "fixturenames", ())
-    return recorded.SEED if asks and is_recorded(path) else seed
+    return recorded.SEED if asks_for_recorded(item, path) else seed
 
 
 def _recording(path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import select
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 from grader import forkserver
 from grader.forkserver import Exit
 from grader.judge.clock import Clock, Overdue, Spent, processor_clock
-from grader.judge.gone import WorkerGone
+from grader.judge.gone import Lost, WorkerGone
 from grader.limits import MAX_OUTPUT_BYTES, MAX_TRACE_BYTES, STACK_SECONDS, START_SECONDS
 from grader.scorecard import Verdict
 from grader.wire import HEADER, BadFrame, Frame, read_header
@@ -37,6 +38,9 @@ class Leash(Protocol):
     def ask_for_stack(self) -> None: ...
     def exit(self, seconds: float) -> Exit | None:
         """How the process ended, waiting for it at most this long."""
+
+    def is_cut(self) -> bool:
+        """Whether nobody will ever know how the process ended, because who held it is gone."""
 
     def close(self) -> None:
         """Let go; a process that is still there is killed."""
@@ -87,15 +91,19 @@ class SocketLeash:
             self._end.close()
         return bool(said)
 
+    def is_cut(self) -> bool:
+        return self._end.fileno() < 0 and forkserver.read_exit(self._said) is None
+
     def close(self) -> None:
         self._end.close()
 
 
 class ProcessLeash:
-    """The hold on a process that was started by itself."""
+    """The hold on a process that was started by itself; `life` is a line whose closing tells it that we are gone."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], life: socket.socket | None = None) -> None:
         self._process = process
+        self._life = life
         self._exit: Exit | None = None
 
     def pid(self) -> int | None:
@@ -111,28 +119,45 @@ class ProcessLeash:
 
     def exit(self, seconds: float) -> Exit | None:
         if self._exit is None:
+            before = os.times()
             try:
                 status = self._process.wait(seconds)
             except subprocess.TimeoutExpired:
                 return None
-            self._exit = Exit(max(0, -status), status, 0, 0.0, 0.0)
+            after = os.times()  # nobody else waits for children here
+            user, system = after.children_user - before.children_user, after.children_system - before.children_system
+            self._exit = Exit(max(0, -status), status, 0, user, system)
         return self._exit
+
+    def is_cut(self) -> bool:
+        return False
 
     def close(self) -> None:
         self.kill()
         self.exit(1.0)
+        if self._life is not None:
+            self._life.close()
 
 
 class Worker:
-    """One worker process: locked down, serving one learner's file."""
+    """One worker process: locked down, serving one learner's file, within the limits that it was started with."""
 
-    def __init__(self, channel: socket.socket, output: int, trace: int, leash: Leash) -> None:
+    def __init__(
+        self,
+        channel: socket.socket,
+        output: int,
+        trace: int,
+        leash: Leash,
+        memory_bytes: float = math.inf,
+        cpu_seconds: float = math.inf,
+    ) -> None:
         channel.setblocking(False)
         for pipe in (output, trace):
             os.set_blocking(pipe, False)
         self.printed = bytearray()
         self.dropped = 0
         self._channel, self._output, self._trace, self._leash = channel, output, trace, leash
+        self._memory_bytes, self._cpu_seconds = memory_bytes, cpu_seconds
         self._buffer = bytearray(_CHUNK)
         self._poller = select.poll()
         self._poller.register(channel, select.POLLIN)
@@ -163,9 +188,9 @@ class Worker:
             self._drain(self._output)
             said = bytes(self.printed[-2000:]).decode("utf-8", "replace").strip()
             why = said or (OVERDUE if isinstance(error, TimeoutError) else "it ended and said nothing")
-            raise WorkerGone(Verdict.INTERNAL, f"a worker did not start: {why}") from None
+            raise Lost(f"a worker did not start: {why}") from None
         if frame.kind != Kind.READY:
-            raise WorkerGone(Verdict.INTERNAL, "a worker did not start: it said something else than ready")
+            raise Lost("a worker did not start: it said something else than ready")
 
     def spent(self) -> Spent:
         """What tells the processor time that it used, as the kernel counts it."""
@@ -275,15 +300,27 @@ class Worker:
         status = self._leash.exit(1.0)
         stack = self._stack(filename)
         line = stack[0] if stack else None
+        if self._leash.is_cut():
+            return Lost("the process that held a worker was killed")
         if status is None:
             self._leash.kill()
             return WorkerGone(Verdict.CRASH, "your code closed the line to the judge and ran on", line)
         if status.signal == signal.SIGXCPU:
             return WorkerGone(Verdict.TIMEOUT, "your code used up its processor time", line)
+        if status.signal == signal.SIGKILL:
+            return self._killed(status, line)
         if status.signal:
             name = signal.Signals(status.signal).name if status.signal in set(signal.Signals) else str(status.signal)
             return WorkerGone(Verdict.CRASH, f"your code crashed the process ({name})", line)
         return WorkerGone(Verdict.CRASH, f"your code ended the process (exit {status.code})", line)
+
+    def _killed(self, status: Exit, line: int | None) -> WorkerGone:
+        """It was sent SIGKILL, and not by us: by the kernel beyond a limit, else by somebody whom it cannot be itself."""
+        if status.user_seconds + status.system_seconds >= self._cpu_seconds:
+            return WorkerGone(Verdict.TIMEOUT, "your code used up its processor time", line)
+        if status.max_rss_bytes >= self._memory_bytes:
+            return WorkerGone(Verdict.MEMORY, "out of memory: your code held more than this kata allows", line)
+        return Lost("a worker was killed from outside (SIGKILL): has the machine run out of memory?")
 
     def output(self) -> str:
         """What the learner printed, as far as it was kept."""
@@ -311,7 +348,8 @@ class Worker:
 class Workshop(Protocol):
     """Where a judge gets its workers."""
 
-    def start(self, memory_bytes: int, cpu_seconds: float) -> Worker: ...
+    def start(self, memory_bytes: int, cpu_seconds: float) -> Worker:
+        """A new worker. Raises Lost where whatever makes workers is gone."""
 
 
 class Ends:
@@ -342,10 +380,14 @@ class ForkedWorkshop:
         ends = Ends()
         leash, far_leash = socket.socketpair()
         document = {"memory_bytes": memory_bytes, "cpu_seconds": cpu_seconds, "processor": self._processor}
-        forkserver.request(self._control, document, [far_leash.fileno(), *ends.far()])
-        far_leash.close()
-        ends.close_far()
-        return Worker(ends.channel, ends.output, ends.trace, SocketLeash(leash))
+        try:
+            forkserver.request(self._control, document, [far_leash.fileno(), *ends.far()])
+        except OSError as error:
+            raise Lost(f"the process that workers are forked from is gone: {error.strerror}") from None
+        finally:
+            far_leash.close()
+            ends.close_far()
+        return Worker(ends.channel, ends.output, ends.trace, SocketLeash(leash), memory_bytes, cpu_seconds)
 
 
 class FreshWorkshop:
@@ -369,4 +411,4 @@ class FreshWorkshop:
             command, stdin=subprocess.DEVNULL, stdout=ends.far_output, stderr=ends.far_output, pass_fds=ends.far()
         )
         ends.close_far()
-        return Worker(ends.channel, ends.output, ends.trace, ProcessLeash(process))
+        return Worker(ends.channel, ends.output, ends.trace, ProcessLeash(process), memory_bytes, cpu_seconds)

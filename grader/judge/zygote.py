@@ -3,7 +3,7 @@
     start -> numpy -> [zygote of numpy workers] -> torch -> [zygote of torch workers] -> scikit-learn -> [zygote
     of sklearn workers] -> pytest and oracles -> zygote of judges
 
-Run by name in an isolated interpreter with an environment of its own: `python -I -m grader.judge.zygote CONTROL`.
+Run by name in an isolated interpreter with an environment of its own: `python -I -m grader.judge.zygote CONTROL LIFE`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -23,12 +24,17 @@ _WORKER = "grader.worker.zygote"
 _NAMESPACES = "grader.worker.jail.namespaces"
 
 
-def main(control: socket.socket) -> NoReturn:
-    """Climb the ladder as far as the plan asks, report, and serve judges until the control socket closes."""
+def main(control: socket.socket, life: socket.socket) -> NoReturn:
+    """Climb the ladder as far as the plan asks, report, and serve judges until the control socket closes.
+
+    Where `life` closes, all of it is ended at once.
+    """
+    forkserver.die_with(life)
     began = time.perf_counter()
     plan = json.loads(control.recv(1 << 16))
     namespaces = importlib.import_module(_NAMESPACES).enter_tree()
-    forkserver.harden()
+    # With namespaces the parent is their guard, which has one thread, and not the command.
+    forkserver.harden(with_parent=namespaces.on)
     rungs: dict[str, _Rung] = {}
     worker = importlib.import_module(_WORKER)
     worker.warm("numpy")
@@ -140,10 +146,13 @@ def serve_one(line: socket.socket, workshop: Any) -> None:
 
 
 def alone(arguments: list[str]) -> NoReturn:
-    """A judge without a ladder, where fork is not to be had: `python -I -m grader.judge.zygote alone LINE PLAN`."""
+    """A judge without a ladder, where fork is not to be had: `python -I -m grader.judge.zygote alone LINE LIFE PLAN`."""
     from grader.judge.workers import FreshWorkshop
 
-    plan = json.loads(arguments[1])
+    life = socket.socket(fileno=int(arguments[1]))  # held, for where it closes
+    if hasattr(signal, "SIGIO"):
+        forkserver.die_with(life)
+    plan = json.loads(arguments[2])
     if plan["training"]:
         importlib.import_module(_WORKER).warm_training()
     warm_judge(plan["preload"])
@@ -155,4 +164,4 @@ def alone(arguments: list[str]) -> NoReturn:
 if __name__ == "__main__":
     if sys.argv[1] == "alone":
         alone(sys.argv[2:])
-    main(socket.socket(fileno=int(sys.argv[1])))
+    main(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))

@@ -25,7 +25,7 @@ def render(card: Scorecard) -> str:
     root = Element("testsuites", name=card.course)
     for kata in card.katas:
         root.append(_suite(kata.id, _tests(kata), kata.seconds, card.started, kata))
-    for id in card.unfinished:
+    for id in card.unbegun:
         stopped = _test(id, "not judged: the run was stopped", Verdict.INTERNAL)
         root.append(_suite(id, [stopped], 0.0, card.started))
     indent(root)

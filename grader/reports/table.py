@@ -47,13 +47,14 @@ def amount(points: float) -> str:
 def table(card: Scorecard, width: int, paint: Paint) -> str:
     """The rows of all katas that were asked for, under a row of headings."""
     begun = [kata for kata in card.katas if kata.verdict is not Verdict.TODO]
+    unbegun = card.unbegun
     kinds = [kind for kind in KINDS if any(kind in kata.by_kind for kata in begun)]
-    words = [word(kata.verdict) for kata in card.katas] + [word(Verdict.NOT_RUN)] * bool(card.unfinished)
+    words = [word(kata.verdict) for kata in card.katas] + [word(Verdict.NOT_RUN)] * bool(unbegun)
     points = [f"{amount(kata.points)}/{amount(kata.max)}" for kata in card.katas]
     times = ["stored" if kata.from_store else f"{kata.seconds:.1f} s" for kata in card.katas]
     outer = [
         2 + _widest(words),
-        _widest([kata.id for kata in card.katas] + list(card.unfinished) + ["kata"]),
+        _widest([kata.id for kata in card.katas] + list(unbegun) + ["kata"]),
         _widest([*points, "points"]),
         _widest([*times, "time"]),
     ]
@@ -73,7 +74,7 @@ def table(card: Scorecard, width: int, paint: Paint) -> str:
     blank = [" " * len(label) for label in labels]
     not_run = Verdict.NOT_RUN
     left = f"{mark(not_run)} {word(not_run)}"
-    rows += [line(left, id, "", blank, "", "", style(not_run)) for id in card.unfinished]
+    rows += [line(left, id, "", blank, "", "", style(not_run)) for id in unbegun]
     return "\n".join(rows)
 
 

@@ -17,7 +17,7 @@ FOOTER = ("python", "numpy", "torch")  # the libraries whose versions are shown
 def render(card: Scorecard, *, width: int = 80, colour: bool = False) -> str:
     """The whole scorecard as text of at most `width` cells a line."""
     paint = Paint(colour)
-    failing = [kata for kata in card.katas if kata.verdict not in (Verdict.PASS, Verdict.TODO)]
+    failing = [kata for kata in card.katas if kata.verdict not in (Verdict.PASS, Verdict.TODO, Verdict.NOT_RUN)]
     parts = [table(card, width, paint), _curves(card, width, paint)]
     parts += [story(kata, width, paint) for kata in failing]
     parts += [_footer(card, width, paint), _closing(card, width, paint)]
@@ -41,14 +41,19 @@ def _footer(card: Scorecard, width: int, paint: Paint) -> str:
     """What protected the run, and what it takes to repeat it; the JSON report has every version."""
     versions = ", ".join(f"{name} {card.versions[name]}" for name in FOOTER if name in card.versions)
     jobs = f"{card.jobs} job{'s' * (card.jobs > 1)}"
-    facts = " · ".join(filter(None, ["self-check", f"seed {card.seed}", jobs, versions]))
-    lines = [line for text in (facts, f"sandbox: {card.sandbox}") for line in wrap(text, width)]
+    seed = f"seed {card.seed}" if card.seed is not None else f"secret seed (its SHA-256: {card.seed_sha256})"
+    facts = [" · ".join(filter(None, ["self-check", seed, jobs, versions])), f"sandbox: {card.sandbox}"]
+    recorded = sum(test.recorded for kata in card.katas for test in kata.tests)
+    if recorded:
+        tests = "1 test uses" if recorded == 1 else f"{recorded} tests use"
+        facts.insert(1, f"{tests} the recorded reference, and its seed in place of the run's")
+    lines = [line for text in facts for line in wrap(text, width)]
     return "\n".join(paint(line, "dim") for line in lines)
 
 
 def _closing(card: Scorecard, width: int, paint: Paint) -> str:
     passed = sum(kata.verdict is Verdict.PASS for kata in card.katas)
-    asked = len(card.katas) + len(card.unfinished)
+    asked = len(card.katas) + len(card.unbegun)
     facts = [
         f"{amount(card.score.points)} of {amount(card.score.max)} points",
         f"{passed} of {asked} kata{'s' * (asked > 1)} pass{'es' * (asked == 1)}",

@@ -145,6 +145,7 @@ class TestResult(Record, frozen=True, kw_only=True):
     kind: str
     title: str
     verdict: Verdict
+    recorded: bool = False  # its inputs are those of the recorded reference, whatever the run's seed
     points: Amount = 0.0
     max: Amount = 0.0
     seconds: Amount = 0.0
@@ -199,7 +200,8 @@ class Scorecard(Record, frozen=True, kw_only=True):
     course: str
     grader: str
     versions: dict[str, str]
-    seed: int
+    seed: int | None  # None where it is a secret
+    seed_sha256: str = ""  # of a secret seed's digits: who has the seed can tell that it was this one
     sandbox: str
     jobs: Annotated[int, msgspec.Meta(ge=1)]
     started: str  # ISO 8601, UTC
@@ -207,4 +209,12 @@ class Scorecard(Record, frozen=True, kw_only=True):
     score: Score  # counts what was asked for and not judged, too
     complete: bool
     katas: tuple[KataResult, ...]
-    unfinished: tuple[str, ...] = ()  # ids that were asked for and not judged
+    unfinished: tuple[
+        str, ...
+    ] = ()  # ids that were asked for and not judged to their end; what was decided is in katas
+
+    @property
+    def unbegun(self) -> tuple[str, ...]:
+        """The unfinished ones of which nothing is known."""
+        known = {kata.id for kata in self.katas}
+        return tuple(id for id in self.unfinished if id not in known)

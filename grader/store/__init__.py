@@ -8,7 +8,7 @@ these are judged anew each time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +39,12 @@ MIGRATIONS = (
     CREATE TABLE checks (key TEXT PRIMARY KEY, kata TEXT NOT NULL, stored REAL NOT NULL, result BLOB NOT NULL,
                          digest TEXT NOT NULL);
     CREATE INDEX checks_by_kata ON checks (kata, stored);
+    """,
+    """
+    DROP TABLE results;
+    CREATE TABLE results (key TEXT PRIMARY KEY, kata TEXT NOT NULL, stored REAL NOT NULL, result BLOB NOT NULL,
+                          sandbox TEXT NOT NULL, digest TEXT NOT NULL);
+    CREATE INDEX results_by_kata ON results (kata, stored);
     """,
 )
 
@@ -83,14 +89,21 @@ class Store:
         self._database = Database(root / ".grade" / "store.sqlite", MIGRATIONS, notice)
         self._attempt, self._sql, self.close = self._database.attempt, self._database.sql, self._database.close
 
-    def get(self, key: str, kata: str) -> KataResult | None:
-        """The kata's stored result under this key, marked as from the store."""
-        return self._attempt(lambda: self._get(key, kata), None)
+    def get(
+        self, key: str, kata: str, accepts: Callable[[frozenset[str]], bool] = lambda layers: True
+    ) -> KataResult | None:
+        """The kata's stored result under this key, marked as from the store.
 
-    def put(self, key: str, result: KataResult) -> None:
-        """Keep what was judged just now: as an attempt, unless the fault is ours, and as a result if it would recur."""
+        `accepts` is asked whether the layers of the sandbox in which it was judged are enough.
+        """
+        return self._attempt(lambda: self._get(key, kata, accepts), None)
+
+    def put(self, key: str, result: KataResult, layers: Iterable[str] = (), *, keep: bool = True) -> None:
+        """Keep what was judged just now, behind these layers: as an attempt, unless the fault is ours, and, with `keep`,
+        as a result if it would recur."""
         if result.verdict is not Verdict.INTERNAL:
-            self._attempt(lambda: self._put(key, result), None)
+            keep = keep and storable(result)
+            self._attempt(lambda: self._put(key, result, ",".join(sorted(layers)), keep), None)
 
     def attempts(self, kata: str) -> list[Attempt]:
         """The history of a kata, oldest first."""
@@ -130,29 +143,30 @@ class Store:
         nothing: list[tuple[Any, ...]] = []
         return self._attempt(lambda: self._sql(statement, *values), nothing)
 
-    def _get(self, key: str, kata: str) -> KataResult | None:
-        rows = self._sql("SELECT result, digest FROM results WHERE key = ?", key)
+    def _get(self, key: str, kata: str, accepts: Callable[[frozenset[str]], bool]) -> KataResult | None:
+        rows = self._sql("SELECT result, sandbox, digest FROM results WHERE key = ?", key)
         if not rows:
             return None
-        content, digest = rows[0]
+        content, sandbox, digest = rows[0]
         with suppress(msgspec.MsgspecError, ValueError, TypeError, RecursionError):
             result: KataResult = msgspec.json.decode(content, type=KataResult)
-            if digest == _digest(key, content) and result.id == kata and storable(result):
-                return replace(result, from_store=True)
+            if digest == _digest(key + sandbox, content) and result.id == kata and storable(result):
+                layers = frozenset(filter(None, sandbox.split(",")))
+                return replace(result, from_store=True) if accepts(layers) else None
         self._database.notice(f"the stored result of {kata} is damaged: it is set aside, and the kata judged anew")
         with self._database.transaction():
             self._sql("INSERT INTO set_aside SELECT key, stored, result FROM results WHERE key = ?", key)
             self._sql("DELETE FROM results WHERE key = ?", key)
         return None
 
-    def _put(self, key: str, result: KataResult) -> None:
+    def _put(self, key: str, result: KataResult, sandbox: str, keep: bool) -> None:
         now, content = time.time(), msgspec.json.encode(result)
         attempt = (result.id, now, result.verdict, result.points, result.max, result.sha256, result.seconds)
         with self._database.transaction():
             self._sql(f"INSERT INTO attempts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", *attempt)
-            if storable(result):
-                row = (key, result.id, now, content, _digest(key, content))
-                self._sql("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", *row)
+            if keep:
+                row = (key, result.id, now, content, sandbox, _digest(key + sandbox, content))
+                self._sql("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?)", *row)
                 newest = "SELECT key FROM results WHERE kata = ? ORDER BY stored DESC LIMIT ?"
                 drop = f"DELETE FROM results WHERE kata = ? AND key NOT IN ({newest})"
                 self._sql(drop, result.id, result.id, KEPT_PER_KATA)

@@ -43,7 +43,12 @@ def main(control: socket.socket, kind: Kind, namespaces: Layer | None = None) ->
 def _layers(jail: Jail) -> dict[str, Any]:
     """Which layers hold, having tried them."""
     tried = probe(jail)
-    return {"text": str(jail.layers), "complete": jail.layers.complete and tried.holds, "refused": tried.refused}
+    return {
+        "text": str(jail.layers),
+        "layers": jail.layers.names if tried.holds or not jail.layers.complete else [],
+        "complete": jail.layers.complete and tried.holds,
+        "refused": tried.refused,
+    }
 
 
 def describe(arguments: list[str]) -> None:

@@ -16,6 +16,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -199,14 +201,14 @@ def bridge() -> None:
 def ladder() -> None:
     """The ladder against one process that imports the same modules."""
     from grader.course import find
-    from grader.judge.ladder import Ladder, environment
+    from grader.engine.ladder import Ladder, environment, wait
     from grader.session import Session
     from grader.store import Store
 
     course = find(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         session = Session(course, Store(Path(folder), print))
-        plan = session.plan(course.katas, ROOT / "reference")
+        plan = reduce(or_, (task.plan for task in session.tasks(course.katas, ROOT / "reference")))
     modules = [
         "numpy",
         "torch",
@@ -222,7 +224,7 @@ def ladder() -> None:
     def start() -> float:
         began = time.perf_counter()
         one = Ladder(plan)
-        one.wait()
+        wait(one)
         took = time.perf_counter() - began
         one.close()
         return took

@@ -90,16 +90,16 @@ def prepare(policy: Policy, namespaces: Layer | None = None, environ: Mapping[st
     `namespaces` is what `namespaces.enter_tree` returned, if it was called.
     """
 
-    def layer(name: str, missing: str | None, detail: str = "") -> Layer:
+    def layer(name: str, missing: str | None, detail: str = "", parts: tuple[str, ...] = ()) -> Layer:
         reason = switched_off(name, environ) or missing
-        return Layer(name, not reason, reason or detail)
+        return Layer(name, not reason, reason or detail, () if reason else parts)
 
     version, ruleset, refusal = 0, -1, None
     try:
         version = landlock.abi()
     except OSError as error:
         refusal = error.strerror or str(error)
-    files = layer("landlock", refusal, landlock.describe(version))
+    files = layer("landlock", refusal, landlock.describe(version), landlock.parts(version))
     if files.on:
         ruleset = landlock.build(version, policy.readable, policy.listable, policy.writable)
 

@@ -73,6 +73,10 @@ class When:
     pointer: bool = False  # compare all 64 bits; the kernel reads only 32 of the other arguments here
     otherwise: int = EPERM
     only_without_landlock: bool = False
+    signal_at: int = -1  # the argument that is a signal: SIGKILL is refused, whoever it is for
+
+
+SIGKILL = 9
 
 
 # What pthread_create asks for: CLONE_VM|FS|FILES|SYSVSEM|SIGHAND|THREAD|SETTLS|PARENT_SETTID|CHILD_CLEARTID.
@@ -90,10 +94,11 @@ CHECKED: tuple[When, ...] = (
     # clone3 hides its flags behind a pointer, where no filter can see them: the C library then falls back to clone
     When("clone3", (435, 435), 0, (), otherwise=ENOSYS),
     When("clone", (56, 220), 0, (_PTHREAD,), mask=0xFFFFFFFF & ~_DETACHED),
-    # abort, raise and pthread_kill signal oneself; nobody else may be signalled, not even one's own group
-    When("kill", (62, 129), 0, (OWN_PID,)),
-    When("tkill", (200, 130), 0, (OWN_PID,)),
-    When("tgkill", (234, 131), 0, (OWN_PID,)),
+    # abort, raise and pthread_kill signal oneself; nobody else may be signalled, not even one's own group. And nobody may
+    # be killed: so a worker that ends by SIGKILL was ended from outside, and the end is not held against its learner.
+    When("kill", (62, 129), 0, (OWN_PID,), signal_at=1),
+    When("tkill", (200, 130), 0, (OWN_PID,), signal_at=1),
+    When("tgkill", (234, 131), 0, (OWN_PID,), signal_at=2),
     # no F_SETOWN (it sends signals), no locks, no larger pipes
     When("fcntl", (72, 25), 1, (_DUPFD, _GETFD, _SETFD, _GETFL, _SETFL, _DUPFD_CLOEXEC, _GETPIPE_SZ)),
     # isatty, a terminal's width, non-blocking and close-on-exec; no TIOCSTI, no devices

@@ -29,8 +29,13 @@ def abi() -> int:
 
 def describe(version: int) -> str:
     """`abi7 fs+net+scope`"""
-    parts = ["fs", *(["net"] if version >= min(_NET_RIGHTS) else []), *(["scope"] if version >= min(_SCOPES) else [])]
-    return f"abi{version} {'+'.join(parts)}"
+    return f"abi{version} {'+'.join(parts(version))}"
+
+
+def parts(version: int) -> tuple[str, ...]:
+    """What a version can forbid: files, connections, signals."""
+    found = {"fs": min(_FILE_RIGHTS), "net": min(_NET_RIGHTS), "scope": min(_SCOPES)}
+    return tuple(name for name, since in found.items() if version >= since)
 
 
 def build(version: int, readable: Iterable[str], listable: Iterable[str], writable: Iterable[str]) -> int:

@@ -20,6 +20,12 @@ class Layer:
     name: str
     on: bool
     detail: str = ""
+    parts: tuple[str, ...] = ()  # of a layer that not every kernel has whole
+
+    @property
+    def names(self) -> list[str]:
+        """What is in force of it."""
+        return [f"{self.name} {part}" for part in self.parts] or [self.name] if self.on else []
 
     def __str__(self) -> str:
         if not self.on:
@@ -40,6 +46,11 @@ class Layers:
     def complete(self) -> bool:
         """Whether all that Linux gives without privileges is in force."""
         return self.landlock.on and self.seccomp.on and self.rlimits.on
+
+    @property
+    def names(self) -> list[str]:
+        """What is in force, as in `offer.offers`: the more there is, the stronger."""
+        return [name for layer in (self.landlock, self.seccomp, self.rlimits, self.namespaces) for name in layer.names]
 
     def __str__(self) -> str:
         """`sandbox: landlock(abi7 fs+net+scope) seccomp rlimits(64 threads); namespaces off (not entered)`"""

@@ -38,17 +38,32 @@ def enter_tree(environ: Mapping[str, str] = os.environ) -> Layer:
     and all that descend from it, die if the caller does. Loopback and abstract unix sockets do not reach through; path
     sockets, and whatever is inherited, do.
     """
-    if not LINUX:
-        return Layer(NAME, False, "needs Linux")
     if reason := switched_off(NAME, environ):
         return Layer(NAME, False, reason)
+    possible = _possible()
+    if isinstance(possible, str):
+        return Layer(NAME, False, possible)
+    flags, words = possible
+    _leave(flags)
+    _become_first_process()
+    return Layer(NAME, True, words)
+
+
+def missing() -> str | None:
+    """Why there can be no namespaces here, or None; found by trying it in a child."""
+    possible = _possible()
+    return possible if isinstance(possible, str) else None
+
+
+def _possible() -> tuple[int, str] | str:
+    """The first attempt that works here, or why none does."""
+    if not LINUX:
+        return "needs Linux"
     for flags, words in _ATTEMPTS:
         refusal = _in_child(partial(_leave, flags))
         if not refusal:
-            _leave(flags)
-            _become_first_process()
-            return Layer(NAME, True, words)
-    return Layer(NAME, False, os.strerror(refusal))
+            return flags, words
+    return os.strerror(refusal)
 
 
 def _leave(flags: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from errno import EFAULT, ENOSYS, EPERM
 
-from .allowed import ALLOWED, CHECKED, FIRST_UNKNOWN, OWN_PID, When
+from .allowed import ALLOWED, CHECKED, FIRST_UNKNOWN, OWN_PID, SIGKILL, When
 from .syscalls import MACHINE, prctl
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -81,7 +81,10 @@ def _refuse(code: int) -> Code:
 def _check(rule: When) -> Code:
     low = _ARGUMENTS + 8 * rule.argument
     wanted = [step for value in rule.values for step in ((_IF_EQUAL, value, 0, 1), *_return(_ALLOW))]
-    body = ((_LOAD, low, 0, 0), (_AND, rule.mask, 0, 0), *wanted, *_refuse(rule.otherwise))
+    body: Code = ((_LOAD, low, 0, 0), (_AND, rule.mask, 0, 0), *wanted, *_refuse(rule.otherwise))
+    if rule.signal_at >= 0:
+        signal = _ARGUMENTS + 8 * rule.signal_at
+        body = ((_LOAD, signal, 0, 0), (_IF_EQUAL, SIGKILL, 0, 1), *_refuse(rule.otherwise), *body)
     if not rule.pointer:
         return body
     return ((_LOAD, low + 4, 0, 0), (_IF_EQUAL, 0, 1, 0), *_refuse(rule.otherwise), *body)

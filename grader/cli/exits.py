@@ -1,0 +1,54 @@
+"""From whatever a command comes to, to a sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+from grader.cli import output
+from grader.errors import GradeError
+
+
+def run(args: list[str] | None) -> int:
+    """Run the command; every exit code but an interrupt's comes from here. Raises KeyboardInterrupt.
+
+    0: all passes; 1: something does not; 2: usage or course at fault, or standard output cannot be written; 3: a fault of
+    ours; 128 + n: ended by signal n (129 SIGHUP, 130 Ctrl-C, 143 SIGTERM), 141 where nobody reads the output any more.
+    """
+    if args is None:
+        output.take()
+    code = _run(args)
+    try:
+        sys.stdout.flush()
+    except GradeError as error:
+        code = _told(error)
+    return code
+
+
+def _run(args: list[str] | None) -> int:
+    try:
+        from grader.cli.commands import run
+
+        return run(args)
+    except GradeError as error:
+        return _told(error)
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        _say(f"grade: a fault of ours: {type(error).__name__}: {error}")
+        _say("       please report it with the lines above and the output of `grade doctor`")
+        return 3
+
+
+def _told(error: GradeError) -> int:
+    if isinstance(error, output.OutputFault):
+        output.give_up()
+    if not isinstance(error, output.NobodyReads):
+        _say(f"grade: {error.message}")
+        if error.next_step:
+            _say(f"       {error.next_step}")
+    return error.exit_code
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,215 @@
+"""The command's hold on a ladder: started in the background, asked for judges, and taken down with all that it made."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import IO, Protocol
+
+from grader import forkserver
+from grader.engine.plan import Plan
+from grader.engine.sandbox import Sandbox, can_fork, weakest
+from grader.errors import InternalFault
+from grader.judge.workers import OVERDUE, Leash, ProcessLeash, SocketLeash
+from grader.limits import ORDERLY_SECONDS, START_SECONDS
+
+_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+class Judges(Protocol):
+    """Where an engine gets its judges."""
+
+    plan: Plan
+    sandbox: Sandbox
+    standing: bool
+    overdue: float  # when it should stand, on the monotonic clock
+
+    def fileno(self) -> int:
+        """Readable once there is something for `hear`."""
+
+    def hear(self) -> None:
+        """Take in that it stands. Raises InternalFault where it never will."""
+
+    def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
+        """A new judge: the line on which it waits for its job, and the hold on its process.
+
+        Raises InternalFault where the ladder is gone.
+        """
+
+    def close(self) -> None:
+        """Take everything down: nothing is left when this returns."""
+
+
+def start(plan: Plan) -> Judges:
+    """The ladder, or where fork is not to be had its slower equal. Raises InternalFault where the system lets none start."""
+    try:
+        return Ladder(plan) if can_fork() else NoLadder(plan)
+    except OSError as error:
+        raise InternalFault(f"the ladder did not start: {error.strerror}", "see `grade doctor`") from None
+
+
+def wait(judges: Judges) -> None:
+    """Until it stands. Raises InternalFault where it does not in time."""
+    while not judges.standing:
+        if not select.select([judges], [], [], max(0.0, judges.overdue - time.monotonic()))[0]:
+            raise InternalFault(f"the ladder did not start: {OVERDUE}", "see `grade doctor`")
+        judges.hear()
+
+
+@contextlib.contextmanager
+def standing(plan: Plan) -> Iterator[Judges]:
+    """A ladder for the length of a block."""
+    judges = start(plan)
+    try:
+        wait(judges)
+        yield judges
+    finally:
+        judges.close()
+
+
+def environment() -> dict[str, str]:
+    """The environment of every process that judges: an allow-list, so that nothing of the caller's steers or leaks."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    # Threads that wait sleep: where a worker's two threads spin for one processor, they take five times as long.
+    fixed = {"OMP_WAIT_POLICY": "passive", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    # No compiler can be started in a worker: what is decorated with `torch.compile` runs as it is written.
+    return {**kept, **_ONE_THREAD, **fixed, "TORCHDYNAMO_DISABLE": "1"}
+
+
+class Ladder:
+    """A chain of warm processes (`grader.judge.zygote`).
+
+    Three lines lead to it. On `control` it says that it stands, and is asked for judges; where that closes it takes
+    itself down in order. `life` is silent: where it closes, because this process ended in whatever way, the kernel ends
+    the ladder, even in the middle of an import. And `left` is its standard output, which closes when nothing is left.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.sandbox = Sandbox()
+        self.standing = False
+        self.overdue = time.monotonic() + START_SECONDS
+        self.seconds = 0.0
+        self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._life, far_life = socket.socketpair()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the ladder stands
+        with far, far_life:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "grader.judge.zygote", str(far.fileno()), str(far_life.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                pass_fds=[far.fileno(), far_life.fileno()],
+                env=environment(),
+                start_new_session=True,
+            )
+        with suppress(OSError):  # it was killed at once: `hear` says so
+            self._control.send(json.dumps(plan.document()).encode())
+
+    def fileno(self) -> int:
+        return self._control.fileno()
+
+    def hear(self) -> None:
+        try:
+            said = self._control.recv(1 << 16)
+        except OSError:
+            said = b""
+        if not said:
+            self._errors.seek(0)
+            last = self._errors.read()[-2000:].decode("utf-8", "replace").strip()
+            why = last or "it ended and said nothing"
+            raise InternalFault(f"the ladder did not start: {why}", "see `grade doctor`")
+        report = json.loads(said)
+        self.seconds = report["seconds"]
+        self.sandbox = Sandbox(weakest(report["sandbox"].values()))
+        self.standing = True
+
+    def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
+        line, far_line = socket.socketpair()
+        leash, far_leash = socket.socketpair()
+        try:
+            forkserver.request(self._control, {}, [far_leash.fileno(), far_line.fileno()])
+        except OSError as error:
+            line.close()
+            leash.close()
+            raise InternalFault(f"the ladder is gone: {error.strerror}", "run the command again") from None
+        finally:
+            far_line.close()
+            far_leash.close()
+        return line, SocketLeash(leash)
+
+    def close(self) -> None:
+        self._control.close()
+        left = self._process.stdout
+        assert left is not None
+        if not self.standing or not select.select([left], [], [], ORDERLY_SECONDS)[0]:
+            self._life.close()  # in the middle of an import, or stopped by somebody: no use in waiting
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, 9)  # it leads a session of its own
+            select.select([left], [], [], ORDERLY_SECONDS)
+        self._process.wait()
+        self._life.close()
+        left.close()
+        self._errors.close()
+
+
+class NoLadder:
+    """Judges started as processes of their own. One worker is started at first, to say which layers it would be in."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.sandbox = Sandbox()
+        self.standing = False
+        self.overdue = time.monotonic() + START_SECONDS
+        kind = min(plan.workers, default="numpy")
+        self._describing = subprocess.Popen(
+            [sys.executable, "-I", "-m", "grader.worker.fresh", "describe", kind],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+        )
+
+    def fileno(self) -> int:
+        assert self._describing.stdout is not None
+        return self._describing.stdout.fileno()
+
+    def hear(self) -> None:
+        said, errors = self._describing.communicate()
+        if self._describing.returncode:
+            last = errors[-2000:].decode("utf-8", "replace").strip()
+            raise InternalFault(f"a worker's process did not start: {last or 'it said nothing'}", "see `grade doctor`")
+        self.sandbox = Sandbox(json.loads(said), "; every process started afresh")
+        self.standing = True
+
+    def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
+        line, far = socket.socketpair()
+        life, far_life = socket.socketpair()
+        document = json.dumps(plan.document())
+        numbers = [str(far.fileno()), str(far_life.fileno())]
+        with far, far_life:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "grader.judge.zygote", "alone", *numbers, document],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[far.fileno(), far_life.fileno()],
+                env=environment(),
+                start_new_session=True,
+            )
+        return line, ProcessLeash(process, life)
+
+    def close(self) -> None:
+        """Nothing outlives its judge here: workers see their channel close."""
+        if not self.standing:
+            self._describing.kill()
+            self._describing.communicate()
