@@ -165,7 +165,15 @@ WAITING = {
     "for a lock": "import threading; lock = threading.Lock(); lock.acquire(); lock.acquire()",
     "stopped": "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)",
 }
-SPEC = {"filename": "m.py", "module": "m", "seed": 0, "threads": 1, "forbidden_imports": [], "forbidden_operators": []}
+SPEC = {
+    "filename": "m.py",
+    "module": "m",
+    "seed": 0,
+    "threads": 1,
+    "forbidden_imports": [],
+    "forbidden_operators": [],
+    "forbidden_jobs": [],
+}
 
 
 def ended(body: str, wall: float, processor: float) -> WorkerGone:
