@@ -28,6 +28,7 @@ ORACLE = {
     "w_out": "1.weight",
     "b_out": "1.bias",
 }
+LONG = (2, 40, 2, 4, 3)
 TOL = 1e-9
 NO_CLIPPING = 1e6  # a norm that no gradient here comes near
 
@@ -248,7 +249,7 @@ def test_back_through_one_step(solution, rng):
 @pytest.mark.gradient
 def test_back_through_time(solution, rng):
     """rnn_backward: on whole sequences too, whether the loss looks at the last state or at every one."""
-    for size in SIZES:
+    for size in (*SIZES, LONG):
         params, x, h = _problem(rng, *size)
         every = _normal(rng, *x.shape[:2], h.shape[1])
         last = np.concatenate([0 * every[:, :-1], every[:, -1:]], axis=1)

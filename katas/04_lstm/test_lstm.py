@@ -213,6 +213,9 @@ def test_classifier_with_given_weights(solution, rng):
             expected = _logits(_oracle(weights), x, lengths)
         help = "which of the two states the head reads, and of which step"
         assert_close(_classify(model, x, lengths, classes), expected, name="logits", help=help)
+        model.eval()
+        help = "nothing here depends on the mode: the classifier has no dropout, and returns logits in either"
+        assert_close(_classify(model, x, lengths, classes), expected, name="logits in evaluation mode", help=help)
 
 
 @pytest.mark.gradient

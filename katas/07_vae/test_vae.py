@@ -193,6 +193,11 @@ def test_negative_elbo(solution, rng):
         expected = (_kl(mean, logvar) - _log_likelihood(logits, x)).mean()
         loss = solution.negative_elbo(logits, x, mean, logvar)
         assert_close(loss, expected, name="negative_elbo", help="both parts, their signs, and the mean over images")
+        x[:, :2], logits[:, :3] = torch.tensor([0.0, 1.0]), torch.tensor([100.0, -100.0, 60.0])
+        expected = (_kl(mean, logvar) - _log_likelihood(logits, x)).mean()
+        loss = solution.negative_elbo(logits, x, mean, logvar)
+        help = "reconstruction_loss is right there: use it as it is, and limit nothing"
+        assert_close(loss, expected, name="negative_elbo of certain pixels", help=help)
 
 
 @pytest.mark.value
@@ -206,10 +211,14 @@ def test_network_with_given_weights(solution, rng):
         assert_close(mean, expected[0], name="mean", help="which layers lead to the mean, and what follows them")
         assert_close(logvar, expected[1], name="logvar", help="which layer of its own, and what follows it")
         assert_close(model.decode(eps), _logits(weights, eps), name="the logits of decode")
-        logits, *_ = assert_parts(model(x, eps), ("logits", "mean", "logvar"), name="forward")
-        assert_close(logits, _logits(weights, _draw(*expected, eps)), name="the logits of forward")
         chances = Bernoulli(logits=_logits(weights, eps)).probs
-        assert_close(model.sample(eps), chances, name="the probabilities of sample")
+        for mode in ("", " in evaluation mode"):
+            logits, *_ = assert_parts(model(x, eps), ("logits", "mean", "logvar"), name="forward")
+            help = "the noise is an argument, in either mode" if mode else ""
+            expected_logits = _logits(weights, _draw(*expected, eps))
+            assert_close(logits, expected_logits, name=f"the logits of forward{mode}", help=help)
+            assert_close(model.sample(eps), chances, name=f"the probabilities of sample{mode}", help=help)
+            model.eval()
         for name in ("mean_head.bias", "logvar_head.bias"):
             weights[name] = 40 * _normal(rng, latent)
         load_state(model, weights)
@@ -249,11 +258,11 @@ def test_gradients(solution, rng):
 
 @pytest.mark.value
 def test_three_training_steps(solution, rng):
-    """From given weights, batches and noise, the first three losses and the weights after them are the right ones."""
+    """From given weights, batches and noise, a dozen losses and the weights after them are the right ones."""
     for count, pixels, hidden, latent in SIZES:
         model, weights = _model(solution, rng, pixels, hidden, latent)
         images = _binary(rng, 13, pixels)
-        batches, noise = torch.from_numpy(rng.integers(0, 13, (3, count))), _normal(rng, 3, count, latent)
+        batches, noise = torch.from_numpy(rng.integers(0, 13, (12, count))), _normal(rng, 12, count, latent)
         rate = float(rng.uniform(0.02, 0.06))
         losses = solution.fit(model, images, batches, noise, rate)
 
@@ -270,7 +279,7 @@ def test_three_training_steps(solution, rng):
             expected.append(value.item())
         assert_trajectory(losses, expected, name="negative ELBO")
         for name, tensor in state_of(model, weights).items():
-            assert_close(tensor, weights[name].detach(), name=f"{name} after three steps", help="the last update")
+            assert_close(tensor, weights[name].detach(), name=f"{name} after twelve steps", help="the last update")
 
 
 @pytest.mark.behaviour

@@ -196,6 +196,13 @@ def test_luck_and_names(solution, rng):
             help = "a cluster's number is a name: cluster 3 has nothing to do with label 3"
             renamed = _score(function, labels, names[number_of_cluster], name)
             assert_close(renamed, score, tol=SCORE_TOL, name=f"{name} after the clusters are renamed", help=help)
+            far = (
+                (number - 5) * 2**60 for number in (number_of_label, number_of_cluster)
+            )  # sums and products run over
+            help = "labels and clusters are names of any size: no sum or product of two names tells a pair of them"
+            assert_close(
+                _score(function, *far, name), score, tol=SCORE_TOL, name=f"{name} of names far apart", help=help
+            )
             turned = _score(function, clusters, labels, name)
             assert_close(turned, score, tol=SCORE_TOL, name=f"{name} with labels and clusters exchanged")
             best = _score(function, labels, names[number_of_label], name)

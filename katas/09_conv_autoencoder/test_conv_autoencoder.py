@@ -253,6 +253,12 @@ def test_network_with_given_weights(solution, rng):
         assert_close(model.encode(x), hidden, name=f"the code, {where}", help=help)
         help = "encode and decode are right: forward is one after the other"
         assert_close(model(x), _forward(weights, x, *rest[2:]), name=f"forward, {where}", help=help)
+        model.eval()
+        help = "nothing limits the output, in either mode: an image has any numbers of either sign"
+        far = 1000 * x
+        assert_close(
+            model(far), _forward(weights, far, *rest[2:]), name=f"forward of large numbers, {where}", help=help
+        )
 
 
 @pytest.mark.behaviour

@@ -306,7 +306,7 @@ def _probabilities(logits, temperature, top_k, top_p):
 
 
 FILTERS = [(1.0, None, None), (0.5, None, None), (2.0, 3, None), (0.7, None, 0.6), (1.5, 4, 0.7), (1.2, 99, 0.35)]
-EXTREMES = [(1.3, 1, None), (0.8, None, 0.01), (1.1, None, 1.0)]
+EXTREMES = [(1.3, 1, None), (0.8, None, 0.01), (1.1, None, 1.0), (1.2, 99, None), (1.2, 7, None)]
 
 
 @pytest.mark.value
