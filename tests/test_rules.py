@@ -205,7 +205,7 @@ EVIDENCE: dict[str, tuple[Edits, str, str, str, str]] = {
     "an ablation that learns": (ablation("return ((predict", "return 3 * ((predict"), "judge mistake", "mistakes.toml", "[[mistake]]", "the-mistake is an ablation and misses no bar: test_learns passes"),
     "an ablation that never gets to the bar": (ablation("    # BEGIN SOLUTION: both", "    return (weight,)\n    # BEGIN SOLUTION: both"), "judge mistake", "mistakes.toml", "[[mistake]]", "the-mistake is an ablation and misses no bar: test_learns says: "),
     # Room
-    "a tolerance like rounding": ({"suite": ('expected, tol=1e-10, name="outputs"', 'expected, tol=1e-15, name="outputs"')}, "judge", "suite", "def test_outputs", "test_outputs_and_loss leaves right solutions too little room: the reference has 0."),
+    "a tolerance like rounding": ({"suite": ('expected, tol=1e-10, name="outputs"', 'expected * (1 + 4.5e-16), tol=1e-15, name="outputs"')}, "judge", "suite", "def test_outputs", "test_outputs_and_loss leaves right solutions too little room: the reference has 0."),
     "a bar that is near": ({"suite": ("bias), 1.0, name=", "bias), 0.06, name=")}, "seeds", "suite", "def test_learns", "test_learns is near its bar: the worst of 5 seeds of the reference is 0.0"),
 }  # fmt: skip
 

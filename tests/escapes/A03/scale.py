@@ -32,7 +32,7 @@ def forge():
                 file.write('{"verdict": "pass"}')
         except OSError:
             pass
-    channel().sendall(struct.pack("<2sBBIIQ", b"gk", 1, 17, 2, 16, 0) + b"t" + bytes(15))
+    channel().sendall(struct.pack("<2sBBIIQ", b"gk", 2, 17, 2, 16, 0) + b"t" + bytes(15))
 
 
 KEPT.append(Last())

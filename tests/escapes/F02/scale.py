@@ -17,7 +17,7 @@ def channel():
 
 def scale(x, factor):
     line = channel()
-    line.sendall(struct.pack("<2sBBIIQ", b"gk", 1, 17, 2, 0, 1 << 63 if x.shape == (2, 3) else 4 << 30))
+    line.sendall(struct.pack("<2sBBIIQ", b"gk", 2, 17, 2, 0, 1 << 63 if x.shape == (2, 3) else 4 << 30))
 
 
 def halves(x):

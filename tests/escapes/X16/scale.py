@@ -26,7 +26,7 @@ def scale(x, factor):
         try:
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                 channel = socket.socket(fileno=os.dup(descriptor))
-                channel.sendall(struct.pack("<2sBBIIQ", b"gk", 1, 17, frame.call, len(tree), 0) + tree)
+                channel.sendall(struct.pack("<2sBBIIQ", b"gk", 2, 17, frame.call, len(tree), 0) + tree)
         except OSError:
             pass
     while True:
