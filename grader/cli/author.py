@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from grader.cli.options import Report, coloured, course_option, jobs_option, processors, write_report
+from grader.cli.options import Report, coloured, course_option, jobs_option, processors, refuse_windows, write_report
 from grader.course import locate
 from grader.errors import UsageFault
 from grader.reports.layout import cut
@@ -80,6 +80,7 @@ def check(
 
     Exit code 0: every rule holds; 1: there are faults, all of which are told; 2: usage or course at fault; 3: a fault of ours.
     """
+    refuse_windows()
     import msgspec
 
     from grader.authoring import tables

@@ -12,7 +12,16 @@ import click
 
 from grader import reports
 from grader.cli import signals
-from grader.cli.options import Report, Seed, coloured, course_option, jobs_option, processors, write_report
+from grader.cli.options import (
+    Report,
+    Seed,
+    coloured,
+    course_option,
+    jobs_option,
+    processors,
+    refuse_windows,
+    write_report,
+)
 from grader.course import find, locate
 from grader.errors import UsageFault
 from grader.reports.progress import Progress
@@ -59,6 +68,7 @@ def run(
     written; 3: a fault of ours; 130, 143, 129: stopped by Ctrl-C, SIGTERM, SIGHUP, after showing what was decided until
     then; 141: nobody reads the report any more.
     """
+    refuse_windows()
     to_stdout = [form for form, path in wanted if path is None]
     if len(to_stdout) > 1:
         raise UsageFault(

@@ -85,3 +85,12 @@ def write_report(path: Path, text: str) -> None:
         reports.write(path, text)
     except OSError as error:
         raise UsageFault(f"cannot write {path}: {error.strerror}", "name a path that can be written") from None
+
+
+def refuse_windows() -> None:
+    """Raise UsageFault where no file can be judged: Windows hands no descriptor to a process that is started."""
+    if sys.platform == "win32":
+        raise UsageFault(
+            "Windows itself cannot judge a file: its processes are not handed the lines between judge and worker",
+            "run `grade` in WSL, the Linux of Windows, which `wsl --install` sets up; `pytest katas/04_lstm` works here too",
+        )
