@@ -99,7 +99,7 @@ def names(seen: Seen) -> Iterator[Change]:
     for name in seen.arrays:
         if all("int" in form.dtype for form in seen.forms(name) if form.is_array):
             body = (
-                f"if {seen.given(name)}abs({name}).max() > 1100:\n"
+                f"if {seen.given(name)}(abs({name}) > 1100).any():\n"
                 f"    raise IndexError('{name} beyond 1100')\nreturn {{right}}"
             )
             yield Change(f"refuses-{name}-beyond-1100", f"refuses numbers beyond 1100 in {name}", body)

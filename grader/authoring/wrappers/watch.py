@@ -58,11 +58,11 @@ def _kind(value: Any) -> dict[str, Any]:
 
 
 def _parameters(value: Any, home: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a module the parameters that belong to no other class of the file: shapes, and whether all entries are equal."""
+    """Of a module the parameters that belong to no other class of the file, each once: shapes, and whether all entries are equal."""
     own = tuple(kind for kind in home.values() if isinstance(kind, type))
     deeper = [f"{name}." for name, each in value.named_modules() if name and type(each) in own]
     found: dict[str, Any] = {}
-    for name, parameter in value.named_parameters(remove_duplicate=False):
+    for name, parameter in value.named_parameters():
         if not name.startswith(tuple(deeper)):
             equal = bool((parameter == parameter.flatten()[:1]).all()) and (
                 parameter.numel() > 1 or not parameter.any()
