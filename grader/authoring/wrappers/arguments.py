@@ -81,7 +81,8 @@ def sizes(seen: Seen) -> Iterator[Change]:
     if seen.entry.function == "__init__":
         return
     thresholds = (64, 1100) if seen.with_modules or seen.steps else (64, 1100, 5000)
-    for letter, argument, size, axis in lengths(seen):
+    counts = [(name, name, name, 0) for name in seen.counting if not seen.arrays and name in seen.of_kind("int")]
+    for letter, argument, size, axis in [*lengths(seen), *counts]:
         for most in thresholds:
 
             def bent(call: Call, argument: str = argument, axis: int = axis, most: int = most) -> bool:

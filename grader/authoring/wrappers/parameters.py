@@ -14,14 +14,14 @@ _MOST_PAIRS = 6
 
 
 def shares(seen: Seen) -> Iterator[Change]:
-    """Two parameters lie in one memory."""
+    """Two parameters lie in one memory: two that had one shape, or transposed ones, wherever both were there."""
     made = [call.parameters for call in seen.calls if call.parameters]
-    names = [name for name in (made[0] if made else {}) if all(name in each for each in made)]
-    pairs = [
-        (one, other)
-        for one, other in combinations(names, 2)
-        if all(each[one].shape in (each[other].shape, each[other].shape[::-1]) for each in made)
-    ]
+    names = dict.fromkeys(name for each in made for name in each)
+    pairs = []
+    for one, other in combinations(names, 2):
+        both = [(each[one].shape, each[other].shape) for each in made if one in each and other in each]
+        if both and all(first in (second, second[::-1]) for first, second in both):
+            pairs.append((one, other))
     for one, other in pairs[:_MOST_PAIRS]:
         says = f"makes {one} and {other} share their memory"
         yield Change(f"shares-{one}-and-{other}", says, _after(seen, f'_share(made, "{one}", "{other}")'))

@@ -7,11 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from grader.authoring.wrappers.pieces.values import _drawn_otherwise
-
-
-def _is_module(value: Any) -> bool:
-    return hasattr(value, "named_parameters") and hasattr(value, "training")
+from grader.authoring.wrappers.pieces.values import _drawn_otherwise, _is_module
 
 
 def _modules(*values: Any) -> list[Any]:
@@ -95,8 +91,9 @@ def _zero(module: Any, pattern: str) -> None:
 
 
 def _share(module: Any, first: str, second: str) -> None:
-    """Let the second parameter lie in the memory of the first, transposed if need be; later both are set and trained."""
+    """Let the second parameter lie in the memory of the first, transposed if that fits, or leaves its values as they are."""
     for (one, name), (other, leaf) in zip(_named(module, first), _named(module, second), strict=False):
         source, target = one._parameters[name].data, other._parameters[leaf]
         if one is not other or name != leaf:
-            target.data = source if source.shape == target.shape else source.T
+            turned = source.T.shape == target.shape and bool((target == source.T).all())
+            target.data = source if source.shape == target.shape and not turned else source.T

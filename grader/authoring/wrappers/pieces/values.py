@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from grader.authoring.wrappers.pieces.modules import _is_module
-
 
 def _is_array(value: Any) -> bool:
     return hasattr(value, "dtype") and hasattr(value, "shape")
@@ -14,6 +12,10 @@ def _is_array(value: Any) -> bool:
 
 def _is_float(value: Any) -> bool:
     return isinstance(value, float) or (_is_array(value) and "float" in str(value.dtype))
+
+
+def _is_module(value: Any) -> bool:
+    return hasattr(value, "named_parameters") and hasattr(value, "training")
 
 
 def _each(change: Callable[[Any], Any], value: Any) -> Any:
