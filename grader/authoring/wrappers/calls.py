@@ -80,6 +80,7 @@ class Call(msgspec.Struct, frozen=True):
     changed: tuple[str, ...]
     reached: tuple[str, ...]
     parameters: dict[str, Parameter]
+    again: bool  # by the same run of the function that calls it, as in a loop
     last: bool  # of those that are noted in its test: more may have come
 
 
