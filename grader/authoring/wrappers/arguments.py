@@ -113,7 +113,7 @@ def lengths(seen: Seen) -> Iterator[tuple[str, str, str, int]]:
     told: set[str] = set()
     if given:
         axes = entry.axes.get(given[0], ())
-        letter = axes[0] if axes and axes[0].isalnum() else "rows"
+        letter = axes[0] if axes and axes[0].isalnum() and not axes[0].isdigit() else "rows"
         told.add(letter)
         yield letter, given[0], f"{given[0]}.shape[0]", 0
     for name in given:
