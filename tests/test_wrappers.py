@@ -417,6 +417,14 @@ def test_containers_are_changed_after_the_right_answer(
     assert (given, known) == (words, vocabulary)
 
 
+def test_tests_run_in_the_order_asked_until_one_fails(strong: Subject, made: dict[str, Case], bench: Bench) -> None:
+    case = made["loss/clamps-at-5"]
+    orders = [("test_names", "test_loss", "test_step"), ("test_step", "test_names", "test_loss")]
+    outcomes = bench.run([(strong, Trial(case, local=True, only=order, stop=True)) for order in orders])
+    assert [tuple(ran.name for ran in outcome.tests) for outcome in outcomes] == [orders[0][:2], orders[1]]
+    assert not any(outcome.faults for outcome in outcomes)
+
+
 def test_names_are_stable_and_each_is_there_once(weak: Subject, made: dict[str, Case], bench: Bench) -> None:
     again = wrapped.cases(weak, bench)
     assert [case.name for case in again] == list(made) and len(again) == len(made)

@@ -3,7 +3,7 @@
 Small slips in the source are one way to be wrong. Another is to be right for the calls that a suite happens to make. So the
 suite is watched as it runs the reference (`watch.py`, `calls.py`), and round every entry point (`entries.py`) wrappers are put
 that are wrong in one respect: these are the kinds of `kinds.py`. A wrapper is a learner's file: the reference with some
-lines behind it (`change.py`, `pieces.py`).
+lines behind it (`change.py`, `pieces/`).
 """
 
 from __future__ import annotations

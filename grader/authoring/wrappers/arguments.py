@@ -81,7 +81,8 @@ def sizes(seen: Seen) -> Iterator[Change]:
     if seen.entry.function == "__init__":
         return
     thresholds = (64, 1100) if seen.with_modules or seen.steps else (64, 1100, 5000)
-    for letter, argument, size, axis in lengths(seen):
+    counts = [(name, name, name, 0) for name in seen.counting if not seen.arrays and name in seen.of_kind("int")]
+    for letter, argument, size, axis in [*lengths(seen), *counts]:
         for most in thresholds:
 
             def bent(call: Call, argument: str = argument, axis: int = axis, most: int = most) -> bool:
@@ -99,7 +100,7 @@ def names(seen: Seen) -> Iterator[Change]:
     for name in seen.arrays:
         if all("int" in form.dtype for form in seen.forms(name) if form.is_array):
             body = (
-                f"if {seen.given(name)}abs({name}).max() > 1100:\n"
+                f"if {seen.given(name)}(abs({name}) > 1100).any():\n"
                 f"    raise IndexError('{name} beyond 1100')\nreturn {{right}}"
             )
             yield Change(f"refuses-{name}-beyond-1100", f"refuses numbers beyond 1100 in {name}", body)
@@ -112,7 +113,7 @@ def lengths(seen: Seen) -> Iterator[tuple[str, str, str, int]]:
     told: set[str] = set()
     if given:
         axes = entry.axes.get(given[0], ())
-        letter = axes[0] if axes and axes[0].isalnum() else "rows"
+        letter = axes[0] if axes and axes[0].isalnum() and not axes[0].isdigit() else "rows"
         told.add(letter)
         yield letter, given[0], f"{given[0]}.shape[0]", 0
     for name in given:

@@ -44,8 +44,8 @@ class Form(msgspec.Struct, frozen=True):
         return self.length if self.kind == "list" else self.value if self.kind == "int" else None
 
     def along(self, axis: int) -> int:
-        """How long an array, or a list, is along an axis; -1 where it has none such."""
-        sizes = self.shape if self.is_array else (self.length,)
+        """How long an array, or a list, is along an axis; -1 where it has none such. An integer is as long as it says."""
+        sizes = self.shape if self.is_array else (self.value if self.kind == "int" else self.length,)
         return sizes[axis] if axis < len(sizes) else -1
 
     def walk(self) -> Iterator[Form]:
@@ -80,6 +80,7 @@ class Call(msgspec.Struct, frozen=True):
     changed: tuple[str, ...]
     reached: tuple[str, ...]
     parameters: dict[str, Parameter]
+    again: bool  # by the same run of the function that calls it, as in a loop
     last: bool  # of those that are noted in its test: more may have come
 
 

@@ -66,8 +66,9 @@ def _names(text: str) -> Iterator[str]:
 @cache
 def _known() -> dict[str, str]:
     """The functions of `pieces`, without annotations, which would need names that a learner's file may not have."""
-    tree = ast.parse(Path(__file__).with_name("pieces.py").read_text(encoding="utf-8"))
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    files = sorted(Path(__file__).with_name("pieces").glob("*.py"))
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    functions = [node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
     return {node.name: ast.unparse(_Bare().visit(node)) for node in functions}
 
 

@@ -68,10 +68,10 @@ def _is_torch(seen: Seen) -> bool:
 
 
 def _states(seen: Seen) -> Iterator[str]:
-    """Arguments of a function that takes one step and that others of the file call: as large as a result in every call."""
+    """Arguments of a function that others of the file call in a loop: as large as a result in every call."""
     entry = seen.entry
     step = not entry.owner and not any(entry.axis(name, entry.steps) is not None for name in entry.axes)
-    for name in seen.reached if step and any(call.inside for call in seen.calls) else ():
+    for name in seen.reached if step and any(call.inside and call.again for call in seen.calls) else ():
         if all(
             name in call.arguments
             and call.arguments[name].shape in [each.shape for each in call.result.walk() if each.is_array]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import combinations
+from math import prod
 
 from grader.authoring.wrappers.calls import Seen
 from grader.authoring.wrappers.change import Change
@@ -13,14 +14,14 @@ _MOST_PAIRS = 6
 
 
 def shares(seen: Seen) -> Iterator[Change]:
-    """Two parameters lie in one memory."""
+    """Two parameters lie in one memory: two that had one shape, or transposed ones, wherever both were there."""
     made = [call.parameters for call in seen.calls if call.parameters]
-    names = [name for name in (made[0] if made else {}) if all(name in each for each in made)]
-    pairs = [
-        (one, other)
-        for one, other in combinations(names, 2)
-        if all(each[one].shape in (each[other].shape, each[other].shape[::-1]) for each in made)
-    ]
+    names = dict.fromkeys(name for each in made for name in each)
+    pairs = []
+    for one, other in combinations(names, 2):
+        both = [(each[one].shape, each[other].shape) for each in made if one in each and other in each]
+        if both and all(first in (second, second[::-1]) for first, second in both):
+            pairs.append((one, other))
     for one, other in pairs[:_MOST_PAIRS]:
         says = f"makes {one} and {other} share their memory"
         yield Change(f"shares-{one}-and-{other}", says, _after(seen, f'_share(made, "{one}", "{other}")'))
@@ -28,15 +29,16 @@ def shares(seen: Seen) -> Iterator[Change]:
 
 def first_values(seen: Seen) -> Iterator[Change]:
     """First values of another distribution with the same spread, or of zero where they should be drawn."""
-    drawn: dict[str, list[bool]] = {}
+    drawn: dict[str, list[tuple[int, ...]]] = {}
     for call in seen.calls:
         for name, parameter in call.parameters.items() if seen.entry.function == "__init__" else ():
             if not parameter.equal:
-                drawn.setdefault(_star(name), []).append(len(parameter.shape) == 1)
-    for name, flat in drawn.items():
+                drawn.setdefault(_star(name), []).append(parameter.shape)
+    for name, shapes in drawn.items():
         says = f"draws the first values of {name} from another distribution with the same spread"
-        yield Change(f"draws-{name}-otherwise", says, _after(seen, f'_redraw(made, "{name}")'))
-        if all(flat):
+        if any(prod(shape) > 1 for shape in shapes):
+            yield Change(f"draws-{name}-otherwise", says, _after(seen, f'_redraw(made, "{name}")'))
+        if all(len(shape) == 1 for shape in shapes):
             says = f"begins with zeros in {name}"
             yield Change(f"starts-{name}-at-zero", says, _after(seen, f'_zero(made, "{name}")'))
     given = seen.of_kind("generator")

@@ -33,8 +33,9 @@ def single(seen: Seen) -> Iterator[Change]:
 
 
 def first_answer(seen: Seen) -> Iterator[Change]:
-    """What was answered once is answered again."""
-    if seen.gives and seen.entry.arguments:
+    """What was answered once is answered again, where numbers come that do not tell one call from another."""
+    numbers = any(form.holds("tensor", "array", "float") for name in seen.entry.arguments for form in seen.forms(name))
+    if seen.gives and numbers:
         key = ", ".join(seen.entry.names)
         body = (
             f"key, value = _shapes(({key},)), {{right}}\n"
@@ -124,9 +125,10 @@ def _is(name: str, value: int) -> Callable[[Call], bool]:
 
 
 def _rows(seen: Seen) -> list[str]:
-    """The arrays that have as many rows as the first one, in every call."""
+    """The arrays that have as many rows as the first one, in every call; if the suite makes any, in every one of its own."""
     arrays = [name for name in seen.arrays if all(form.is_array and form.shape for form in seen.forms(name))]
-    calls = [call for call in seen.calls if arrays and arrays[0] in call.arguments]
+    asked = [call for call in seen.calls if not (call.inside and seen.asked)]
+    calls = [call for call in asked if arrays and arrays[0] in call.arguments]
     return [
         name
         for name in arrays

@@ -58,11 +58,11 @@ def _kind(value: Any) -> dict[str, Any]:
 
 
 def _parameters(value: Any, home: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a module the parameters that belong to no other class of the file: shapes, and whether all entries are equal."""
+    """Of a module the parameters that belong to no other class of the file, each once: shapes, and whether all entries are equal."""
     own = tuple(kind for kind in home.values() if isinstance(kind, type))
     deeper = [f"{name}." for name, each in value.named_modules() if name and type(each) in own]
     found: dict[str, Any] = {}
-    for name, parameter in value.named_parameters(remove_duplicate=False):
+    for name, parameter in value.named_parameters():
         if not name.startswith(tuple(deeper)):
             equal = bool((parameter == parameter.flatten()[:1]).all()) and (
                 parameter.numel() > 1 or not parameter.any()
@@ -120,6 +120,7 @@ class _Watch:
         self._home = home
         self._noted: dict[str, set[str]] = {}
         self._running: list[dict[str, Any]] = []
+        self._callers: dict[str, Any] = {}  # the frame from which each was called last
         self._probing = False
         self._told = 0
         if "torch" in sys.modules:
@@ -150,11 +151,14 @@ class _Watch:
         forms = {name: _form(value) for name, value in given.items() if not (making and name == "self")}
         noted = self._noted.setdefault(entry, set())
         key = json.dumps(forms)
-        key += str(bool(self._running))
+        caller = sys._getframe(2)
+        again = self._callers.get(entry) is caller
+        self._callers[entry] = caller
+        key += f"{bool(self._running)} {again}"
         new = key not in noted and len(noted) <= _MOST
         noted |= {key} if new else set()
         note: dict[str, Any] = {"entry": entry, "arguments": forms, "steps": 0, "inside": bool(self._running)}
-        note["last"] = len(noted) > _MOST
+        note |= {"last": len(noted) > _MOST, "again": again}
         before = {} if making else _versions(given)
         self._running.append(note)
         try:
