@@ -19,7 +19,8 @@ from grader.judge import clock
 from grader.judge.bridge import Bridge
 from grader.judge.clock import NEVER, Clock, Closing, Overdue, processor_clock
 from grader.judge.gone import WorkerGone
-from grader.judge.workers import FreshWorkshop, SocketLeash
+from grader.judge.leash import SocketLeash
+from grader.judge.workers import FreshWorkshop
 from grader.limits import CLOSING_SHARE, WALL_FACTOR
 from grader.scorecard import Verdict
 

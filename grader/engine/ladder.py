@@ -19,7 +19,8 @@ from grader import forkserver
 from grader.engine.plan import Plan
 from grader.engine.sandbox import Sandbox, can_fork, weakest
 from grader.errors import InternalFault
-from grader.judge.workers import OVERDUE, Leash, ProcessLeash, SocketLeash
+from grader.judge.leash import Leash, ProcessLeash, SocketLeash
+from grader.judge.workers import OVERDUE
 from grader.limits import ORDERLY_SECONDS, START_SECONDS
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
