@@ -19,7 +19,9 @@ FLOORS = {
     **dict.fromkeys(["judge", "reports"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
     **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
-    **dict.fromkeys(["wire", "limits", "forkserver", "modulestate", "given", "todo", "errors", "schema", "seeds"], 1),
+    **dict.fromkeys(
+        ["wire", "limits", "messages", "forkserver", "modulestate", "given", "todo", "errors", "schema", "seeds"], 1
+    ),
     "": 0,  # grader/__init__.py
 }
 # Straight down inside a floor: a submission is for a kata of a course, and the store keeps what a scorecard is made of.

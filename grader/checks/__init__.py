@@ -2,13 +2,16 @@
 
 from grader.checks.agreement import as_view, assert_agrees
 from grader.checks.behaviour import assert_raises, assert_unchanged
+from grader.checks.claims import assert_that
 from grader.checks.close import assert_close, assert_shape
 from grader.checks.convergence import assert_beats, assert_trajectory
 from grader.checks.draws import Constant, Normal, Uniform, assert_drawn, layer_laws
 from grader.checks.failure import CheckFailure
 from grader.checks.gradients import assert_gradients, assert_numpy_gradients
+from grader.checks.inputs import normal, normal_array
 from grader.checks.results import assert_parts
 from grader.checks.state import assert_state, load_state, state_of, tensors_of
+from grader.messages import text
 
 __all__ = [
     "CheckFailure",
@@ -26,10 +29,14 @@ __all__ = [
     "assert_raises",
     "assert_shape",
     "assert_state",
+    "assert_that",
     "assert_trajectory",
     "assert_unchanged",
     "layer_laws",
     "load_state",
+    "normal",
+    "normal_array",
     "state_of",
     "tensors_of",
+    "text",
 ]
