@@ -11,7 +11,7 @@ def test_a_claim_that_holds_says_nothing():
 
 
 def test_a_claim_that_does_not_hold_says_its_sentence():
-    with pytest.raises(CheckFailure, match="^w1 of the 2nd layer must be so") as failure:
+    with pytest.raises(CheckFailure, match=r"^w1 of the 2nd layer must be so") as failure:
         assert_that(np.False_, "{name} must be so", name=text("w1 of the {n}nd layer", n=2), help="the layer")
     assert failure.value.help == "the layer"
 
