@@ -223,7 +223,4 @@ SAYS = {
     "kata.changed": Says("changed since you passed on {date}"),
     "kata.count": Says("the suite ran {ran} tests, its manifest says {tests}"),
     "kata.kinds": Says("suite and manifest disagree about tests of kind {kinds}"),
-    # the learner's file
-    "file.refused": Says("{file} {why}"),
-    "file.refused_with": Says("{file} {why}: {help}"),
 }

@@ -8,22 +8,22 @@ languages in a catalogue beside the suite.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-# None, bool, int, float; str, which is in nobody's language: an identifier, or the learner's own words; a Message, or a list.
+# What a check may give: a number, also of numpy; str, which is in nobody's language (an identifier, or the learner's own
+# words); a Message; a list of these. What a message holds of it is `Plain`, and passes through JSON and msgpack.
 Value = Any
 LONGEST = 4_000  # characters of one string
 _MOST_BITS = 63
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A code, or an English sentence with fields in braces, and the values of its fields."""
 
     code: str
-    args: Mapping[str, Value] = msgspec.field(default_factory=dict)
+    args: dict[str, Plain | list[Plain | list[Plain]]] = {}
 
     def __str__(self) -> str:
         """In English."""
@@ -67,8 +67,4 @@ def _plain(value: Value) -> Value:
     return _plain(str(value))
 
 
-def decoded(fields: Any) -> Value:
-    """A value as it was before it went through JSON or msgpack, which know no messages: `{"code": ..., "args": ...}`."""
-    if isinstance(fields, dict) and "code" in fields:
-        return Message(fields["code"], {name: decoded(each) for name, each in (fields.get("args") or {}).items()})
-    return [decoded(each) for each in fields] if isinstance(fields, list) else fields
+Plain = None | bool | int | float | str | Message
