@@ -12,7 +12,7 @@ from grader.judge.bridge import Bridge
 from grader.judge.explain import help_with
 from grader.judge.gone import LearnerError, WorkerGone
 from grader.messages import Message, Value, message
-from grader.messages.wording import ENGLISH
+from grader.messages.message import ENGLISH
 from grader.scorecard import Cause, Verdict, cause_of
 from grader.todo import is_the_stubs
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from grader.messages import Message
-from grader.messages.wording import Rows, Wording
+from grader.messages.message import Rows, Wording
 from grader.scorecard.visible import LINE, visible
 
 FORMAT_VERSION: Final = 1
@@ -80,18 +80,12 @@ class Cause(Record, frozen=True):
     diagnosis: str = ""  # the known mistake that fails in just this way
     diagnosis_zh: str = ""
 
-    def rows(self) -> list[tuple[str, str]]:
-        """What there is to say, each under the word that the learner reads before it."""
-        rows = [("where", self.where), ("got", self.actual), ("expected", self.expected), ("look at", self.help)]
-        rows.append(("your bug", self.diagnosis))
-        return [(label, text) for label, text in rows if text]
-
 
 def cause_of(said: Message | None, advice: Message | None, wording: Wording) -> Cause | None:
     """The rows under a message, in some language; None where there are none."""
     rows = wording.rows(said) if said else Rows()
     cause = Cause(rows.expected, rows.got, rows.where, wording.say(advice) if advice else "")
-    return cause if cause.rows() else None
+    return cause if cause != Cause() else None
 
 
 class Line(Record, frozen=True):
