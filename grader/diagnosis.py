@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 import msgspec
 from msgspec.structs import replace
@@ -57,7 +57,7 @@ class Fingerprints(msgspec.Struct, frozen=True):
 
 def agree(one: Print, other: Print) -> bool:
     """Whether a test said the same of both, and both returned the same in it, but for rounding."""
-    return same(one.said, other.said) and _same_trace(one.trace, other.trace)
+    return same(one.said, other.said) and same_trace(one.trace, other.trace)
 
 
 def same(one: Value, other: Value) -> bool:
@@ -92,10 +92,11 @@ def _room(said: Message) -> dict[str, float]:
     return {"relative": allowed, "error": allowed * scale, "got": allowed * scale}
 
 
-def _same_trace(one: Trace | None, other: Trace | None) -> bool:
+def same_trace(one: Trace | None, other: Trace | None, share: float = 1.0) -> bool:
+    """Whether two files returned the same in a test, but for a share of the room that rounding is given."""
     if one is None or other is None:
         return one is other
-    room = _TRACE * max(one.count, 1) ** 0.5
+    room = share * _TRACE * max(one.count, 1) ** 0.5
     return (one.form, one.count) == (other.form, other.count) and all(
         abs(a - b) <= room for a, b in zip(one.numbers, other.numbers, strict=True)
     )
@@ -117,32 +118,44 @@ def load(course: Course, kata: Kata) -> Fingerprints:
     return Fingerprints()
 
 
+def named(ended: Mapping[str, Print | None], passed: Set[str], known: Fingerprints) -> dict[str, list[Known]]:
+    """The one or two mistakes that each test is the trace of, for those of which there are any.
+
+    ended: the tests that did not pass, with None for what is no failure of a comparison; passed: those that did.
+    """
+    possible = [mistake for mistake in known.mistakes if not passed & mistake.tests.keys()]
+    whole = [mistake for mistake in possible if _fits(mistake, ended)]
+    found = {}
+    for test, print in ended.items():
+        if print is not None:
+            candidates = possible if rich(print.said) else whole
+            mistakes = [each for each in candidates if (its := each.tests.get(test)) and agree(print, its)]
+            if 0 < len(mistakes) <= MOST:
+                found[test] = mistakes
+    return found
+
+
 def diagnosed(result: KataResult, known: Fingerprints) -> KataResult:
     """The result, in which every failing test that is the trace of one or two known mistakes says so."""
-    ran = {test.name: test for test in result.tests if test.verdict is not Verdict.NOT_RUN}
-    passed = {name for name, test in ran.items() if test.verdict is Verdict.PASS}
-    possible = [mistake for mistake in known.mistakes if not passed & mistake.tests.keys()]
-    if not possible:
-        return result
-    whole = [mistake for mistake in possible if _fits(mistake, ran)]
-    return replace(result, tests=tuple(_diagnosed(test, possible, whole) for test in result.tests))
+    ended = {test.name: _print(test) for test in result.tests if test.verdict not in (Verdict.PASS, Verdict.NOT_RUN)}
+    passed = {test.name for test in result.tests if test.verdict is Verdict.PASS}
+    found = named(ended, passed, known)
+    return replace(result, tests=tuple(_told(test, found.get(test.name, ())) for test in result.tests))
 
 
-def _fits(mistake: Known, ran: Mapping[str, TestResult]) -> bool:
+def _fits(mistake: Known, ended: Mapping[str, Print | None]) -> bool:
     """Whether every test that the mistake is known to fail, and that ran, failed just as it does."""
-    return all(_is_trace(ran[name], print) for name, print in mistake.tests.items() if name in ran)
+    return all(
+        (mine := ended[test]) is not None and agree(mine, its) for test, its in mistake.tests.items() if test in ended
+    )
 
 
-def _is_trace(test: TestResult, print: Print) -> bool:
-    return test.verdict is Verdict.FAIL and test.said is not None and agree(Print(test.said, test.trace), print)
+def _print(test: TestResult) -> Print | None:
+    return Print(test.said, test.trace) if test.verdict is Verdict.FAIL and test.said is not None else None
 
 
-def _diagnosed(test: TestResult, possible: Sequence[Known], whole: Sequence[Known]) -> TestResult:
-    if test.verdict is not Verdict.FAIL or test.said is None:
-        return test
-    candidates = possible if rich(test.said) else whole
-    found = [each for each in candidates if (its := each.tests.get(test.name)) and _is_trace(test, its)]
-    if not 0 < len(found) <= MOST:
+def _told(test: TestResult, found: Sequence[Known]) -> TestResult:
+    if not found:
         return test
     said = {
         "diagnosis": _one_of((each.says for each in found), "one of these: "),

@@ -114,7 +114,7 @@ def raised(error: LearnerError, bridge: Bridge) -> Ending:
         return Ending(Verdict.MEMORY, message("raised.out_of_memory", error=error.described), None, error.line)
     if error.type_name in ("SystemExit", "KeyboardInterrupt"):
         return Ending(Verdict.CRASH, message("raised.exit", error=error.described), None, error.line)
-    return Ending(Verdict.FAIL, message("raised", error=error.described), _help(error, bridge), error.line)
+    return Ending(Verdict.FAIL, message("raised", error=_of_learner(error)), _help(error, bridge), error.line)
 
 
 def unimportable(error: LearnerError | WorkerGone, bridge: Bridge) -> Ending:
@@ -157,6 +157,12 @@ def _without_worker(error: BaseException | None, nothing: str = "") -> Ending:
     if nothing and "None" in str(error):
         return Ending(Verdict.FAIL, message("test.none", function=nothing))
     return Ending(Verdict.FAIL, message("test.cannot_use", error=_described(error)))
+
+
+def _of_learner(error: LearnerError) -> str:
+    """Type and text, as at the end of a traceback."""
+    words = _lines(error)
+    return f"{error.type_name}: {words}" if words else error.type_name
 
 
 def _help(error: LearnerError, bridge: Bridge) -> Message | None:
