@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from grader.checks.failure import AuthorFault, CheckFailure, NotFinite
@@ -76,8 +77,11 @@ def ending(error: BaseException | None, bridge: Bridge | None) -> Ending:
     return _without_worker(error, bridge.nothing)
 
 
-def plain_ending(error: BaseException | None, filename: str) -> Ending:
-    """The verdict of one test where the learner's module was imported in this process."""
+def plain_ending(error: BaseException | None, filename: str, nothing: str = "") -> Ending:
+    """The verdict of one test where the learner's module was imported in this process.
+
+    nothing: what the last call was of, where it returned None.
+    """
     if error is None:
         return Ending(Verdict.PASS)
     if isinstance(error, StubProblem):
@@ -88,9 +92,20 @@ def plain_ending(error: BaseException | None, filename: str) -> Ending:
         return Ending(Verdict.TODO, _todo(str(error)))
     if isinstance(error, CheckFailure):
         return Ending(Verdict.FAIL, error.said, error.advice)
-    if isinstance(error, AssertionError):
-        return Ending(Verdict.FAIL, _asserted(error))
-    return Ending(Verdict.FAIL, message("raised", error=_described(error)))
+    if isinstance(error, NotFinite):
+        return Ending(Verdict.FAIL, message("test.cannot_go_on", error=_described(error)))
+    if _passed_through(error.__traceback__, filename):
+        return Ending(Verdict.FAIL, message("raised", error=_described(error)))
+    return _without_worker(error, nothing)
+
+
+def _passed_through(traceback: TracebackType | None, filename: str) -> bool:
+    """Whether an exception came out of the learner's file."""
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == filename:
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def raised(error: LearnerError, bridge: Bridge) -> Ending:
