@@ -17,8 +17,10 @@ from grader.judge.clock import NEVER, Clock, Closing
 from grader.judge.generators import moved_on
 from grader.judge.gone import LearnerError, WorkerGone, learner_error
 from grader.judge.proxies import Remote, remote_object
+from grader.judge.trace import MOST_BYTES
 from grader.judge.workers import Worker
 from grader.limits import MAX_OBJECTS, MAX_RAW_BYTES
+from grader.messages import message
 from grader.modulestate import Twin
 from grader.scorecard import Verdict
 from grader.wire import BadFrame, Decoder, Encoder, Shadows, Unsendable, decode, type_name
@@ -49,6 +51,8 @@ class Bridge:
         self.line: int | None = None  # where the learner's code last raised
         self.freed: list[int] = []
         self.transcript = hashlib.sha256()
+        self.returned: list[Any] = []  # by its calls, for a trace
+        self._kept = 0  # bytes of these
         self._lines = lines  # of the learner's file
         self._worker = worker
         self._seconds = seconds
@@ -80,8 +84,8 @@ class Bridge:
         grad = torch is not None and torch.is_grad_enabled()
         twins = list(self._twins.values())
         freed, self.freed = self.freed, []
-        message = (target, name, args, kwargs, self._changes(), freed, grad, self.counting)
-        answer, decoder, sent = self._converse(Kind.CALL, message)
+        asked = (target, name, args, kwargs, self._changes(), freed, grad, self.counting)
+        answer, decoder, sent = self._converse(Kind.CALL, asked)
         value, number = answer[0], answer[3]
         if self.counting:
             if type(value) is not tuple or len(value) != 2 or type(value[1]) is not int or value[1] < 0:
@@ -96,8 +100,14 @@ class Bridge:
 
             attach(self, number, outputs, inputs)
         self._advance(sent.generators, answer[4])
+        self._keep(value, decoder)
         self.nothing = "" if value is not None else name or type(self._objects.get(target)).__name__
         return value
+
+    def _keep(self, value: Any, decoder: Decoder) -> None:
+        self._kept += decoder.size
+        if self._kept <= MOST_BYTES:
+            self.returned.append(value)
 
     def line_of(self, number: int | None) -> str:
         """A line of the learner's file; "" where there is none of this number."""
@@ -129,10 +139,10 @@ class Bridge:
 
     # One exchange
 
-    def _ask(self, kind: Kind, message: tuple[Any, ...]) -> tuple[Any, ...]:
-        return self._converse(kind, message)[0]
+    def _ask(self, kind: Kind, asked: tuple[Any, ...]) -> tuple[Any, ...]:
+        return self._converse(kind, asked)[0]
 
-    def _converse(self, kind: Kind, message: tuple[Any, ...]) -> tuple[tuple[Any, ...], Decoder, Encoder]:
+    def _converse(self, kind: Kind, asked: tuple[Any, ...]) -> tuple[tuple[Any, ...], Decoder, Encoder]:
         if self.gone is not None:
             raise self.gone
         if not self._answered:  # a proxy stands where the answer should have a value, and would ask the worker for it
@@ -140,7 +150,7 @@ class Bridge:
         self._calls += 1
         encoder = Encoder(self._export, self._shadows.number)
         try:
-            encoder.value(message)
+            encoder.value(asked)
             buffers = encoder.frame(kind, self._calls)
         except Unsendable as error:
             raise TypeError(f"the suite passes {error} to the learner's code") from None
@@ -206,7 +216,7 @@ class Bridge:
     def _broken(self, why: str) -> NoReturn:
         """The worker said what no honest worker says."""
         self._worker.end()
-        self.gone = WorkerGone(Verdict.CRASH, f"your process broke the protocol: {why}", self.line)
+        self.gone = WorkerGone(Verdict.CRASH, message("gone.protocol", why=why), self.line)
         raise self.gone
 
     def _advance(self, mine: list[Any], theirs: Any) -> None:
@@ -218,9 +228,7 @@ class Bridge:
                 self._broken("a generator of another kind")
             if not moved_on(generator, moved):
                 self._worker.end()
-                self.gone = WorkerGone(
-                    Verdict.FAIL, "your code set the random generator that it was given: draw from it"
-                )
+                self.gone = WorkerGone(Verdict.FAIL, message("gone.generator"))
                 raise self.gone
             if hasattr(generator, "set_state"):
                 generator.set_state(moved.get_state())

@@ -21,9 +21,11 @@ from grader.judge.job import Began, Collected, Event, Fault, Held, Job, Judged, 
 from grader.judge.job import Lost as SaidLost
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
+from grader.judge.trace import trace
 from grader.judge.verdicts import Ending, StubProblem, ending, plain_ending, unimportable
 from grader.judge.workers import Worker, Workshop
 from grader.limits import SUITE_GRACE_SECONDS, WALL_FACTOR
+from grader.messages import message, text
 from grader.scorecard import Line, Observation, TestResult, Verdict
 
 _MIB = 1 << 20
@@ -49,6 +51,7 @@ class Judging:
         self._ended: deque[tuple[Worker, str]] = deque()  # workers that are not gone yet, with their tests
         self._recorder = Recorder()
         self._local_mutated: list[str] = []
+        self._local: local.LocalFile | None = None
 
     # Fixtures
 
@@ -56,16 +59,19 @@ class Judging:
         if self._stub_problem is not None:
             raise StubProblem(self._stub_problem)
         if self._closed:
-            raise StubProblem(Ending(Verdict.NOT_RUN, f"not begun {self._closing.why}"))
+            raise StubProblem(Ending(Verdict.NOT_RUN, message("not_run.closed", limit=self._closing.why)))
         if self._job.local:
             self._local_mutated = []
             job = self._job
-            return local.loaded(job.source, job.filename, job.slug, self._local_mutated)
+            file = local.loaded(job.source, job.filename, job.slug, self._local_mutated)
+            self._local = file
+            return file
         self._worker = self._spare or self._start()
         # Forked while this test runs, so that the next need not wait for it.
         self._spare = self._start() if self._left else None
         job = self._job
-        self._bridge = bridge = Bridge(self._worker, job.filename, job.seconds, self._closing, job.kata, self._lines)
+        bridge = Bridge(self._worker, job.filename, job.seconds, self._closing, job.kata, self._lines)
+        self._bridge = bridge
         spec = {
             "source": job.source,
             "filename": job.filename,
@@ -129,7 +135,7 @@ class Judging:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             reason = getattr(crash, "message", None) or str(report.longrepr).strip().splitlines()[-1]
-            self._emit(Fault(f"the suite does not collect: {reason}"))
+            self._emit(Fault(text("the suite does not collect: {reason}", reason=reason)))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self._job.only:
@@ -139,15 +145,16 @@ class Judging:
         self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item)) for item in items)))
         for item in items:
             if len(_kinds(item)) != 1:
-                self._emit(Fault(f"{item.name} must have exactly one kind, found {', '.join(_kinds(item)) or 'none'}"))
+                kinds = _kinds(item) or ["none"]
+                self._emit(Fault(text("{test} must have exactly one kind, found {kinds}", test=item.name, kinds=kinds)))
             if not _title(item):
-                self._emit(Fault(f"{item.name} has no docstring, which is its line on the scorecard"))
+                self._emit(Fault(text("{test} has no docstring, which is its line on the scorecard", test=item.name)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         self._emit(Began(item.name))
         self._left -= 1
-        self._worker = self._bridge = self._error = None
+        self._worker = self._bridge = self._local = self._error = None
         self._recorder = Recorder()
         observations.drain()
         began = time.perf_counter()
@@ -159,7 +166,7 @@ class Judging:
             self._finish(item, time.perf_counter() - began)
         else:
             self._report(wait=True)
-            self._emit(SaidLost(lost.message))
+            self._emit(SaidLost(lost.said))
             item.session.shouldstop = lost.message
         return result
 
@@ -186,7 +193,7 @@ class Judging:
     def _finish(self, item: pytest.Item, seconds: float) -> None:
         if self._alarm is not None:
             self._alarm.stop()
-        end = plain_ending(self._error, self._job.filename) if self._job.local else ending(self._error, self._bridge)
+        end, returned = self._end()
         if end.verdict is Verdict.TIMEOUT and self._closing is NEVER:
             self._closing = Closing.after_timeout(self._job.seconds)
         output, dropped = "", 0
@@ -202,6 +209,9 @@ class Judging:
             seconds=seconds,
             message=end.message,
             cause=end.cause,
+            said=end.said,
+            advice=end.advice,
+            trace=trace(returned) if end.verdict is Verdict.FAIL else None,
             line=self._line(end.line),
             output=output,
             output_dropped=dropped,
@@ -218,6 +228,13 @@ class Judging:
         if self._worker is not None:
             self._ended.append((self._worker, item.name))
         self._report(wait=False)
+
+    def _end(self) -> tuple[Ending, list[Any]]:
+        """How the test ended, and what the learner's functions returned in it."""
+        if not self._job.local:
+            return ending(self._error, self._bridge), self._bridge.returned if self._bridge else []
+        returned, nothing = self._local._told() if self._local else ([], "")
+        return plain_ending(self._error, self._job.filename, nothing), returned
 
     def _report(self, wait: bool) -> None:
         """Say how much memory workers held, once they are gone."""
@@ -271,7 +288,8 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
     code = pytest.main(arguments, plugins=[judging])
     judging.finish()
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
-        emit(Fault(f"pytest ended with {pytest.ExitCode(code).name.lower().replace('_', ' ')}"))
+        how = pytest.ExitCode(code).name.lower().replace("_", " ")
+        emit(Fault(text("pytest ended with {how}", how=how)))
     return judging.tests
 
 

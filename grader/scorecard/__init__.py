@@ -1,6 +1,6 @@
 """What a run found, and what it is worth."""
 
-from grader.scorecard.grading import SEVERITY, exit_code, grade_kata, most, reject_kata, total
+from grader.scorecard.grading import SEVERITY, exit_code, grade_kata, most, reject_kata, total, worded
 from grader.scorecard.records import (
     FORMAT_VERSION,
     Cause,
@@ -17,7 +17,9 @@ from grader.scorecard.records import (
     Scorecard,
     TestResult,
     Text,
+    Trace,
     Verdict,
+    cause_of,
 )
 from grader.scorecard.visible import visible
 
@@ -38,11 +40,14 @@ __all__ = [
     "Scorecard",
     "TestResult",
     "Text",
+    "Trace",
     "Verdict",
+    "cause_of",
     "exit_code",
     "grade_kata",
     "most",
     "reject_kata",
     "total",
     "visible",
+    "worded",
 ]
