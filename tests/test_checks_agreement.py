@@ -53,7 +53,7 @@ def no_gradient_of_h(x: Any, h: Any) -> Any:
 WRONG: dict[str, tuple[Callable[..., Any], str]] = {
     "a value": (lambda x, h: (cumulated(x, h)[0], h), "last is off"),
     "one result": (lambda x, h: cumulated(x, h)[1], "must return the tuple"),
-    "a gradient further back": (cut_after_eight, "gradient of states and last by"),
+    "a gradient further back": (cut_after_eight, "gradient of states, last by"),
     "an input that is cut off": (no_gradient_of_h, "no gradient reaches h"),
     "everything cut off": (lambda x, h: tuple(y.detach() for y in cumulated(x, h)), "no gradient reaches x, h"),
     "a length": (lambda x, h: cumulated(x[:64], h), "wrong shape"),

@@ -17,6 +17,7 @@ from grader.checks.failure import AuthorFault, CheckFailure
 from grader.checks.results import assert_parts
 from grader.checks.slopes import fail_unreached
 from grader.checks.state import tensors_of
+from grader.messages import Message, Value, said, text
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +34,8 @@ def assert_agrees(
     fixed: Sequence[str] = (),
     gradients: bool = True,
     tol: float = 1e-6,
-    name: str | Sequence[str] = "the result",
-    help: str = "",
+    name: Value | Sequence[Value] = "the result",
+    help: Value = "",
 ) -> None:
     """learner(**inputs) and oracle(**inputs) are the same, and so are their gradients by every input and parameter.
 
@@ -46,20 +47,30 @@ def assert_agrees(
     __tracebackhide__ = True
     import torch
 
-    names = [name] if isinstance(name, str) else list(name)
+    names = [name] if isinstance(name, str | Message) else list(name)
     with torch.no_grad():
-        for said in _modes(modules):
+        for mode in _modes(modules):
             want = _outputs(oracle(**inputs), names, oracle=True)
-            for given, how in ((inputs, ""), ({key: as_view(value) for key, value in inputs.items()}, _OF_VIEWS)):
+            for given, how in (
+                (inputs, "{value}"),
+                ({key: as_view(value) for key, value in inputs.items()}, _OF_VIEWS),
+            ):
                 got = _outputs(learner(**given), names)
                 _assert_mode(modules, help)
                 for one, expected, actual in zip(names, want, got, strict=True):
-                    assert_close(actual, expected, tol=tol, name=f"{one}{said}{how}", help=help)
+                    assert_close(actual, expected, tol=tol, name=_named(one, mode, how), help=help)
     if gradients:
         _compare_gradients(learner, oracle, inputs, rng, modules, parameters, fixed, tol, names, help)
 
 
-_OF_VIEWS = " of inputs that are views"
+_OF_VIEWS = "{value} of inputs that are views"
+
+
+def _named(value: Value, *how: str) -> Value:
+    """The name of a value, with how it was made."""
+    for template in how:
+        value = value if template == "{value}" else text(template, value=said(value))
+    return value
 
 
 def as_view(value: Any) -> Any:
@@ -76,13 +87,13 @@ def as_view(value: Any) -> Any:
 def _modes(modules: tuple[torch.nn.Module, torch.nn.Module] | None) -> Iterable[str]:
     """Both modes, the present one last, and what is said of a value in each."""
     if modules is None:
-        yield ""
+        yield "{value}"
         return
     before = modules[1].training
     for training in (not before, before):
         for module in modules:
             module.train(training)
-        yield " in training mode" if training else " in evaluation mode"
+        yield "{value} in training mode" if training else "{value} in evaluation mode"
 
 
 def _assert_mode(modules: tuple[torch.nn.Module, torch.nn.Module] | None, help: str) -> None:
@@ -106,8 +117,8 @@ def _compare_gradients(
     parameters: Iterable[str] | Mapping[str, str],
     fixed: Sequence[str],
     tol: float,
-    names: list[str],
-    help: str,
+    names: list[Value],
+    help: Value,
 ) -> None:
     __tracebackhide__ = True
     import torch
@@ -138,7 +149,13 @@ def _compare_gradients(
         got = found[1][key]
         if got is None:
             fail_unreached([key], help, names[0])
-        assert_close(got, want, tol=tol, name=f"gradient of {' and '.join(names)} by {key}", help=help)
+        assert_close(
+            got,
+            want,
+            tol=tol,
+            name=text("gradient of {results} by {key}", results=[said(one) for one in names], key=key),
+            help=help,
+        )
 
 
 def _leaf(value: Any, differentiable: bool) -> Any:
@@ -153,7 +170,7 @@ def _requires_grad(value: Any) -> bool:
     return bool(getattr(value, "requires_grad", False))
 
 
-def _outputs(result: Any, names: list[str], *, oracle: bool = False) -> list[Any]:
+def _outputs(result: Any, names: list[Value], *, oracle: bool = False) -> list[Any]:
     __tracebackhide__ = True
     if len(names) == 1:
         return [result]

@@ -8,6 +8,7 @@ from typing import Any
 
 from grader.checks.failure import AuthorFault, CheckFailure, cut
 from grader.checks.reading import describe
+from grader.messages import Value, message
 
 
 def assert_unchanged(mutated: list[str], *, but: Sequence[str] = ()) -> None:
@@ -21,8 +22,8 @@ def assert_unchanged(mutated: list[str], *, but: Sequence[str] = ()) -> None:
     changed = list(dict.fromkeys(each for each in mutated if each not in but))
     if changed:
         raise CheckFailure(
-            f"an argument was changed in place: {cut(', '.join(changed))}",
-            expected="arguments as they were before the call",
+            "arguments.changed",
+            changed=cut(", ".join(changed)),
             help="operators such as += and methods that end in _ write into the caller's data, and so do pop, append and "
             "setdefault: make a new one",
         )
@@ -54,17 +55,16 @@ def assert_raises(
         if match is None or re.search(match, text):
             return
         raise CheckFailure(
-            f"{_called(function)} raised {exception.__name__}, but its text does not say what is wrong",
-            expected=f"a text that matches {match!r}",
-            actual=cut(text) or "no text",
+            "raises.text",
+            function=_called(function),
+            exception=exception.__name__,
+            match=match,
+            got=cut(text) or message("no.text"),
         ) from raised
-    raise CheckFailure(
-        f"{_called(function)} did not raise {exception.__name__}",
-        expected=exception.__name__,
-        actual=f"it returned {describe(returned)}",
-    )
+    called = _called(function)
+    raise CheckFailure("raises.nothing", function=called, exception=exception.__name__, got=describe(returned))
 
 
-def _called(function: object) -> str:
+def _called(function: object) -> Value:
     name = getattr(function, "__name__", None)
-    return cut(name, 60) if type(name) is str else "the call"
+    return cut(name, 60) if type(name) is str else message("the.call")

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from grader.checks.failure import AuthorFault, CheckFailure, NotFinite, at, number, pair, proportion
+from grader.checks.failure import AuthorFault, CheckFailure, NotFinite, pair, proportion, rounded
 from grader.checks.observations import observe
-from grader.checks.reading import ARTICLES, Reading, describe, read
+from grader.checks.reading import Reading, describe, of_shape, read
+from grader.messages import Value, message
 
 FLOOR = 1e-3  # expected values smaller than this are compared as if they were this large
 
 
 def assert_shape(
-    actual: object, shape: Sequence[int], *, dtype: Any = None, name: str = "the result", help: str = ""
+    actual: object, shape: Sequence[int], *, dtype: Any = None, name: Value = "the result", help: Value = ""
 ) -> None:
     """A tensor or array (a number for shape ()) of this shape, of this dtype if one is given, all finite.
 
@@ -24,13 +25,13 @@ def assert_shape(
     __tracebackhide__ = True
     wanted, family = _dtype_name(dtype)
     size = _checked_shape(shape)
-    kind = ARTICLES[family] if family else "a tensor or an array" if size else "a tensor, an array or a number"
+    kind = family or ("tensor_or_array" if size else "tensor_array_or_number")
     got = read(actual)
     if got is None or (got.family == "number" and size) or (family and not got.passes_for(family, size)):
-        raise wrong_kind(name, actual, f"{kind} of shape {size}", help)
+        raise wrong_kind(name, actual, of_shape(kind, size), help)
     _same_shape(got, size, name, help)
     if wanted and got.dtype != wanted:
-        raise CheckFailure(f"{name} has the wrong dtype", expected=wanted, actual=got.dtype, help=help)
+        raise CheckFailure("value.dtype", name=name, expected=wanted, got=got.dtype, help=help)
     assert_finite(got, name, help)
 
 
@@ -39,8 +40,8 @@ def assert_close(
     expected: object,
     *,
     tol: float = 1e-6,
-    name: str = "the result",
-    help: str = "",
+    name: Value = "the result",
+    help: Value = "",
     dtype: bool = True,
 ) -> None:
     """The same numbers: max|actual - expected| <= tol * max(max|expected|, 1e-3).
@@ -63,28 +64,26 @@ def assert_close(
     scale = 1.0 if exact else max(_largest(np.abs(want.data)), FLOOR)
     allowed = 0.0 if exact else tol
     worst = _largest(difference)
-    observe("assert_close", name, worst / scale, allowed)
+    observe("assert_close", str(name), worst / scale, allowed)
     if worst <= allowed * scale:
         return
     index = tuple(map(int, np.unravel_index(np.argmax(difference), difference.shape)))
     shown = pair(got.entry(index), want.entry(index))
     wrong = int(np.count_nonzero(~(difference <= allowed * scale)))
+    place = {"index": index or None, "wrong": wrong, "size": difference.size, "got": shown[0], "expected": shown[1]}
     if exact:
-        message = f"{name} is not equal to what is expected"
-    else:
-        slip = proportion(got.data, want.data)
-        message = f"{name} is off by {worst:.3g} (relative {worst / scale:.2g}, allowed {allowed:.2g}){slip}"
-    where = f"{at(index)}, the largest of {wrong} errors in {difference.size} entries" if index else ""
-    raise CheckFailure(message, expected=shown[1], actual=shown[0], where=where, help=help)
+        raise CheckFailure("value.unequal", name=name, help=help, **place)
+    error = {"error": worst, "relative": worst / scale, "allowed": allowed}
+    slip = proportion(got.data, want.data)
+    raise CheckFailure("value.off", name=name, slip=slip, help=help, **error, **place)
 
 
-def assert_finite(got: Reading, name: str, help: str) -> None:
+def assert_finite(got: Reading, name: Value, help: Value) -> None:
     """No NaN and no infinity."""
     __tracebackhide__ = True
     bad = got.first_non_finite()
     if bad is not None:
-        shown = number(got.entry(bad))
-        raise CheckFailure(f"{name} is not finite", expected="a finite number", actual=shown, where=at(bad), help=help)
+        raise CheckFailure("value.not_finite", name=name, got=rounded(got.entry(bad)), index=bad or None, help=help)
 
 
 def read_expected(expected: object) -> Reading:
@@ -103,22 +102,22 @@ def check_tolerance(tol: float) -> None:
         raise AuthorFault(f"tol must be >= 0 and < 1, found {tol}")
 
 
-def wrong_kind(name: str, actual: object, expected: str, help: str) -> CheckFailure:
+def wrong_kind(name: Value, actual: object, expected: Value, help: Value) -> CheckFailure:
     """The failure of something that is not what was asked for at all."""
-    forgot = ": is a return missing?" if actual is None else ""
-    message = f"{name} is the wrong kind of object{forgot}"
-    return CheckFailure(message, expected=expected, actual=describe(actual), help=help)
+    forgotten = message("slip.forgotten") if actual is None else None
+    return CheckFailure(
+        "value.kind", name=name, forgotten=forgotten, expected=expected, got=describe(actual), help=help
+    )
 
 
-def _same_shape(got: Reading, shape: tuple[int, ...], name: str, help: str) -> None:
+def _same_shape(got: Reading, shape: tuple[int, ...], name: Value, help: Value) -> None:
     __tracebackhide__ = True
     if got.shape != shape:
-        swapped = ": the right sizes in the wrong order" if sorted(got.shape) == sorted(shape) else ""
-        message = f"{name} has the wrong shape{swapped}"
-        raise CheckFailure(message, expected=str(shape), actual=str(got.shape), help=help)
+        swapped = message("slip.swapped") if sorted(got.shape) == sorted(shape) else None
+        raise CheckFailure("value.shape", name=name, swapped=swapped, expected=shape, got=got.shape, help=help)
 
 
-def _same_dtype(got: Reading, want: Reading, strict: bool, name: str, help: str) -> None:
+def _same_dtype(got: Reading, want: Reading, strict: bool, name: Value, help: Value) -> None:
     __tracebackhide__ = True
     number_like = "number" in (got.family, want.family)
     if got.kind == want.kind:
@@ -127,7 +126,7 @@ def _same_dtype(got: Reading, want: Reading, strict: bool, name: str, help: str)
         fits = number_like and (got.kind, want.kind) == ("integer", "float")
     if not fits:
         shown = [side.kind if number_like else side.dtype for side in (got, want)]
-        raise CheckFailure(f"{name} has the wrong dtype", expected=shown[1], actual=shown[0], help=help)
+        raise CheckFailure("value.dtype", name=name, expected=shown[1], got=shown[0], help=help)
 
 
 def _difference(got: Reading, want: Reading) -> np.ndarray:

@@ -17,8 +17,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from grader.checks.failure import AuthorFault, CheckFailure, at, number
+from grader.checks.failure import AuthorFault, CheckFailure, rounded
 from grader.checks.state import Shapes, state_of
+from grader.messages import Message, Value, message, said, text
 
 State = dict[str, np.ndarray]
 
@@ -39,6 +40,10 @@ class Law(Protocol):
     def larger(self, size: float) -> float:
         """The share that should be larger in size; 0 beyond what there can be."""
 
+    @property
+    def said(self) -> Message:
+        """The distribution in words."""
+
 
 @dataclass(frozen=True)
 class Uniform:
@@ -52,8 +57,9 @@ class Uniform:
     def larger(self, size: float) -> float:
         return 0.0 if size > self.bound * (1 + ROUNDING) else max(ROUNDING, 1 - size / self.bound)
 
-    def __str__(self) -> str:
-        return f"uniform between {number(-self.bound)} and {number(self.bound)}"
+    @property
+    def said(self) -> Message:
+        return message("law.uniform", low=rounded(-self.bound), high=rounded(self.bound))
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,9 @@ class Normal:
     def larger(self, size: float) -> float:
         return math.erfc(size / self.std / math.sqrt(2))
 
-    def __str__(self) -> str:
-        return f"normal with standard deviation {number(self.std)}"
+    @property
+    def said(self) -> Message:
+        return message("law.normal", std=rounded(self.std))
 
 
 @dataclass(frozen=True)
@@ -78,8 +85,9 @@ class Constant:
 
     value: float
 
-    def __str__(self) -> str:
-        return f"{number(self.value)} everywhere"
+    @property
+    def said(self) -> Message:
+        return message("law.constant", value=rounded(self.value))
 
 
 def layer_laws(
@@ -105,7 +113,7 @@ def layer_laws(
 
 
 def assert_drawn(
-    make: Callable[[], Any], laws: Mapping[str, Law | Constant], *, name: str = "the model", help: str = ""
+    make: Callable[[], Any], laws: Mapping[str, Law | Constant], *, name: Value = "the model", help: Value = ""
 ) -> None:
     """The named tensors of new models from make() are drawn by these laws, anew each time and each by itself.
 
@@ -119,44 +127,46 @@ def assert_drawn(
     wanted = min(MODELS, math.ceil(DRAWS / max(smallest, 1)))
     made += [state_of(make(), laws, name=name) for _ in range(wanted - 2)]
     states = [{key: tensor.double().numpy() for key, tensor in state.items()} for state in made]
-    new = f"a new {name.removeprefix('the ')}"
+    new = text("a new model") if name == "the model" else text("a new {name}", name=said(name))
     _assert_anew(states[0], states[1], list(drawn), new, help)
     for key, law in laws.items():
         if isinstance(law, Constant):
-            _assert_constant([state[key] for state in states], law, f"{key} of {new}", help)
+            _assert_constant([state[key] for state in states], law, key, new, help)
     allowed = FALSE_ALARM / (2 * max(len(drawn), 1))
     for key, law in drawn.items():
-        _assert_law(np.concatenate([state[key].ravel() for state in states]), law, allowed, f"{key} of {new}", help)
+        _assert_law(np.concatenate([state[key].ravel() for state in states]), law, allowed, key, new, help)
     _assert_apart(states, list(drawn), new, help)
 
 
-def _assert_anew(first: State, second: State, drawn: list[str], new: str, help: str) -> None:
+def _assert_anew(first: State, second: State, drawn: list[str], new: Message, help: Value) -> None:
     """The second model is not the first again; what is one number everywhere is for the distribution to tell."""
     __tracebackhide__ = True
     for key in drawn:
         if np.ptp(first[key]) > 0 and np.mean(first[key] == second[key]) > SAME:
             raise CheckFailure(
-                f"two new models have the same {key}",
-                expected=f"{key} drawn anew for each",
+                "drawn.again",
+                key=key,
                 help=help or "values drawn once and kept, or a seed that is set inside",
             )
 
 
-def _assert_constant(found: Iterable[np.ndarray], law: Constant, key: str, help: str) -> None:
+def _assert_constant(found: Iterable[np.ndarray], law: Constant, key: str, new: Message, help: Value) -> None:
     __tracebackhide__ = True
     for values in found:
         wrong = np.argwhere(~(np.abs(values - law.value) <= ROUNDING * abs(law.value)))
         if len(wrong):
             index = tuple(map(int, wrong[0]))
-            actual, message = number(float(values[index])), f"{key} does not start as the statement says"
-            raise CheckFailure(message, expected=str(law), actual=actual, where=at(index), help=help)
+            got = rounded(float(values[index]))
+            raise CheckFailure(
+                "drawn.constant", key=key, name=new, law=law.said, got=got, index=index or None, help=help
+            )
 
 
-def _assert_law(values: np.ndarray, law: Law, allowed: float, key: str, help: str) -> None:
+def _assert_law(values: np.ndarray, law: Law, allowed: float, key: str, new: Message, help: Value) -> None:
     """Both questions, each answered wrongly for right values with probability `allowed` at the most."""
     __tracebackhide__ = True
     if not np.isfinite(values).all():
-        raise CheckFailure(f"{key} is not finite", expected=str(law), help=help)
+        raise CheckFailure("drawn.not_finite", key=key, name=new, law=law.said, help=help)
     count, ordered = len(values), np.sort(values)
     should, steps = law.below(ordered), np.arange(count + 1) / count
     above, under = steps[1:] - should, should - steps[:-1]
@@ -169,27 +179,31 @@ def _assert_law(values: np.ndarray, law: Law, allowed: float, key: str, help: st
         return
     share = steps[worst + 1] if above[worst] >= under[worst] else steps[worst]
     raise CheckFailure(
-        f"{key} is not drawn as the statement says: {count} values from {number(float(ordered[0]), 3)} to "
-        f"{number(float(ordered[-1]), 3)}, mean {number(float(values.mean()), 3)}, standard deviation "
-        f"{number(float(values.std()), 3)}",
-        expected=str(law),
-        actual=f"{100 * share:.0f} % of them below {number(float(ordered[worst]), 3)}, "
-        f"where {100 * float(should[worst]):.0f} % should be",
+        "drawn.otherwise",
+        key=key,
+        name=new,
+        count=count,
+        least=float(ordered[0]),
+        most=float(ordered[-1]),
+        mean=float(values.mean()),
+        std=float(values.std()),
+        law=law.said,
+        share=100 * float(share),
+        value=float(ordered[worst]),
+        should=100 * float(should[worst]),
         help=help,
     )
 
 
-def _assert_apart(states: list[State], drawn: list[str], new: str, help: str) -> None:
+def _assert_apart(states: list[State], drawn: list[str], new: Message, help: Value) -> None:
     """No draw stands in two places: not within one tensor, not in two tensors of one model."""
     __tracebackhide__ = True
     for key in drawn:
         values = np.concatenate([state[key].ravel() for state in states])
         again = values.size - np.unique(values).size
         if again > REPEATED * values.size:
-            message = f"{key} of {new} repeats its values: of {values.size}, {again} were there before"
-            raise CheckFailure(message, expected="a draw of its own for each entry", help=help)
+            raise CheckFailure("drawn.repeats", key=key, name=new, count=values.size, again=again, help=help)
     for one, other in combinations(drawn, 2):
         first, second = (np.sort(states[0][key], None) for key in (one, other))
         if first.size == second.size and np.mean(first == second) > SAME:
-            message = f"{one} and {other} of {new} start with the same values"
-            raise CheckFailure(message, expected="draws of their own for each", help=help)
+            raise CheckFailure("drawn.alike", key=one, other=other, name=new, help=help)

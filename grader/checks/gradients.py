@@ -16,6 +16,7 @@ from grader.checks.close import assert_finite, check_tolerance, wrong_kind
 from grader.checks.failure import AuthorFault, CheckFailure, NotFinite
 from grader.checks.reading import describe, is_tensor, read
 from grader.checks.slopes import Probe, compare_slopes, fail_unreached
+from grader.messages import Message, Value, message, said
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +30,8 @@ def assert_gradients(
     parameters: Mapping[str, torch.Tensor] | None = None,
     tol: float = 1e-6,
     eps: float = 1e-5,
-    name: str = "gradient",
-    help: str = "",
+    name: Value = "gradient",
+    help: Value = "",
 ) -> None:
     """Autograd's gradients of function(**inputs) by every input and parameter are right.
 
@@ -58,7 +59,7 @@ def assert_gradients(
     missing = [key for key, gradient in found.items() if gradient is None]
     if unreached := [key for key in missing if key in inputs]:
         fail_unreached(unreached, help)
-    claimed = {key: _claim(f"{name} of {key}", found[key], target, help) for key, target in targets.items()}
+    claimed = {key: _claim(_of(name, key), found[key], target, help) for key, target in targets.items()}
 
     def evaluate(key: str, offset: np.ndarray) -> list[np.ndarray]:
         step = torch.from_numpy(offset)
@@ -68,7 +69,7 @@ def assert_gradients(
                 return _values(_outputs(function(**arguments)), help, like=base)
 
     narrow = next((output.dtype for output in outputs if output.dtype != torch.float64), None)
-    note = f"; the result is {str(narrow)[6:]} though the inputs are float64, which loses digits" if narrow else ""
+    note = message("gradient.narrow", dtype=str(narrow)[6:]) if narrow else None
     probe = Probe(evaluate, upstream, base, eps)
     compare_slopes("assert_gradients", probe, claimed, rng, tol=tol, name=name, help=help, missing=missing, note=note)
 
@@ -81,17 +82,17 @@ def assert_numpy_gradients(
     *,
     tol: float = 1e-6,
     eps: float = 1e-5,
-    name: str = "gradient",
-    help: str = "",
+    name: Value = "gradient",
+    help: Value = "",
 ) -> None:
     """The claimed gradient of loss(**inputs) by every input is right; inputs are float64 arrays, a loss is a number."""
     __tracebackhide__ = True
     _check_arguments(inputs, {}, "array", tol, eps)
     if not isinstance(gradients, dict):
-        raise wrong_kind(name, gradients, f"a dict of {len(inputs)} arrays", help)
+        raise wrong_kind(name, gradients, message("gradient.dicts", count=len(inputs)), help)
     if absent := [key for key in inputs if key not in gradients]:
-        raise CheckFailure(f"{name} of {absent[0]} is missing", expected=", ".join(inputs), help=help)
-    claimed = {key: _claim(f"{name} of {key}", gradients[key], value, help) for key, value in inputs.items()}
+        raise CheckFailure("gradient.missing", name=name, key=absent[0], keys=list(inputs), help=help)
+    claimed = {key: _claim(_of(name, key), gradients[key], value, help) for key, value in inputs.items()}
 
     def evaluate(key: str, offset: np.ndarray) -> list[np.ndarray]:
         arguments = {k: value + offset if k == key else value.copy() for k, value in inputs.items()}
@@ -121,48 +122,55 @@ def _check_arguments(
             raise NotFinite(f"inputs[{key!r}] must be finite")
 
 
-def _check_parameter(key: str, parameter: Any, help: str) -> None:
+def _check_parameter(key: str, parameter: Any, help: Value) -> None:
     """The parameters come from the learner's module, so their faults are the learner's."""
     __tracebackhide__ = True
     got = read(parameter)
     if got is None or got.family != "tensor":
-        raise wrong_kind(f"parameter {key}", parameter, "a tensor", help)
+        raise wrong_kind(message("gradient.parameter", key=key), parameter, message("a.tensor"), help)
     if got.dtype != "float64":
-        raise CheckFailure(f"parameter {key} has the wrong dtype", expected="float64", actual=got.dtype, help=help)
+        raise CheckFailure(
+            "value.dtype", name=message("gradient.parameter", key=key), expected="float64", got=got.dtype, help=help
+        )
     if not (parameter.requires_grad and parameter.is_leaf):
-        raise CheckFailure(f"parameter {key} cannot be trained: is it an nn.Parameter?", where=key, help=help)
-    assert_finite(got, f"parameter {key}", help)
+        raise CheckFailure("gradient.untrainable", key=key, help=help)
+    assert_finite(got, message("gradient.parameter", key=key), help)
 
 
 def _outputs(result: Any) -> list[Any]:
     return list(result) if isinstance(result, tuple | list) else [result]
 
 
-def _name(index: int, outputs: list[Any]) -> str:
-    return "the result" if len(outputs) == 1 else f"output {index}"
+def _name(index: int, outputs: list[Any]) -> Message:
+    return message("the.result") if len(outputs) == 1 else message("the.output", index=index)
 
 
-def _values(outputs: list[Any], help: str, like: list[np.ndarray] | None = None) -> list[np.ndarray]:
+def _of(name: Value, key: str) -> Message:
+    return message("gradient.of", name=said(name), key=key)
+
+
+def _values(outputs: list[Any], help: Value, like: list[np.ndarray] | None = None) -> list[np.ndarray]:
     """The outputs as float64 arrays; of the shapes of an earlier call where `like` gives them."""
     __tracebackhide__ = True
     if not outputs:
-        raise CheckFailure("the result is empty", expected="a float tensor", help=help)
+        raise CheckFailure("gradient.empty", help=help)
     values = []
     for i, output in enumerate(outputs):
         name, got = _name(i, outputs), read(output)
         if got is None or got.kind != "float" or (like is None and not is_tensor(output)):
-            found = describe(output) if got is None else f"{describe(output)} and dtype {got.dtype}"
-            kind = "a float tensor" if like is None else "floats"
-            raise CheckFailure(f"{name} cannot be differentiated", expected=kind, actual=found, help=help)
+            found = describe(output)
+            found = message("a.of_dtype", kind=found, dtype=got.dtype) if got else found
+            kind = message("a.float_tensor" if like is None else "a.floats")
+            raise CheckFailure("gradient.kind", name=name, expected=kind, got=found, help=help)
         assert_finite(got, name, help)
         values.append(got.data)
     if like is not None and [v.shape for v in values] != [v.shape for v in like]:
-        shapes = [str([v.shape for v in some])[1:-1] for some in (like, values)]
-        raise CheckFailure("the shape of the result changed", expected=shapes[0], actual=shapes[1], help=help)
+        shapes = [[list(v.shape) for v in some] for some in (like, values)]
+        raise CheckFailure("gradient.shapes", expected=shapes[0], got=shapes[1], help=help)
     return values
 
 
-def _claim(name: str, gradient: Any, target: Any, help: str) -> np.ndarray:
+def _claim(name: Value, gradient: Any, target: Any, help: Value) -> np.ndarray:
     """A claimed gradient as float64: of the family and shape of what it is the gradient of; zeros for none."""
     __tracebackhide__ = True
     want = read(target)
@@ -173,9 +181,9 @@ def _claim(name: str, gradient: Any, target: Any, help: str) -> np.ndarray:
     if got is None or not got.passes_for(want.family, want.shape):
         raise wrong_kind(name, gradient, describe(target), help)
     if got.shape != want.shape:
-        raise CheckFailure(f"{name} has the wrong shape", expected=str(want.shape), actual=str(got.shape), help=help)
+        raise CheckFailure("value.shape", name=name, expected=want.shape, got=got.shape, help=help)
     if got.kind != "float":
-        raise CheckFailure(f"{name} has the wrong dtype", expected="floats", actual=got.dtype, help=help)
+        raise CheckFailure("value.dtype", name=name, expected=message("a.floats"), got=got.dtype, help=help)
     assert_finite(got, name, help)
     return got.data
 

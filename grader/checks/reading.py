@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from grader.checks.failure import cut
+from grader.messages import Message, message
 
 KINDS = {"b": "bool", "i": "integer", "u": "integer", "f": "float", "c": "complex"}
 WIDEST = {"float": np.float64, "complex": np.complex128}
@@ -16,7 +17,6 @@ NUMPY_SCALARS = frozenset(np.sctypeDict.values())
 WHOLE_DTYPES = frozenset(["bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"])
 TENSOR_DTYPES = WHOLE_DTYPES | {"float16", "bfloat16", "float32", "float64", "complex64", "complex128"}
 MAX_BITS = 1000  # a whole number beyond this has no float
-ARTICLES = {"tensor": "a tensor", "array": "an array", "number": "a number"}
 
 
 @dataclass(frozen=True)
@@ -65,24 +65,29 @@ def is_tensor(value: object) -> bool:
     return torch is not None and type(value) in (torch.Tensor, torch.nn.Parameter)
 
 
-def describe(value: Any) -> str:
-    """What kind of object this is, in words."""
+def describe(value: Any) -> Message:
+    """What kind of object this is."""
     reading = read(value)
     if reading is not None:
         if reading.family == "number":
-            return {"bool": "True or False", "integer": "a whole number"}.get(reading.kind, f"a {reading.kind}")
-        return f"{ARTICLES[reading.family]} of shape {reading.shape}"
+            return message(f"a.{reading.kind}")
+        return of_shape(reading.family, reading.shape)
     if value is None:
-        return "None"
+        return message("a.none")
     if is_tensor(value):
-        return f"a tensor of another form than dense on the CPU ({value.dtype}, {_form(value)})"
+        return message("a.other_tensor", dtype=str(value.dtype), form=_form(value))
     if type(value) is int:
-        return f"a whole number of {value.bit_length()} bits"
+        return message("a.large_integer", bits=value.bit_length())
     if type(value) is np.ndarray:
-        return f"an array of dtype {value.dtype}"
+        return message("a.array_of", dtype=str(value.dtype))
     if isinstance(value, list | tuple | dict | set | str | bytes):  # a subclass is what it is a kind of
-        return f"a {type(value).__name__} of length {len(value)}"
-    return f"an object of type {cut(type(value).__name__, 60)}"
+        return message("a.container", type=type(value).__name__, length=len(value))
+    return message("a.object", type=cut(type(value).__name__, 60))
+
+
+def of_shape(kind: str, shape: tuple[int, ...]) -> Message:
+    """What is of this kind (`tensor`, `array`, ...) and shape, in words."""
+    return message("a.of_shape", kind=message(f"a.{kind}"), shape=shape)
 
 
 def _read_int(value: int) -> Reading | None:

@@ -7,17 +7,12 @@ from typing import Any
 
 from grader.checks.failure import CheckFailure
 from grader.checks.reading import describe
+from grader.messages import Value
 
 
-def assert_parts(result: object, parts: Sequence[str], *, name: str, help: str = "") -> Any:
+def assert_parts(result: object, parts: Sequence[str], *, name: Value, help: Value = "") -> Any:
     """What `name` returned is a tuple (a list, a named tuple) of these parts, by number; it is returned."""
     __tracebackhide__ = True
     if isinstance(result, tuple | list) and len(result) == len(parts):
         return result
-    wanted = f"({', '.join(parts)})"
-    raise CheckFailure(
-        f"{name} must return the tuple {wanted}",
-        expected=f"a tuple of length {len(parts)}",
-        actual=describe(result),
-        help=help,
-    )
+    raise CheckFailure("value.parts", name=name, parts=list(parts), count=len(parts), got=describe(result), help=help)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grader.checks.failure import CheckFailure, at, cut, pair, proportion
+from grader.checks.failure import CheckFailure, pair, proportion
 from grader.checks.observations import observe
+from grader.messages import Message, Value, message, said
 
 DIRECTIONS = 5
 FULL_SIZE = 60
@@ -78,12 +79,12 @@ class Slopes:
         return int(np.argmax(self._difference))
 
     @property
-    def where(self) -> str:
+    def where(self) -> Value:
         """The place of the largest difference, in words."""
         if not self.by_coordinate:
-            return f"along a random direction of {self.key}"
-        place = at(tuple(map(int, np.unravel_index(self.worst, self.shape))))
-        return f"{place} of {self.key}" if place else self.key
+            return message("gradient.direction", key=self.key)
+        index = tuple(map(int, np.unravel_index(self.worst, self.shape)))
+        return message("gradient.entry", key=self.key, index=index) if index else self.key
 
     @property
     def _difference(self) -> np.ndarray:
@@ -97,10 +98,10 @@ def compare_slopes(
     rng: np.random.Generator,
     *,
     tol: float,
-    name: str,
-    help: str,
+    name: Value,
+    help: Value,
     missing: Collection[str] = (),
-    note: str = "",
+    note: Message | None = None,
 ) -> None:
     """Fail, naming the tensor with the largest relative error, unless every error is within tol.
 
@@ -113,40 +114,43 @@ def compare_slopes(
         slopes = [_measure(probe, key, values, rng) for key, values in claimed.items()] if repeats else []
         errors = {tensor.key: tensor.error for tensor in slopes}
     if not repeats:
-        message = f"{name} cannot be checked: two calls with the same arguments give different results"
-        raise CheckFailure(message, help=help or "state kept between calls, or random numbers drawn inside")
+        raise CheckFailure(
+            "gradient.unsteady", name=name, help=help or "state kept between calls, or random numbers drawn inside"
+        )
     for key, error in errors.items():
-        observe(check, f"{name} of {key}", error, tol)
+        observe(check, str(message("gradient.of", name=said(name), key=key)), error, tol)
     worst = max(slopes, key=lambda tensor: errors[tensor.key])
     if errors[worst.key] <= tol:
         if not any(tensor.numeric.any() or tensor.claimed.any() for tensor in slopes):
-            message = f"{name} is zero everywhere: the result does not depend on {_listed(claimed)}"
-            raise CheckFailure(message, help=help)
+            raise CheckFailure("gradient.nothing", name=name, keys=list(claimed), help=help)
         return
     if worst.key in missing:
         fail_unreached([worst.key], help)
     others = [key for key, error in errors.items() if error > tol and key != worst.key]
-    also = f"; also wrong: {_listed(others)}" if others else ""
     if not worst.by_coordinate and claimed[worst.key].size <= FULL_SIZE:
         with np.errstate(all="ignore"):
             worst = _by_coordinate(probe, worst.key, claimed[worst.key])
     actual, expected = pair(float(worst.claimed[worst.worst]), float(worst.numeric[worst.worst]))
     raise CheckFailure(
-        f"{name} of {worst.key} is wrong{proportion(worst.claimed, worst.numeric)} "
-        f"(relative error {errors[worst.key]:.2g}, allowed {tol:.2g}){note}",
+        "gradient.wrong",
+        name=name,
+        key=worst.key,
+        slip=proportion(worst.claimed, worst.numeric),
+        relative=errors[worst.key],
+        allowed=tol,
+        note=note,
         expected=expected,
-        actual=actual,
-        where=worst.where + also,
+        got=actual,
+        where=message("gradient.also", place=worst.where, keys=others) if others else worst.where,
         help=help,
     )
 
 
-def fail_unreached(keys: Collection[str], help: str, source: str = "the result") -> None:
+def fail_unreached(keys: Collection[str], help: Value, source: Value = "the result") -> None:
     """No gradient arrives at these tensors."""
     __tracebackhide__ = True
-    message = f"no gradient reaches {_listed(keys)} from {source}: is something detached?"
     hint = ".detach(), .data, .item(), torch.no_grad(), or a new tensor made from the values of another"
-    raise CheckFailure(message, expected="a gradient", actual="none", help=help or hint)
+    raise CheckFailure("gradient.unreached", keys=list(keys), source=said(source), help=help or hint)
 
 
 def _measure(probe: Probe, key: str, claimed: np.ndarray, rng: np.random.Generator) -> Slopes:
@@ -164,7 +168,3 @@ def _by_coordinate(probe: Probe, key: str, claimed: np.ndarray) -> Slopes:
 def _along(probe: Probe, key: str, claimed: np.ndarray, directions: np.ndarray, *, by_coordinate: bool) -> Slopes:
     numeric = np.array([probe.slope(key, direction.reshape(claimed.shape)) for direction in directions])
     return Slopes(key, claimed.shape, directions @ claimed.ravel(), numeric, FLOOR * probe.size, by_coordinate)
-
-
-def _listed(keys: Collection[str]) -> str:
-    return cut(", ".join(keys))

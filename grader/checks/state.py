@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from grader.checks.failure import AuthorFault, CheckFailure, cut
-from grader.checks.reading import describe, is_tensor
+from grader.checks.reading import describe, is_tensor, of_shape
+from grader.messages import Message, Value, message, said
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +28,7 @@ def assert_state(
     dtype: torch.dtype | None = None,
     buffers: Shapes | None = None,
     tied: Mapping[str, str] | None = None,
-    name: str = "the model",
+    name: Value = "the model",
 ) -> Any:
     """The module has the named parameters (shapes) and buffers, and no other parameters; it is returned.
 
@@ -41,30 +42,28 @@ def assert_state(
     if unknown := [each for pair in tied.items() for each in pair if each not in shapes]:
         raise AuthorFault(f"tied must name parameters in shapes, found {unknown[0]!r}")
     if not isinstance(module, torch.nn.Module):
-        raise CheckFailure(f"{name} must be an nn.Module", expected="an nn.Module", actual=describe(module))
+        raise CheckFailure("state.kind", name=name, got=describe(module))
     found = _tensors(module)
     for key, shape in {**shapes, **buffers}.items():
         _hold(found, key, tuple(shape), dtype, key in shapes, name)
     named = {id(found[key]) for key in shapes}
     if extra := [key for key, tensor in found.items() if _is_parameter(tensor) and id(tensor) not in named]:
         raise CheckFailure(
-            f"{name} has a parameter that the statement does not name: {cut(extra[0], 80)}",
-            expected=f"the {len(named)} named parameters and no others",
-            actual=f"beside them {cut(', '.join(f'{key} {tuple(found[key].shape)}' for key in extra))}",
+            "state.extra",
+            name=name,
+            key=cut(extra[0], 80),
+            count=len(named),
+            extra=cut(", ".join(f"{key} {tuple(found[key].shape)}" for key in extra)),
             help="what is not trained belongs in a buffer or in an attribute, which are free",
         )
     for key, other in tied.items():
         if found[key] is not found[other]:
-            raise CheckFailure(
-                f"{key} and {other} of {name} are two parameters",
-                expected="one parameter under both names",
-                actual="two, each of which an optimiser moves by itself",
-            )
+            raise CheckFailure("state.untied", key=key, other=other, name=name)
     _assert_apart(module, {key: found[key] for key in {**shapes, **buffers} if key not in tied}, name)
     return module
 
 
-def load_state(module: Any, values: Mapping[str, torch.Tensor], *, name: str = "the model") -> Any:
+def load_state(module: Any, values: Mapping[str, torch.Tensor], *, name: Value = "the model") -> Any:
     """Write values into the named tensors of a module, whatever else it holds; the module is returned."""
     __tracebackhide__ = True
     import torch
@@ -77,16 +76,16 @@ def load_state(module: Any, values: Mapping[str, torch.Tensor], *, name: str = "
     return module
 
 
-def tensors_of(module: Any, names: Iterable[str], *, name: str = "the model") -> dict[str, torch.Tensor]:
+def tensors_of(module: Any, names: Iterable[str], *, name: Value = "the model") -> dict[str, torch.Tensor]:
     """The module's own tensors of these names, which take part in autograd, in this order."""
     __tracebackhide__ = True
     found, names = _tensors(module), list(names)
     if missing := [key for key in names if key not in found]:
-        raise _missing(found, missing[0], "a tensor", name)
+        raise _missing(found, missing[0], message("a.any_tensor"), name)
     return {key: found[key] for key in names}
 
 
-def state_of(module: Any, names: Iterable[str], *, name: str = "the model") -> dict[str, torch.Tensor]:
+def state_of(module: Any, names: Iterable[str], *, name: Value = "the model") -> dict[str, torch.Tensor]:
     """Copies of the tensors of these names as they are now, in this order."""
     __tracebackhide__ = True
     return {key: tensor.detach().clone() for key, tensor in tensors_of(module, names, name=name).items()}
@@ -112,42 +111,47 @@ def _hold(
     shape: tuple[int, ...],
     dtype: torch.dtype | None,
     trained: bool | None,
-    name: str,
+    name: Value,
 ) -> None:
     """One named tensor is there, of this shape and dtype; a parameter, a buffer or (None) either."""
     __tracebackhide__ = True
-    kind = {True: "a parameter", False: "a buffer", None: "a tensor"}[trained]
+    kind = of_shape({True: "parameter", False: "buffer", None: "any_tensor"}[trained], shape)
     if key not in found:
-        raise _missing(found, key, f"{kind} of shape {shape}", name)
+        raise _missing(found, key, kind, name)
     tensor = found[key]
     if not is_tensor(tensor) or tensor.layout != _strided() or tensor.device.type != "cpu":
-        raise CheckFailure(f"{key} of {name} is no dense tensor", expected=f"{kind} of shape {shape}")
+        raise CheckFailure("state.form", key=key, name=name, expected=kind)
     if tuple(tensor.shape) != shape:
-        swapped = ": the right sizes in the wrong order" if sorted(tensor.shape) == sorted(shape) else ""
-        message = f"{key} of {name} has the wrong shape{swapped}"
-        raise CheckFailure(message, expected=str(shape), actual=str(tuple(tensor.shape)))
+        swapped = message("slip.swapped") if sorted(tensor.shape) == sorted(shape) else None
+        raise CheckFailure("value.shape", name=_of(key, name), swapped=swapped, expected=shape, got=tuple(tensor.shape))
     whole = trained is False and not tensor.is_floating_point()
     if dtype is not None and tensor.dtype != dtype and not whole:
         shown = [str(each).removeprefix("torch.") for each in (dtype, tensor.dtype)]
-        raise CheckFailure(f"{key} of {name} has the wrong dtype", expected=shown[0], actual=shown[1])
+        raise CheckFailure("value.dtype", name=_of(key, name), expected=shown[0], got=shown[1])
     if trained and not (_is_parameter(tensor) and tensor.requires_grad):
-        actual = "a parameter that does not require grad" if _is_parameter(tensor) else "a buffer"
-        raise CheckFailure(f"{key} of {name} cannot be trained", expected="a parameter", actual=actual)
+        got = message("a.frozen_parameter" if _is_parameter(tensor) else "a.buffer")
+        raise CheckFailure("state.frozen", key=key, name=name, got=got)
     if trained is False and _is_parameter(tensor):
-        raise CheckFailure(f"{key} of {name} would be trained", expected="a buffer", actual="a parameter")
+        raise CheckFailure("state.trained", key=key, name=name)
 
 
-def _missing(found: Mapping[str, Any], key: str, expected: str, name: str) -> CheckFailure:
+def _of(key: str, name: Value) -> Message:
+    return message("state.tensor", key=key, name=said(name))
+
+
+def _missing(found: Mapping[str, Any], key: str, expected: Message, name: Value) -> CheckFailure:
     return CheckFailure(
-        f"{name} has no {key}",
-        expected=f"{key}, {expected}",
-        actual=cut(", ".join(found)) or "neither parameters nor buffers",
+        "state.missing",
+        name=name,
+        key=key,
+        expected=expected,
+        found=cut(", ".join(found)) or message("state.none"),
         help="names are part of the task; an optimiser finds an nn.Parameter or an nn.Module that is an attribute, "
         "and nothing that stands in a plain list or dict",
     )
 
 
-def _assert_apart(module: Any, tensors: Mapping[str, Any], name: str) -> None:
+def _assert_apart(module: Any, tensors: Mapping[str, Any], name: Value) -> None:
     """No two tensors share memory: what is written into each of them can be read back, and is put back as it was."""
     __tracebackhide__ = True
     import torch
@@ -162,9 +166,10 @@ def _assert_apart(module: Any, tensors: Mapping[str, Any], name: str) -> None:
             if changed.numel():
                 other = list(tensors)[int(changed[0]) - 1]
                 raise CheckFailure(
-                    f"{key} and {other} of {name} share memory",
-                    expected="a tensor of its own under each name",
-                    actual=f"what is written into {other} appears in {key}",
+                    "state.shared",
+                    key=key,
+                    other=other,
+                    name=name,
                     help="a view such as .t(), .data or detach() shares memory: clone() makes a tensor of its own",
                 )
         for key, tensor in tensors.items():
@@ -178,13 +183,13 @@ def _settle(module: Any) -> None:
         settle(module)
 
 
-def _write(tensor: Any, value: torch.Tensor, key: str, name: str) -> None:
+def _write(tensor: Any, value: torch.Tensor, key: str, name: Value) -> None:
     __tracebackhide__ = True
     try:
         tensor.copy_(value)
     except RuntimeError as error:
-        message = f"{key} of {name} cannot be written to: {cut(str(error))}"
-        raise CheckFailure(message, help="a tensor made by expand() has one number for many entries") from None
+        help = "a tensor made by expand() has one number for many entries"
+        raise CheckFailure("state.stiff", key=key, name=name, reason=cut(str(error)), help=help) from None
 
 
 def _strided() -> Any:
