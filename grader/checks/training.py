@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from grader.checks.close import assert_close
 from grader.checks.convergence import assert_trajectory
 from grader.checks.state import state_of
+from grader.messages import Value, text
 
 if TYPE_CHECKING:
     import torch
@@ -23,8 +24,8 @@ def assert_trained(
     parameters: Iterable[str] | Mapping[str, str],
     tol: float = 1e-6,
     weights_tol: float = 1e-5,
-    name: str = "loss",
-    help: str = "",
+    name: Value = "loss",
+    help: Value = "",
 ) -> None:
     """The learner's losses are those of the oracle's steps, as many of them, and so are the model's weights after the last.
 
@@ -43,4 +44,5 @@ def assert_trained(
     pairs = parameters if isinstance(parameters, Mapping) else {key: key for key in parameters}
     found, wanted = state_of(model, pairs), state_of(oracle, pairs.values())
     for key, value in found.items():
-        assert_close(value, wanted[pairs[key]], tol=weights_tol, name=f"{key} after the last step", help=help)
+        after = text("{name} after the last step", name=key)
+        assert_close(value, wanted[pairs[key]], tol=weights_tol, name=after, help=help)
