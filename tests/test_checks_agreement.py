@@ -113,6 +113,13 @@ def test_a_module_agrees_in_both_modes_and_by_every_parameter() -> None:
         compare(lambda net, y: y.clamp(-30, 30), scale=1e3)
 
 
+def test_a_call_leaves_the_mode_as_it_was() -> None:
+    with pytest.raises(CheckFailure, match="a call puts the model into training mode"):
+        compare(lambda net, y: net.train(not net.training) and y)
+    with pytest.raises(CheckFailure, match="a call puts layer into evaluation mode"):
+        compare(lambda net, y: net.layer.eval() and y)
+
+
 def test_parameters_without_modules_are_the_authors_fault() -> None:
     with pytest.raises(AuthorFault, match="parameters need the modules"):
         check(cumulated, parameters=["w"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grader.checks.close import assert_close
-from grader.checks.failure import AuthorFault
+from grader.checks.failure import AuthorFault, CheckFailure
 from grader.checks.results import assert_parts
 from grader.checks.slopes import fail_unreached
 from grader.checks.state import tensors_of
@@ -41,7 +41,7 @@ def assert_agrees(
 
     Both return a tensor, or a tuple of tensors with their names in `name`. Gradients are those of floating-point tensors
     that are not in `fixed`, under one random upstream gradient. modules: the learner's and the oracle's, where there are
-    any: values are compared in training and in evaluation, and `parameters` are their names in both, or from the learner's
+    any: values are compared in training and in evaluation, which no call changes, and `parameters` are their names in both, or from the learner's
     to the oracle's. Values are compared once more where every tensor is a view that is not contiguous.
     """
     __tracebackhide__ = True
@@ -56,6 +56,7 @@ def assert_agrees(
                 ({key: as_view(value) for key, value in inputs.items()}, _OF_VIEWS),
             ):
                 got = _outputs(learner(**given), names)
+                _assert_mode(modules, help)
                 for one, expected, actual in zip(names, want, got, strict=True):
                     assert_close(actual, expected, tol=tol, name=_named(one, mode, how), help=help)
     if gradients:
@@ -93,6 +94,18 @@ def _modes(modules: tuple[torch.nn.Module, torch.nn.Module] | None) -> Iterable[
         for module in modules:
             module.train(training)
         yield "{value} in training mode" if training else "{value} in evaluation mode"
+
+
+def _assert_mode(modules: tuple[torch.nn.Module, torch.nn.Module] | None, help: str) -> None:
+    """After a call the learner's module is in the mode that the oracle's is in, and so is all that it holds."""
+    __tracebackhide__ = True
+    if modules is None:
+        return
+    learner, oracle = modules
+    if flipped := [name for name, module in learner.named_modules() if module.training != oracle.training]:
+        asked, found = ("training", "evaluation") if oracle.training else ("evaluation", "training")
+        message = f"a call puts {flipped[0] or 'the model'} into {found} mode"
+        raise CheckFailure(message, expected=f"{asked} mode, as it was", actual=f"{found} mode", help=help)
 
 
 def _compare_gradients(
