@@ -4,16 +4,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from grader.messages import Value
+
 
 class GradeError(Exception):
-    """Base of all that is told in a sentence and not in a traceback; `next_step` says what to do about it."""
+    """Base of all that is told in a sentence and not in a traceback; `next_step` says what to do about it.
+
+    Both are messages, or strings in nobody's language."""
 
     exit_code: ClassVar[int] = 3
 
-    def __init__(self, message: str, next_step: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, said: Value, next_step: Value = "") -> None:
+        super().__init__(str(said))
+        self.said = said
         self.next_step = next_step
+
+    @property
+    def message(self) -> str:
+        """In English."""
+        return str(self.said)
 
 
 class UsageFault(GradeError):

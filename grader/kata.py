@@ -68,6 +68,10 @@ class Kata:
         """The id without its number: `lstm`."""
         return self.id.partition("_")[2]
 
+    def title_in(self, language: str) -> str:
+        """The title in a language, or in English where the manifest has none in it."""
+        return self.title_zh if language == "zh" and self.title_zh else self.title
+
     @property
     def stub(self) -> Path:
         return self.folder / f"{self.slug}.py"

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -25,7 +26,8 @@ from grader.engine.sandbox import accepts
 from grader.engine.task import Task, job_for
 from grader.judge.job import Began, Judged, Named
 from grader.kata import Kata
-from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, grade_kata, reject_kata, total
+from grader.messages import message, text
+from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, grade_kata, reject_kata, total, worded
 from grader.seeds import Secret
 from grader.store import Store
 from grader.submission import Submission
@@ -253,8 +255,9 @@ class _Run:
         stored = self._store.get(work.stored_as, kata.id)
         if not passed or (stored is not None and stored.verdict is Verdict.PASS):
             return result
-        told = f"changed since you passed on {datetime.fromtimestamp(max(passed)).date().isoformat()}"
-        return replace(result, message=f"{told}\n{result.message}".rstrip())
+        changed = message("kata.changed", date=datetime.fromtimestamp(max(passed)).date().isoformat())
+        said = (changed, *result.said)
+        return replace(result, message=worded(said), said=said)
 
     def _diagnosed(self, kata: Kata, result: KataResult) -> KataResult:
         if result.verdict is Verdict.PASS:
@@ -265,26 +268,28 @@ class _Run:
 def _result(work: _Work) -> KataResult:
     """The result of a kata, from all that was said: nothing counts if the suite or the grader was at fault."""
     judgement = work.judgement
-    faults = judgement.faults or ([] if judgement.done else ["the judge did not come to its end"])
+    faults = judgement.faults or ([] if judgement.done else [text("the judge did not come to its end")])
     if faults:
-        return reject_kata(work.kata, Verdict.INTERNAL, "\n".join(faults), **_where(work.kata, work.read))
+        return reject_kata(work.kata, Verdict.INTERNAL, faults, **_where(work.kata, work.read))
     seconds = round(judgement.seconds, 3)
     return grade_kata(work.kata, judgement.tests, seconds=seconds, **_where(work.kata, work.read))
 
 
 def _not_run(test: Named) -> TestResult:
-    told = "because the run was stopped"
-    return TestResult(name=test.name, kind=test.kind, title=test.title, verdict=Verdict.NOT_RUN, message=told)
+    said = message("not_run.stopped")
+    return TestResult(
+        name=test.name, kind=test.kind, title=test.title, verdict=Verdict.NOT_RUN, message=str(said), said=said
+    )
 
 
 def _rejected(kata: Kata, read: Submission) -> KataResult:
     problem = read.problem
     assert problem is not None
-    message = f"{problem.message}: {problem.help}" if problem.help else problem.message
-    return reject_kata(kata, Verdict(problem.verdict), message, **_where(kata, read))
+    said = text("{problem}: {help}", problem=problem.said, help=problem.help) if problem.help else problem.said
+    return reject_kata(kata, Verdict(problem.verdict), [said], **_where(kata, read))
 
 
-def _where(kata: Kata, read: Submission) -> dict[str, str]:
+def _where(kata: Kata, read: Submission) -> dict[str, Any]:
     """The learner's file and the statement, as they are shown."""
     return {"stub": read.display_path, "readme": _statement(kata), "sha256": read.sha256}
 

@@ -19,22 +19,28 @@ from pathlib import Path
 from grader.course import Course
 from grader.errors import UsageFault
 from grader.kata import Kata
+from grader.messages import Message, text
 
 MAX_BYTES = 1 << 20
 _FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _STEPWISE = os.open in os.supports_dir_fd
-_NOT_A_FILE = "is not a regular file"
-_SAVE_AS = "save it as UTF-8 text in your editor"
+_NOT_A_FILE = text("{file} is not a regular file")
+_SAVE_AS = text("save it as UTF-8 text in your editor")
 
 
 @dataclass(frozen=True)
 class Problem:
     """Why a submission is not run: a verdict in the learner's words, with the line where there is one."""
 
-    message: str
-    help: str = ""
+    said: Message
+    help: Message | None = None
     line: int | None = None
     verdict: str = "error"
+
+    @property
+    def message(self) -> str:
+        """In English."""
+        return str(self.said)
 
 
 @dataclass(frozen=True)
@@ -60,14 +66,14 @@ class Submission:
 
 
 class _Refused(Exception):
-    """Why the file is not taken; the sentence begins with its name."""
+    """Why the file is not taken; the sentence has a field for its name, `{file}`."""
 
-    def __init__(self, predicate: str, help: str = "", line: int | None = None) -> None:
-        self.predicate, self.help, self.line = predicate, help, line
+    def __init__(self, said: Message, help: Message | None = None, line: int | None = None) -> None:
+        self.said, self.help, self.line = said, help, line
 
     def problem(self, display_path: str) -> Problem:
         where = display_path if self.line is None else f"{display_path}:{self.line}"
-        return Problem(f"{where} {self.predicate}", self.help, self.line)
+        return Problem(text(self.said.code, file=where, **self.said.args), self.help, self.line)
 
 
 def read(kata: Kata, source_dir: Path | None, course: Course) -> Submission:
@@ -79,12 +85,15 @@ def read(kata: Kata, source_dir: Path | None, course: Course) -> Submission:
     places: list[tuple[str, ...]]
     if source_dir is None:
         root, shown, places = course.root / "katas", Path("katas"), [(kata.id, file)]
-        help = f"bring the stub back with: git checkout -- katas/{kata.id}/{file}"
+        help = text("bring the stub back with: git checkout -- katas/{kata}/{stub}", kata=kata.id, stub=file)
     elif source_dir.is_dir():
         root, shown, places = source_dir.absolute(), source_dir, [(kata.id, file), (file,)]
-        help = f"put it there as {kata.id}/{file} or {file}"
+        help = text("put it there as {kata}/{stub} or {stub}", kata=kata.id, stub=file)
     else:
-        raise UsageFault(f"{source_dir} is not a folder", "name the folder that holds the learners' files")
+        raise UsageFault(
+            text("{folder} is not a folder", folder=str(source_dir)),
+            text("name the folder that holds the learners' files"),
+        )
 
     for place in places:
         path, display_path = root.joinpath(*place), _printable(shown.joinpath(*place))
@@ -99,7 +108,7 @@ def read(kata: Kata, source_dir: Path | None, course: Course) -> Submission:
             return Submission(kata.id, path, display_path, None, digest, refused.problem(display_path))
         return Submission(kata.id, path, display_path, content, digest)
     path, display_path = root.joinpath(*places[0]), _printable(shown.joinpath(*places[0]))
-    return Submission(kata.id, path, display_path, problem=Problem(f"{display_path} is missing", help))
+    return Submission(kata.id, path, display_path, problem=Problem(text("{file} is missing", file=display_path), help))
 
 
 def _content(root: Path, place: tuple[str, ...]) -> bytes:
@@ -115,12 +124,13 @@ def _content(root: Path, place: tuple[str, ...]) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise _Refused(_NOT_A_FILE)
         if status.st_size > MAX_BYTES:
-            raise _Refused(f"holds {status.st_size / 2**20:,.1f} MiB, and no more than 1 MiB is read")
+            size = status.st_size / 2**20
+            raise _Refused(text("{file} holds {size:,.1f} MiB, and no more than 1 MiB is read", size=size))
         content = b""
         while len(content) <= MAX_BYTES and (piece := os.read(descriptor, MAX_BYTES + 1 - len(content))):
             content += piece
         if len(content) > MAX_BYTES:
-            raise _Refused("grew past 1 MiB while it was read")
+            raise _Refused(text("{file} grew past 1 MiB while it was read"))
         return content
     except OSError as error:
         raise _reason(root, place, error) from None
@@ -152,24 +162,31 @@ def _link(root: Path, place: tuple[str, ...]) -> str:
 
 def _reason(root: Path, place: tuple[str, ...], error: OSError) -> _Refused:
     if link := _link(root, place):
-        return _Refused(f"is not read, because {link} is a link", "put the file itself there")
+        return _Refused(
+            text("{file} is not read, because {link} is a link", link=link), text("put the file itself there")
+        )
     if error.errno in (errno.ENXIO, errno.EOPNOTSUPP):  # how a socket answers
         return _Refused(_NOT_A_FILE)
-    return _Refused(f"cannot be read: {(error.strerror or 'unknown reason').lower()}")
+    return _Refused(text("{file} cannot be read: {reason}", reason=(error.strerror or "unknown reason").lower()))
 
 
 def _check(content: bytes) -> None:
     """Refuses what no Python source can be; whether it is Python is for the worker to find out."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise _Refused("is UTF-16 text", _SAVE_AS)
+        raise _Refused(text("{file} is UTF-16 text"), _SAVE_AS)
     if not content.removeprefix(codecs.BOM_UTF8).strip():
-        raise _Refused("is empty")
+        raise _Refused(text("{file} is empty"))
     if (position := content.find(0)) >= 0:
-        raise _Refused(f"has a NUL byte at position {position}", _SAVE_AS, _line_of(content, position))
+        raise _Refused(
+            text("{file} has a NUL byte at position {position}", position=position),
+            _SAVE_AS,
+            _line_of(content, position),
+        )
     try:
         content.decode()
     except UnicodeDecodeError as error:
-        found = f"has byte 0x{content[error.start]:02x} at position {error.start}, which is not UTF-8"
+        byte, position = f"0x{content[error.start]:02x}", error.start
+        found = text("{file} has byte {byte} at position {position}, which is not UTF-8", byte=byte, position=position)
         raise _Refused(found, _SAVE_AS, _line_of(content, error.start)) from None
 
 

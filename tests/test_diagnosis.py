@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -17,7 +18,9 @@ from grader.authoring.case import Role
 from grader.authoring.evidence import Evidence
 from grader.authoring.subject import Subject
 from grader.course import Course, find
-from grader.diagnosis import Fingerprints, Known, agree, diagnosed, fingerprint
+from grader.diagnosis import Fingerprints, Known, agree, diagnosed, rich
+from grader.messages import Message, Value, message, text
+from grader.messages.english import SAYS, Says
 from grader.scorecard import Cause, KataResult, TestResult, Verdict
 from grader.session import Session
 from grader.store import Store
@@ -25,14 +28,19 @@ from grader.store import Store
 from .workshop import ID, SHORT, Edits, edited, judge, new_bench, scaffold
 
 ROOT = Path(__file__).resolve().parents[1]
-MESSAGE = "logits is off by 0.228 (relative 0.38, allowed 1e-06)"
-CAUSE = Cause("0.285125", "0.0568742", "index (2, 0), the largest of 8 errors in 8 entries", "the head")
-PRINT = fingerprint(MESSAGE, CAUSE)
-OTHER = ("logits is off by 0.3 (relative 0.5, allowed 1e-06)", "0.285125", "0.6", "index (2, 0)")
+FOUND = {"error": 0.2283, "relative": 0.38, "got": 0.0568742, "index": [2, 0], "wrong": 8, "size": 8}
+GIVEN = {"name": text("logits"), "allowed": 1e-6, "expected": 0.285125, "slip": None}
+PRINT = message("value.off", **FOUND, **GIVEN)
+OTHER = message("value.off", **{**FOUND, "error": 0.3149, "got": 0.6001}, **GIVEN)
+SHAPE = message("value.shape", name=text("h"), got=[2, 3], expected=[3, 2], swapped=None)
 
 
-def failing(name: str = "test_a", message: str = MESSAGE, cause: Cause | None = CAUSE) -> TestResult:
-    return TestResult(name=name, kind="value", title="A.", verdict=Verdict.FAIL, message=message, cause=cause)
+def changed(print: Message, **args: Value) -> Message:
+    return message(print.code, **{**print.args, **args})
+
+
+def failing(name: str = "test_a", said: Message = PRINT) -> TestResult:
+    return TestResult(name=name, kind="value", title="A.", verdict=Verdict.FAIL, message=str(said), said=said)
 
 
 def passing(name: str) -> TestResult:
@@ -53,7 +61,7 @@ def result(*tests: TestResult) -> KataResult:
     )
 
 
-def known(id: str, **tests: diagnosis.Fingerprint) -> Known:
+def known(id: str, **tests: Message) -> Known:
     return Known(id, f"You made {id}.", f"你犯了 {id}。", tests)
 
 
@@ -66,29 +74,40 @@ def said(found: KataResult, name: str = "test_a") -> str:
 
 
 @pytest.mark.parametrize(
-    "message, cause, same",
+    "other, same",
     [
-        (MESSAGE, CAUSE, True),
-        (MESSAGE, replace(CAUSE, help="other advice"), True),
-        (MESSAGE.replace("0.228", "0.2279"), replace(CAUSE, actual="0.0568741"), True),
-        (MESSAGE.replace("0.228", "0.229"), CAUSE, False),
-        (MESSAGE.replace("logits", "outputs"), CAUSE, False),
-        (MESSAGE, replace(CAUSE, where="index (2, 1), the largest of 8 errors in 8 entries"), False),
-        (MESSAGE, replace(CAUSE, actual="-0.0568742"), False),
-        (MESSAGE, replace(CAUSE, actual="nan"), False),
-        (MESSAGE, None, False),
+        (PRINT, True),
+        (changed(PRINT, error=0.2284, got=0.0568741), True),
+        (changed(PRINT, error=0.2293), False),
+        (changed(PRINT, name=text("outputs")), False),
+        (changed(PRINT, index=[2, 1]), False),
+        (changed(PRINT, got=-0.0568742), False),
+        (changed(PRINT, got=float("nan")), False),
+        (message("value.unequal", **PRINT.args), False),
+        (text("no"), False),
+        (changed(PRINT, slip=message("slip.zero")), False),
+        (changed(PRINT, more=1), False),
     ],
 )
-def test_failures_agree_in_all_words_and_in_numbers_to_three_digits(
-    message: str, cause: Cause | None, same: bool
-) -> None:
-    assert agree(PRINT, fingerprint(message, cause)) is same
-    assert agree(fingerprint(message, cause), PRINT) is same
+def test_failures_agree_in_code_and_words_and_in_numbers_to_three_digits(other: Message, same: bool) -> None:
+    assert agree(PRINT, other) is same
+    assert agree(other, PRINT) is same
 
 
-def test_not_a_number_agrees_with_itself_and_rounding_with_nothing() -> None:
-    assert agree(("got nan at 1e-300", "", "", ""), ("got nan at 3e-17", "", "", ""))
-    assert not agree(("got inf", "", "", ""), ("got nan", "", "", ""))
+def test_what_was_raised_agrees_in_its_words_and_its_numbers() -> None:
+    def raised(error: str) -> Message:
+        return message("raised", error=error)
+
+    assert agree(raised("got nan at 1e-300"), raised("got nan at 3e-17"))
+    assert not agree(raised("got inf"), raised("got nan"))
+    assert not agree(raised("4 by 5"), raised("4 by 6"))
+    assert not agree(raised("4 by 5"), raised("4 of 5"))
+
+
+def test_a_fingerprint_outlives_the_wording(monkeypatch: pytest.MonkeyPatch) -> None:
+    mistakes = Fingerprints((known("a", test_a=PRINT),))
+    monkeypatch.setitem(SAYS, "value.off", Says("quite another sentence"))
+    assert said(diagnosed(result(failing(said=PRINT)), mistakes)) == "You made a."
 
 
 # What is said
@@ -97,24 +116,37 @@ def test_not_a_number_agrees_with_itself_and_rounding_with_nothing() -> None:
 def test_a_failure_that_one_mistake_explains_is_named_in_both_languages() -> None:
     found = diagnosed(result(failing()), Fingerprints((known("a", test_a=PRINT), known("b", test_a=OTHER))))
     (test,) = found.tests
-    assert test.cause == replace(CAUSE, diagnosis="You made a.", diagnosis_zh="你犯了 a。")
+    assert test.cause == Cause(diagnosis="You made a.", diagnosis_zh="你犯了 a。")
 
 
-def test_a_plain_assertion_is_named_too() -> None:
-    found = diagnosed(result(failing(message="no", cause=None)), Fingerprints((known("a", test_a=("no", "", "", "")),)))
-    assert said(found) == "You made a."
+@pytest.mark.parametrize(
+    "poor", [text("no"), SHAPE, changed(PRINT, got=0.5), changed(PRINT, got=float("inf"), error=1.0)]
+)
+def test_a_poor_trace_names_only_what_agrees_with_every_test_that_ran(poor: Message) -> None:
+    mistakes = Fingerprints((known("a", test_a=poor, test_b=OTHER),))
+    assert not rich(poor)
+    assert said(diagnosed(result(failing(said=poor), failing("test_b", OTHER)), mistakes)) == "You made a."
+    assert said(diagnosed(result(failing(said=poor), failing("test_b", SHAPE)), mistakes)) == ""
+    assert said(diagnosed(result(failing(said=poor)), mistakes)) == "You made a."
+
+
+def test_a_rich_trace_names_alone_so_that_who_made_two_hears_of_each() -> None:
+    mistakes = Fingerprints((known("a", test_a=PRINT, test_b=OTHER), known("b", test_b=changed(OTHER, got=0.7771))))
+    found = diagnosed(result(failing(said=PRINT), failing("test_b", changed(OTHER, got=0.7771))), mistakes)
+    assert rich(PRINT) and rich(OTHER)
+    assert (said(found), said(found, "test_b")) == ("You made a.", "You made b.")
 
 
 def test_of_two_mistakes_that_look_alike_both_are_named_and_of_three_none() -> None:
     two = [known(id, test_a=PRINT) for id in "ab"]
-    assert said(diagnosed(result(failing()), Fingerprints((*two,)))) == "(1) You made a. (2) You made b."
+    assert said(diagnosed(result(failing()), Fingerprints((*two,)))) == "one of these: (1) You made a. (2) You made b."
     assert said(diagnosed(result(failing()), Fingerprints((*two, known("c", test_a=PRINT))))) == ""
 
 
 def test_a_mistake_that_another_test_would_have_seen_is_not_named() -> None:
     mistakes = Fingerprints((known("a", test_a=PRINT, test_b=OTHER),))
     assert said(diagnosed(result(failing(), passing("test_b")), mistakes)) == ""
-    assert said(diagnosed(result(failing(), failing("test_b", "todo", None)), mistakes)) == "You made a."
+    assert said(diagnosed(result(failing(), failing("test_b", SHAPE)), mistakes)) == "You made a."
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.FAIL])
@@ -210,14 +242,14 @@ def test_in_step_nothing_is_told(course: Course, bench: Bench, tmp_path: Path) -
 def test_what_the_zoo_fails_with_too_is_no_trace_of_a_mistake(course: Course, bench: Bench, tmp_path: Path) -> None:
     found = evidence(bench, edited(course, tmp_path, {}))
     zoo = {
-        (name, ran.message, ran.cause)
+        (name, msgspec.json.encode(ran.said))
         for case in found.subject.of(Role.ZOO)
         for name, ran in found.ran(case).items()
         if ran.verdict is Verdict.FAIL
     }
     prints = fingerprints.measured(found)
     assert prints is not None and zoo
-    assert not zoo & {(name, one[0], one[1:]) for each in prints.mistakes for name, one in each.tests.items()}
+    assert not zoo & {(name, msgspec.json.encode(one)) for each in prints.mistakes for name, one in each.tests.items()}
 
 
 @pytest.mark.parametrize("kata", find(ROOT, ROOT).katas, ids=lambda kata: kata.id)

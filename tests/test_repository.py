@@ -25,7 +25,7 @@ DOTTED = {".gitignore", ".github", ".ci"}
 STATE = {
     "README.md": "- Each module has the parameters named here and in its docstring and no others, no two in one memory; buffers, "
     "attributes and second names are free.\n",
-    "README.zh.md": "- 每个模块的参数就是本页和文档字符串里列出的那些，不多不少，任何两个都不共用内存；"  # noqa: RUF001
+    "README.zh.md": "- 每个模块的参数就是本页和文档字符串里列出的那些，不多不少，任何两个都不共用内存；"
     "缓冲区、其他属性和参数的第二个名字不限。\n",
 }
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 import grader
 from grader import reports
 from grader.kata import Kata
+from grader.messages import text
 from grader.scorecard import (
     FORMAT_VERSION,
     SEVERITY,
@@ -132,15 +133,15 @@ def test_kinds_that_suite_and_manifest_disagree_about_are_our_fault() -> None:
 
 
 def test_a_rejected_kata_has_no_tests_no_points_and_never_passes() -> None:
-    result = reject_kata(kata(), Verdict.ERROR, "lstm.py is a pipe")
+    result = reject_kata(kata(), Verdict.ERROR, [text("{file} is a pipe", file="lstm.py")])
     assert (result.verdict, result.points, result.max, result.tests) == (Verdict.ERROR, 0.0, 7.5, ())
     assert result.message == "lstm.py is a pipe"
     with pytest.raises(ValueError, match="by its tests only"):
-        reject_kata(kata(), P, "")
+        reject_kata(kata(), P, [])
 
 
 def test_exit_codes() -> None:
-    good, bad, ours = grade(P, P, P, P, P, P), grade(P, P, P, P, P, F), reject_kata(kata(), Verdict.INTERNAL, "")
+    good, bad, ours = grade(P, P, P, P, P, P), grade(P, P, P, P, P, F), reject_kata(kata(), Verdict.INTERNAL, [])
     assert exit_code(card(good, good)) == 0
     assert exit_code(card(good, bad)) == 1
     assert exit_code(card(grade(T, T, T, T, T, T))) == 1

@@ -77,7 +77,7 @@ def test_one_timeout_behind_a_worse_verdict_keeps_a_result_out() -> None:
     tests = (*result(Verdict.FORBIDDEN).tests[:1], *result(Verdict.TIMEOUT).tests[1:])
     assert storable(result(Verdict.FORBIDDEN))
     assert not storable(result(Verdict.FORBIDDEN, tests=tests))
-    assert not storable(reject_kata(KATA, Verdict.INTERNAL, ""))
+    assert not storable(reject_kata(KATA, Verdict.INTERNAL, []))
 
 
 def test_attempts_are_kept_whole_and_results_to_the_newest(store: Store) -> None:

@@ -49,7 +49,7 @@ OLDER = ["type(x) == 1", "x = types[0] = 2", "def first(xs) -> list[int]", "clas
 @pytest.mark.parametrize(("line", "newer"), [*((line, True) for line in NEWER), *((line, False) for line in OLDER)])
 def test_syntax_of_a_newer_python_is_told_from_a_slip(line: str, newer: bool) -> None:
     error = learner_error("SyntaxError", ["SyntaxError", "Exception"], "invalid syntax", 1)
-    assert ("run by Python" in help_with(error, "04_lstm", line)) is newer
+    assert ("run by Python" in str(help_with(error, "04_lstm", line))) is newer
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_what_the_locked_process_refuses_says_so_in_whatever_words_it_comes(
     kind: str, text: str, causes: list[str], words: str
 ) -> None:
     said = help_with(learner_error(kind, [kind, "Exception"], text, 1, causes), "04_lstm")
-    assert words in said if words else said == ""
+    assert words in str(said) if words else said is None

@@ -16,7 +16,8 @@ from grader.authoring.case import Case, Role
 from grader.authoring.evidence import Evidence
 from grader.authoring.finding import Finding
 from grader.authoring.subject import Subject
-from grader.diagnosis import FILE, Fingerprint, Fingerprints, Known, agree
+from grader.diagnosis import FILE, Fingerprints, Known, agree
+from grader.messages import Message
 from grader.scorecard import Verdict
 
 _RULE = "fingerprints"
@@ -95,10 +96,10 @@ def _same(one: Known, other: Known) -> bool:
     )
 
 
-def _failures(evidence: Evidence, case: Case) -> dict[str, Fingerprint]:
+def _failures(evidence: Evidence, case: Case) -> dict[str, Message]:
     """What the tests that fail on it say; convergence tests apart, whose numbers another machine would not repeat."""
     return {
-        name: (ran.message, *ran.cause)
+        name: ran.said
         for name, ran in evidence.ran(case).items()
-        if ran.verdict is Verdict.FAIL and name not in evidence.slow
+        if ran.verdict is Verdict.FAIL and ran.said is not None and name not in evidence.slow
     }

@@ -10,8 +10,8 @@ from zlib import compress, decompress
 import msgspec
 
 from grader.authoring.case import Case
-from grader.diagnosis import fingerprint
 from grader.engine.judgement import Judgement
+from grader.messages import Message, text
 from grader.scorecard import Observation, TestResult, Verdict
 from grader.store import STORABLE
 
@@ -44,10 +44,7 @@ class Comparison(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ran(msgspec.Struct, frozen=True, array_like=True):
-    """One test of a trial. `transcript` is a digest of all that the worker said, "" where there was none.
-
-    cause: what was expected, what came, and where.
-    """
+    """One test of a trial. `transcript` is a digest of all that the worker said, "" where there was none."""
 
     name: str
     verdict: Verdict
@@ -56,7 +53,8 @@ class Ran(msgspec.Struct, frozen=True, array_like=True):
     line: int | None
     transcript: str
     comparisons: tuple[Comparison, ...]
-    cause: tuple[str, str, str] = ("", "", "")
+    said: Message | None = None
+    advice: Message | None = None
 
     @property
     def passed(self) -> bool:
@@ -91,9 +89,9 @@ def outcome(judgement: Judgement) -> Outcome:
     """The outcome that a judge's words amount to."""
     faults = list(judgement.faults)
     if not judgement.done and not faults:
-        faults.append("the judge did not come to its end")
+        faults.append(text("the judge did not come to its end"))
     return Outcome(
-        tuple(_ran(test, judgement.transcripts.get(test.name, "")) for test in judgement.tests), tuple(faults)
+        tuple(_ran(test, judgement.transcripts.get(test.name, "")) for test in judgement.tests), tuple(map(str, faults))
     )
 
 
@@ -108,10 +106,8 @@ def unpack(content: bytes) -> Outcome:
 def _ran(test: TestResult, transcript: str) -> Ran:
     line = test.line.number if test.line else None
     seen = tuple(_comparisons(test.observations))
-    _, expected, actual, where = fingerprint(test.message, test.cause)
-    return Ran(
-        test.name, test.verdict, round(test.seconds, 4), test.message, line, transcript, seen, (expected, actual, where)
-    )
+    seconds = round(test.seconds, 4)
+    return Ran(test.name, test.verdict, seconds, test.message, line, transcript, seen, test.said, test.advice)
 
 
 def _comparisons(observations: Iterable[Observation]) -> list[Comparison]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grader.messages import Message, Value, message, said
-from grader.messages.wording import ENGLISH
+from grader.messages.message import ENGLISH
 
 PROPORTIONAL = 1e-4  # relative deviation up to which one array is called a multiple of another
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from grader.cli import output
+from grader.cli import output, speech
 from grader.errors import GradeError
 
 
@@ -28,6 +28,7 @@ def _run(args: list[str] | None) -> int:
     try:
         from grader.cli.commands import run
 
+        speech.choose(sys.argv[1:] if args is None else args)
         return run(args)
     except GradeError as error:
         return _told(error)
@@ -44,9 +45,10 @@ def _told(error: GradeError) -> int:
     if isinstance(error, output.OutputFault):
         output.give_up()
     if not isinstance(error, output.NobodyReads):
-        _say(f"grade: {error.message}")
+        spoken = speech.language()
+        _say(f"grade: {spoken.say(error.said)}")
         if error.next_step:
-            _say(f"       {error.next_step}")
+            _say(f"       {spoken.say(error.next_step)}")
     return error.exit_code
 
 

@@ -18,10 +18,12 @@ from grader.cli.options import (
     coloured,
     course_option,
     jobs_option,
+    language_option,
     processors,
     refuse_windows,
     write_report,
 )
+from grader.cli.speech import Speaker, language
 from grader.course import find, locate
 from grader.errors import UsageFault
 from grader.reports.progress import Progress
@@ -52,6 +54,7 @@ from grader.store import Store
     metavar="N|secret|@FILE",
     help="The seed of the run: a number (0); `secret`, a new one that nobody is told; or the secret one in FILE, which is drawn where there is no such file.",
 )
+@language_option
 @course_option
 def run(
     katas: Sequence[str],
@@ -82,20 +85,24 @@ def run(
     asked = course.select(katas)
     session = Session(course, store, seed=seed, jobs=jobs or processors())
     files = [(form, path) for form, path in wanted if path is not None]
+    speaker = Speaker(course)
 
     def write(card: Scorecard) -> None:
         for form, path in files:
-            write_report(path, reports.render(form, card))
+            write_report(path, reports.render(form, speaker.card(card), language()))
 
     with signals.told_to(session.stop):
         try:
             with ExitStack() as stack:
-                card = session.grade(asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write))
+                card = session.grade(
+                    asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write, speaker)
+                )
         finally:
             session.close()
         write(card)
         form = to_stdout[0] if to_stdout else "terminal"
-        sys.stdout.write(_on_screen(card) if form == "terminal" else reports.render(form, card))
+        told = speaker.card(card)
+        sys.stdout.write(_on_screen(told) if form == "terminal" else reports.render(form, told, language()))
         sys.stdout.flush()
     return exit_code(card) if card.complete else signals.exit_code()
 
@@ -103,19 +110,22 @@ def run(
 class _OnScreen(Listener):
     """Shows the progress of what must be judged while the stack is open, and keeps report files up to date."""
 
-    def __init__(self, stack: ExitStack, jobs: int, write: Callable[[Scorecard], None]) -> None:
+    def __init__(self, stack: ExitStack, jobs: int, write: Callable[[Scorecard], None], speaker: Speaker) -> None:
         self._stack = stack
         self._jobs = jobs
         self._write = write
+        self._speaker = speaker
 
     def planned(self, tests: Mapping[str, int], expected: Mapping[str, float]) -> None:
-        self._progress = self._stack.enter_context(Progress(tests, sys.stderr, expected, self._jobs))
+        self._progress = self._stack.enter_context(
+            Progress(tests, sys.stderr, expected, self._jobs, language=language())
+        )
 
     def started(self, kata: str) -> None:
         self._progress.started(kata)
 
     def tested(self, kata: str, result: TestResult) -> None:
-        self._progress.tested(kata, result)
+        self._progress.tested(kata, self._speaker.test(kata, result))
 
     def finished(self, result: KataResult) -> None:
         self._progress.finished(result)
@@ -128,4 +138,6 @@ def _on_screen(card: Scorecard) -> str:
     """The terminal report, fitted to the terminal; plain where it goes elsewhere or where NO_COLOR asks for it."""
     from grader.reports import terminal
 
-    return terminal.render(card, width=shutil.get_terminal_size((80, 24)).columns, colour=coloured())
+    return terminal.render(
+        card, width=shutil.get_terminal_size((80, 24)).columns, colour=coloured(), language=language()
+    )

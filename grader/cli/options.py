@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader import reports, seeds
+from grader.cli.speech import OPTION
 from grader.errors import UsageFault
 from grader.seeds import Secret
 
@@ -20,6 +21,12 @@ course_option = click.option(
     "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here."
 )
 jobs_option = click.option("-j", "--jobs", type=click.IntRange(1, 64), metavar="N", help="Judge N katas at a time.")
+language_option = click.option(
+    OPTION,
+    metavar="CODE",
+    expose_value=False,
+    help="The language to speak: en or zh; else that of GRADE_LANG or the locale.",
+)
 
 
 if TYPE_CHECKING:  # generic since click 8.4

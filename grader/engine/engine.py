@@ -19,6 +19,7 @@ from grader.engine.task import Task
 from grader.errors import InternalFault
 from grader.judge.workers import OVERDUE
 from grader.limits import ORDERLY_SECONDS
+from grader.messages import Message, text
 
 TRIES = 2  # of a task, and of starting a ladder, where something on our side dies
 
@@ -89,7 +90,7 @@ class Engine:
             try:
                 self._seats.append(Seat(task, ladder, self._at_once))
             except InternalFault as fault:
-                yield self._lose(task, ladder, fault.message, 0.0)
+                yield self._lose(task, ladder, fault.said, 0.0)
 
     def _listen(self) -> Iterator[Event]:
         """Wait for the next thing to happen, and tell of it."""
@@ -122,7 +123,7 @@ class Engine:
         """It stands, or it never will: then another one is tried, and after that every task that waits is lost."""
         try:
             if not spoke:
-                raise InternalFault(f"the ladder did not start: {OVERDUE}")
+                raise InternalFault(text("the ladder did not start: {why}", why=OVERDUE))
             ladder.hear()
             self._failures = 0
         except InternalFault as fault:
@@ -133,9 +134,9 @@ class Engine:
     def _unstarted(self, fault: InternalFault) -> Iterator[Event]:
         self._failures += 1
         while self._failures >= TRIES and self._waiting:
-            yield Ended(self._waiting.popleft(), 0.0, fault.message)
+            yield Ended(self._waiting.popleft(), 0.0, fault.said)
 
-    def _lose(self, task: Task, ladder: Judges, why: str, seconds: float) -> Event:
+    def _lose(self, task: Task, ladder: Judges, why: Message, seconds: float) -> Event:
         """Something died on our side: once more on another ladder, and not a third time."""
         self._keeper.retire(ladder)
         self._keeper.tidy([seat.ladder for seat in self._seats])
@@ -143,7 +144,7 @@ class Engine:
             self._waiting.appendleft(task)
             return Again(task, why)
         if not ladder.sandbox.refused.get("end by SIGKILL"):
-            why += "; without a whole sandbox your own code can do that to itself"
+            why = text("{why}; without a whole sandbox your own code can do that to itself", why=why)
         return Ended(task, seconds, why)
 
     def _leave(self, seat: Seat) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from grader.engine.task import Task
 from grader.judge.job import Event as Said
+from grader.messages import Message
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Again:
     """Something on our side died: all that was heard of the task is void, and it is judged once more."""
 
     task: Task
-    why: str
+    why: Message
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Ended:
 
     task: Task
     seconds: float
-    lost: str = ""
+    lost: Message | None = None
 
 
 Event = Heard | Again | Ended

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from grader.engine.events import Again, Ended, Event, Heard
 from grader.engine.task import Task
 from grader.judge.job import Began, Collected, Done, Fault, Held, Judged, Named
+from grader.messages import Message
 from grader.scorecard import TestResult
 
 
@@ -19,7 +20,7 @@ class _Part:
 
     collected: tuple[Named, ...] = ()
     judged: dict[str, Judged] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
+    faults: list[Message] = field(default_factory=list)
     begun: bool = False
     done: bool = False
     seconds: float = 0.0
@@ -50,8 +51,8 @@ class Judgement:
             case Heard(_, Held(name, peak)) if name in part.judged:
                 judged = part.judged[name]
                 part.judged[name] = replace(judged, result=replace(judged.result, peak_memory_mb=peak))
-            case Heard(_, Fault(message)):
-                part.faults.append(message)
+            case Heard(_, Fault(said)):
+                part.faults.append(said)
             case Heard(_, Done(tests)):
                 part.done = tests == len(part.judged)
 
@@ -78,7 +79,7 @@ class Judgement:
         return {name: judged.transcript for part in self._parts.values() for name, judged in part.judged.items()}
 
     @property
-    def faults(self) -> list[str]:
+    def faults(self) -> list[Message]:
         """The suite's or ours, never the learner's."""
         return [fault for part in self._parts.values() for fault in part.faults]
 

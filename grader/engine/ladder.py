@@ -22,6 +22,7 @@ from grader.errors import InternalFault
 from grader.judge.leash import Leash, ProcessLeash, SocketLeash
 from grader.judge.workers import OVERDUE
 from grader.limits import ORDERLY_SECONDS, START_SECONDS
+from grader.messages import text
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -56,14 +57,16 @@ def start(plan: Plan) -> Judges:
     try:
         return Ladder(plan) if can_fork() else NoLadder(plan)
     except OSError as error:
-        raise InternalFault(f"the ladder did not start: {error.strerror}", "see `grade doctor`") from None
+        raise InternalFault(
+            text("the ladder did not start: {why}", why=error.strerror), text("see `grade doctor`")
+        ) from None
 
 
 def wait(judges: Judges) -> None:
     """Until it stands. Raises InternalFault where it does not in time."""
     while not judges.standing:
         if not select.select([judges], [], [], max(0.0, judges.overdue - time.monotonic()))[0]:
-            raise InternalFault(f"the ladder did not start: {OVERDUE}", "see `grade doctor`")
+            raise InternalFault(text("the ladder did not start: {why}", why=OVERDUE), text("see `grade doctor`"))
         judges.hear()
 
 
@@ -129,7 +132,7 @@ class Ladder:
             self._errors.seek(0)
             last = self._errors.read()[-2000:].decode("utf-8", "replace").strip()
             why = last or "it ended and said nothing"
-            raise InternalFault(f"the ladder did not start: {why}", "see `grade doctor`")
+            raise InternalFault(text("the ladder did not start: {why}", why=why), text("see `grade doctor`"))
         report = json.loads(said)
         self.seconds = report["seconds"]
         self.sandbox = Sandbox(weakest(report["sandbox"].values()))
@@ -143,7 +146,9 @@ class Ladder:
         except OSError as error:
             line.close()
             leash.close()
-            raise InternalFault(f"the ladder is gone: {error.strerror}", "run the command again") from None
+            raise InternalFault(
+                text("the ladder is gone: {why}", why=error.strerror), text("run the command again")
+            ) from None
         finally:
             far_line.close()
             far_leash.close()

@@ -13,6 +13,7 @@ from grader.engine.ladder import Judges
 from grader.engine.task import Task
 from grader.judge.job import Began, Done, Event, Events, Fault, Judged, Lost, send
 from grader.limits import START_SECONDS, SUITE_GRACE_SECONDS, WALL_FACTOR
+from grader.messages import Message, text
 
 _CHUNK = 1 << 16
 
@@ -27,7 +28,7 @@ class Seat:
         self.task = task
         self.ladder = ladder
         self.over = False
-        self.lost = ""  # what died on our side
+        self.lost: Message | None = None  # what died on our side
         self._line, self._leash = ladder.judge(task.plan)
         # More threads than one are tried on all processors.
         self._claim = processors.claim(at_once) if task.job.threads == 1 else None
@@ -65,20 +66,20 @@ class Seat:
                         self._running = name
                     case Judged():
                         self._running = ""
-                    case Lost(message):
-                        self.lost, self.over = message, True
+                    case Lost(said):
+                        self.lost, self.over = said, True
                         return
                     case Done():
                         self.over = True
                 yield event
         except msgspec.MsgspecError as error:
             self.over = True
-            yield Fault(f"a judge said what cannot be read: {error}")
+            yield Fault(text("a judge said what cannot be read: {error}", error=str(error)))
 
     def give_up(self) -> Fault:
         """Its time is over."""
         self.over = True
-        return Fault("the suite did not come to its end in time")
+        return Fault(text("the suite did not come to its end in time"))
 
     def kill(self) -> None:
         self._leash.kill()
@@ -95,6 +96,8 @@ class Seat:
     def _end_unasked(self) -> None:
         self.over = True
         status = self._leash.exit(2.0)
-        how = f"killed by signal {status.signal}" if status and status.signal else "without a word"
-        where = f" in {self._running}" if self._running else ""
-        self.lost = f"the judge ended{where}, {how}"
+        how = text("without a word")
+        if status and status.signal:
+            how = text("killed by signal {signal}", signal=status.signal)
+        ended = "the judge ended in {test}, {how}" if self._running else "the judge ended, {how}"
+        self.lost = text(ended, test=self._running, how=how)

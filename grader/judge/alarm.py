@@ -16,7 +16,7 @@ class Interrupted(BaseException):
     """Raised in the midst of what ran too long; no `except Exception` catches it."""
 
     def __init__(self, overdue: Overdue) -> None:
-        super().__init__(overdue.after)
+        super().__init__(str(overdue.after))
         self.verdict: Verdict = overdue.verdict
         self.after = overdue.after
 

@@ -19,6 +19,7 @@ from grader.judge.gone import LearnerError, WorkerGone, learner_error
 from grader.judge.proxies import Remote, remote_object
 from grader.judge.workers import Worker
 from grader.limits import MAX_OBJECTS, MAX_RAW_BYTES
+from grader.messages import message
 from grader.modulestate import Twin
 from grader.scorecard import Verdict
 from grader.wire import BadFrame, Decoder, Encoder, Shadows, Unsendable, decode, type_name
@@ -80,8 +81,8 @@ class Bridge:
         grad = torch is not None and torch.is_grad_enabled()
         twins = list(self._twins.values())
         freed, self.freed = self.freed, []
-        message = (target, name, args, kwargs, self._changes(), freed, grad, self.counting)
-        answer, decoder, sent = self._converse(Kind.CALL, message)
+        asked = (target, name, args, kwargs, self._changes(), freed, grad, self.counting)
+        answer, decoder, sent = self._converse(Kind.CALL, asked)
         value, number = answer[0], answer[3]
         if self.counting:
             if type(value) is not tuple or len(value) != 2 or type(value[1]) is not int or value[1] < 0:
@@ -129,10 +130,10 @@ class Bridge:
 
     # One exchange
 
-    def _ask(self, kind: Kind, message: tuple[Any, ...]) -> tuple[Any, ...]:
-        return self._converse(kind, message)[0]
+    def _ask(self, kind: Kind, asked: tuple[Any, ...]) -> tuple[Any, ...]:
+        return self._converse(kind, asked)[0]
 
-    def _converse(self, kind: Kind, message: tuple[Any, ...]) -> tuple[tuple[Any, ...], Decoder, Encoder]:
+    def _converse(self, kind: Kind, asked: tuple[Any, ...]) -> tuple[tuple[Any, ...], Decoder, Encoder]:
         if self.gone is not None:
             raise self.gone
         if not self._answered:  # a proxy stands where the answer should have a value, and would ask the worker for it
@@ -140,7 +141,7 @@ class Bridge:
         self._calls += 1
         encoder = Encoder(self._export, self._shadows.number)
         try:
-            encoder.value(message)
+            encoder.value(asked)
             buffers = encoder.frame(kind, self._calls)
         except Unsendable as error:
             raise TypeError(f"the suite passes {error} to the learner's code") from None
@@ -206,7 +207,7 @@ class Bridge:
     def _broken(self, why: str) -> NoReturn:
         """The worker said what no honest worker says."""
         self._worker.end()
-        self.gone = WorkerGone(Verdict.CRASH, f"your process broke the protocol: {why}", self.line)
+        self.gone = WorkerGone(Verdict.CRASH, message("gone.protocol", why=why), self.line)
         raise self.gone
 
     def _advance(self, mine: list[Any], theirs: Any) -> None:
@@ -218,9 +219,7 @@ class Bridge:
                 self._broken("a generator of another kind")
             if not moved_on(generator, moved):
                 self._worker.end()
-                self.gone = WorkerGone(
-                    Verdict.FAIL, "your code set the random generator that it was given: draw from it"
-                )
+                self.gone = WorkerGone(Verdict.FAIL, message("gone.generator"))
                 raise self.gone
             if hasattr(generator, "set_state"):
                 generator.set_state(moved.get_state())

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from grader.limits import CLOSING_SHARE, WALL_FACTOR
+from grader.messages import Message, message
 from grader.scorecard import Verdict
 
 _SHORTEST = 0.01  # seconds between two looks, so that nobody polls on the last microseconds
@@ -26,24 +27,23 @@ class Closing(NamedTuple):
     """The moment (monotonic) at which no test of a kata goes on, and why, as the end of a sentence."""
 
     at: float
-    why: str
+    why: Message
 
     @classmethod
     def after_timeout(cls, seconds: float) -> Closing:
         """What a first test that ran out of its seconds leaves to all others."""
         share = CLOSING_SHARE * seconds
-        why = f"when the kata's time was up: after a test that runs out of time all others share {share:g} s"
-        return cls(time.monotonic() + share, why)
+        return cls(time.monotonic() + share, message("overdue.kata", seconds=float(share)))
 
 
-NEVER = Closing(math.inf, "")
+NEVER = Closing(math.inf, Message(""))
 
 
 class Overdue(TimeoutError):
     """A limit is reached. `after` says which, as the end of a sentence."""
 
-    def __init__(self, verdict: Verdict, after: str) -> None:
-        super().__init__(after)
+    def __init__(self, verdict: Verdict, after: Message) -> None:
+        super().__init__(str(after))
         self.verdict = verdict
         self.after = after
 
@@ -80,13 +80,13 @@ class Clock:
         if now >= self._closing.at:
             raise Overdue(Verdict.NOT_RUN, self._closing.why)
         if now >= self._ends:
-            raise Overdue(Verdict.TIMEOUT, f"after {self._wall:g} s on the wall clock")
+            raise Overdue(Verdict.TIMEOUT, message("overdue.wall", seconds=float(self._wall)))
         self.due = min(self._closing.at, self._ends)
         spent = self._spent()
         if spent is not None:
             left = self._limit - spent
             if left <= 0:
-                raise Overdue(Verdict.TIMEOUT, f"after {self._processor:g} s of processor time")
+                raise Overdue(Verdict.TIMEOUT, message("overdue.processor", seconds=float(self._processor)))
             self.due = min(self.due, now + max(left / self._at_once, _SHORTEST))
 
 

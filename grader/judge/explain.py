@@ -7,14 +7,23 @@ import re
 import sys
 
 from grader.judge.gone import LearnerError
+from grader.messages import Message, text
 
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
-_LOCKED = "your code runs locked away: it may write no files, start no processes and open no connections"
-_ALONE = "your file alone is handed to the process that runs it: what lies beside it is not there, so keep all that it needs inside it"
-_PACKAGES = "a kata needs the standard library and what its stub imports: leave all else out; files beside yours are not there either"
-_THREADS = "your code may start a few dozen threads, and no more"
-_NOBODY = "nobody is at the keyboard where your code is judged"
-_NEWER = f"your file is run by Python {_PYTHON}: write this as that version does, or run `grade` with a newer Python"
+_LOCKED = text("your code runs locked away: it may write no files, start no processes and open no connections")
+_ALONE = text(
+    "your file alone is handed to the process that runs it: what lies beside it is not there, so keep all that it needs inside it"
+)
+_PACKAGES = text(
+    "a kata needs the standard library and what its stub imports: leave all else out; files beside yours are not there either"
+)
+_THREADS = text("your code may start a few dozen threads, and no more")
+_NEWER = text(
+    "your file is run by Python {version}: write this as that version does, or run `grade` with a newer Python",
+    version=_PYTHON,
+)
+_PDB = "nobody is at the keyboard where your code is judged: `pytest katas/{kata} --pdb` stops in your file, and breakpoint() works there"
+_INPUT = "nobody is at the keyboard where your code is judged: leave out input(), and give the value as an argument"
 
 # How the words of other exceptions than Python's own tell that the jail refused something.
 _REFUSED = re.compile(
@@ -31,16 +40,16 @@ _SYNTAX = re.compile(
 )
 
 
-def help_with(error: LearnerError, kata: str, source_line: str = "") -> str:
-    """What to do about an exception in the process that judges; "" where the code is at fault, and nothing else.
+def help_with(error: LearnerError, kata: str, source_line: str = "") -> Message | None:
+    """What to do about an exception in the process that judges; None where the code is at fault, and nothing else.
 
     source_line: the learner's line that a SyntaxError names.
     """
     kinds = {base.__name__ for base in type(error).__mro__} | set(error.causes)
     if error.type_name == "bdb.BdbQuit":
-        return f"{_NOBODY}: `pytest katas/{kata} --pdb` stops in your file, and breakpoint() works there"
+        return text(_PDB, kata=kata)
     if "EOFError" in kinds:
-        return f"{_NOBODY}: leave out input(), and give the value as an argument"
+        return text(_INPUT)
     if "PermissionError" in kinds or _REFUSED.search(error.text):
         return _LOCKED
     if "can't start new thread" in error.text:
@@ -54,4 +63,4 @@ def help_with(error: LearnerError, kata: str, source_line: str = "") -> str:
     lacking = _LACKS.search(error.text)
     if lacking and (lacking[1] or lacking[2]).partition(".")[0] in sys.stdlib_module_names:
         return _NEWER
-    return _NEWER if "SyntaxError" in kinds and _SYNTAX.search(source_line) else ""
+    return _NEWER if "SyntaxError" in kinds and _SYNTAX.search(source_line) else None

@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Sequence
 from typing import Any
 
+from grader.messages import Message
 from grader.scorecard import Verdict
 
 _WITH_ARGUMENTS = (UnicodeError, BaseExceptionGroup)
@@ -31,18 +32,23 @@ class LearnerError(Exception):
 class WorkerGone(Exception):
     """The learner's process ended, or was ended, before it answered."""
 
-    def __init__(self, verdict: Verdict, message: str, line: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, verdict: Verdict, said: Message, line: int | None = None) -> None:
+        super().__init__(str(said))
         self.verdict = verdict
-        self.message = message
+        self.said = said
         self.line = line
+
+    @property
+    def message(self) -> str:
+        """In English."""
+        return str(self.said)
 
 
 class Lost(WorkerGone):
     """Something on the grader's side died: how the learner's code would have done is not known."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(Verdict.INTERNAL, message)
+    def __init__(self, said: Message) -> None:
+        super().__init__(Verdict.INTERNAL, said)
 
 
 def learner_error(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from grader.messages import Message
 from grader.scorecard import TestResult
 
 _LENGTH = struct.Struct("<I")
@@ -79,13 +80,13 @@ class Held(msgspec.Struct, frozen=True, tag="held"):
 class Fault(msgspec.Struct, frozen=True, tag="fault"):
     """The suite or the grader is at fault, never the learner."""
 
-    message: str
+    said: Message
 
 
 class Lost(msgspec.Struct, frozen=True, tag="lost"):
     """Something on the grader's side died under a test: nothing that this judge said counts, and it says no more."""
 
-    message: str
+    said: Message
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):

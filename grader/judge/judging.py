@@ -24,6 +24,7 @@ from grader.judge.proxies import RemoteFile
 from grader.judge.verdicts import Ending, StubProblem, ending, plain_ending, unimportable
 from grader.judge.workers import Worker, Workshop
 from grader.limits import SUITE_GRACE_SECONDS, WALL_FACTOR
+from grader.messages import message, text
 from grader.scorecard import Line, Observation, TestResult, Verdict
 
 _MIB = 1 << 20
@@ -56,7 +57,7 @@ class Judging:
         if self._stub_problem is not None:
             raise StubProblem(self._stub_problem)
         if self._closed:
-            raise StubProblem(Ending(Verdict.NOT_RUN, f"not begun {self._closing.why}"))
+            raise StubProblem(Ending(Verdict.NOT_RUN, message("not_run.closed", limit=self._closing.why)))
         if self._job.local:
             self._local_mutated = []
             job = self._job
@@ -129,7 +130,7 @@ class Judging:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             reason = getattr(crash, "message", None) or str(report.longrepr).strip().splitlines()[-1]
-            self._emit(Fault(f"the suite does not collect: {reason}"))
+            self._emit(Fault(text("the suite does not collect: {reason}", reason=reason)))
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self._job.only:
@@ -139,9 +140,10 @@ class Judging:
         self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item)) for item in items)))
         for item in items:
             if len(_kinds(item)) != 1:
-                self._emit(Fault(f"{item.name} must have exactly one kind, found {', '.join(_kinds(item)) or 'none'}"))
+                kinds = _kinds(item) or ["none"]
+                self._emit(Fault(text("{test} must have exactly one kind, found {kinds}", test=item.name, kinds=kinds)))
             if not _title(item):
-                self._emit(Fault(f"{item.name} has no docstring, which is its line on the scorecard"))
+                self._emit(Fault(text("{test} has no docstring, which is its line on the scorecard", test=item.name)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -159,7 +161,7 @@ class Judging:
             self._finish(item, time.perf_counter() - began)
         else:
             self._report(wait=True)
-            self._emit(SaidLost(lost.message))
+            self._emit(SaidLost(lost.said))
             item.session.shouldstop = lost.message
         return result
 
@@ -202,6 +204,8 @@ class Judging:
             seconds=seconds,
             message=end.message,
             cause=end.cause,
+            said=end.said,
+            advice=end.advice,
             line=self._line(end.line),
             output=output,
             output_dropped=dropped,
@@ -271,7 +275,8 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
     code = pytest.main(arguments, plugins=[judging])
     judging.finish()
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
-        emit(Fault(f"pytest ended with {pytest.ExitCode(code).name.lower().replace('_', ' ')}"))
+        how = pytest.ExitCode(code).name.lower().replace("_", " ")
+        emit(Fault(text("pytest ended with {how}", how=how)))
     return judging.tests
 
 

@@ -11,7 +11,9 @@ from grader.judge.alarm import Interrupted
 from grader.judge.bridge import Bridge
 from grader.judge.explain import help_with
 from grader.judge.gone import LearnerError, WorkerGone
-from grader.scorecard import Cause, Verdict
+from grader.messages import Message, Value, message
+from grader.messages.message import ENGLISH
+from grader.scorecard import Cause, Verdict, cause_of
 from grader.todo import is_the_stubs
 
 _NO_MEMORY = re.compile(
@@ -24,9 +26,19 @@ class Ending(NamedTuple):
     """How a test ended."""
 
     verdict: Verdict
-    message: str = ""
-    cause: Cause | None = None
+    said: Message | None = None
+    advice: Message | None = None
     line: int | None = None
+
+    @property
+    def message(self) -> str:
+        """In English."""
+        return "" if self.said is None else str(self.said)
+
+    @property
+    def cause(self) -> Cause | None:
+        """The rows under the message, in English."""
+        return cause_of(self.said, self.advice, ENGLISH)
 
 
 class StubProblem(Exception):
@@ -48,22 +60,19 @@ def ending(error: BaseException | None, bridge: Bridge | None) -> Ending:
     if bridge is None:
         return _without_worker(error)
     if bridge.gone is not None:
-        return Ending(bridge.gone.verdict, bridge.gone.message, None, bridge.gone.line)
+        return Ending(bridge.gone.verdict, bridge.gone.said, None, bridge.gone.line)
     if bridge.forbidden:
-        what = ", ".join(bridge.forbidden)
-        return Ending(
-            Verdict.FORBIDDEN, f"your code uses {what}, which this kata is written without", None, bridge.line
-        )
+        return Ending(Verdict.FORBIDDEN, message("forbidden.used", what=bridge.forbidden), None, bridge.line)
     if bridge.todo is not None:
-        return Ending(Verdict.TODO, bridge.todo[0], None, bridge.todo[1])
+        return Ending(Verdict.TODO, _todo(bridge.todo[0]), None, bridge.todo[1])
     if error is None:
         return Ending(Verdict.PASS)
     if isinstance(error, LearnerError):
         return raised(error, bridge)
     if isinstance(error, CheckFailure):
-        return Ending(Verdict.FAIL, error.message, _cause(error))
+        return Ending(Verdict.FAIL, error.said, error.advice)
     if isinstance(error, NotFinite):
-        return Ending(Verdict.FAIL, f"the test cannot go on with what your code returned: {_described(error)}")
+        return Ending(Verdict.FAIL, message("test.cannot_go_on", error=_described(error)))
     return _without_worker(error, bridge.nothing)
 
 
@@ -74,41 +83,46 @@ def plain_ending(error: BaseException | None, filename: str) -> Ending:
     if isinstance(error, StubProblem):
         return error.ending
     if isinstance(error, Interrupted):
-        return Ending(error.verdict, f"still running {error.after}")
+        return Ending(error.verdict, message("overdue.running", limit=error.after))
     if isinstance(error, NotImplementedError) and is_the_stubs(error.__traceback__, filename):
-        return Ending(Verdict.TODO, str(error))
+        return Ending(Verdict.TODO, _todo(str(error)))
     if isinstance(error, CheckFailure):
-        return Ending(Verdict.FAIL, error.message, _cause(error))
+        return Ending(Verdict.FAIL, error.said, error.advice)
     if isinstance(error, AssertionError):
         return Ending(Verdict.FAIL, _asserted(error))
-    return Ending(Verdict.FAIL, _described(error))
+    return Ending(Verdict.FAIL, message("raised", error=_described(error)))
 
 
 def raised(error: LearnerError, bridge: Bridge) -> Ending:
     """The verdict for an exception of the learner's."""
     if isinstance(error, MemoryError) or _NO_MEMORY.search(error.text):
-        return Ending(Verdict.MEMORY, f"out of memory: {error.described}", None, error.line)
+        return Ending(Verdict.MEMORY, message("raised.out_of_memory", error=error.described), None, error.line)
     if error.type_name in ("SystemExit", "KeyboardInterrupt"):
-        return Ending(Verdict.CRASH, f"your code ends the process ({error.described})", None, error.line)
-    return Ending(Verdict.FAIL, f"your code raised {error.described}", _help(error, bridge), error.line)
+        return Ending(Verdict.CRASH, message("raised.exit", error=error.described), None, error.line)
+    return Ending(Verdict.FAIL, message("raised", error=error.described), _help(error, bridge), error.line)
 
 
 def unimportable(error: LearnerError | WorkerGone, bridge: Bridge) -> Ending:
     """The verdict for every test of a kata whose stub does not import."""
+    file = bridge.filename
     if isinstance(error, WorkerGone):
-        message = f"{bridge.filename} was being imported: {error.message}"
-        return Ending(error.verdict, message, None, error.line)
+        return Ending(error.verdict, message("import.gone", file=file, how=error.said), None, error.line)
     if bridge.forbidden:
-        return Ending(Verdict.FORBIDDEN, error.text or error.described, None, error.line)
+        return Ending(
+            Verdict.FORBIDDEN,
+            message("forbidden.import", what=[each.removeprefix("import ") for each in bridge.forbidden]),
+            None,
+            error.line,
+        )
     if error.type_name == "SystemExit":
-        message = f"{bridge.filename} exited while it was being imported"
+        said = message("import.exit", file=file)
     elif isinstance(error, SyntaxError):
-        message = f"{bridge.filename} is not Python yet: {error.text}"
+        said = message("import.syntax", file=file, error=error.text)
     else:
-        message = f"{bridge.filename} does not import: {error.described}"
+        said = message("import.raised", file=file, error=error.described)
     verdict = raised(error, bridge).verdict
     verdict = Verdict.MEMORY if verdict is Verdict.MEMORY else Verdict.ERROR
-    return Ending(verdict, message, _help(error, bridge), error.line)
+    return Ending(verdict, said, _help(error, bridge), error.line)
 
 
 def _without_worker(error: BaseException | None, nothing: str = "") -> Ending:
@@ -116,31 +130,33 @@ def _without_worker(error: BaseException | None, nothing: str = "") -> Ending:
 
     nothing: what the last call was of, where it returned None.
     """
-    hint = f": {nothing} returned None, is a return missing?" if nothing else ""
     if isinstance(error, AssertionError):
-        return Ending(Verdict.FAIL, _asserted(error) + hint)
+        claim = _asserted(error)
+        return Ending(Verdict.FAIL, message("test.claim_of_none", claim=claim, function=nothing) if nothing else claim)
     if (
         error is None
         or isinstance(error, GradeError | AuthorFault | ImportError | NameError)
         or not isinstance(error, Exception)
     ):
-        return Ending(Verdict.INTERNAL, f"the suite is at fault: {_described(error)}")
+        return Ending(Verdict.INTERNAL, message("suite.fault", error=_described(error)))
     if nothing and "None" in str(error):
-        return Ending(Verdict.FAIL, f"{nothing} returned None: is a return missing?")
-    return Ending(Verdict.FAIL, f"the test cannot use what your code returned: {_described(error)}")
+        return Ending(Verdict.FAIL, message("test.none", function=nothing))
+    return Ending(Verdict.FAIL, message("test.cannot_use", error=_described(error)))
 
 
-def _cause(error: CheckFailure) -> Cause:
-    return Cause(expected=error.expected, actual=error.actual, where=error.where, help=error.help)
+def _help(error: LearnerError, bridge: Bridge) -> Message | None:
+    return help_with(error, bridge.kata, bridge.line_of(error.line))
 
 
-def _help(error: LearnerError, bridge: Bridge) -> Cause | None:
-    help = help_with(error, bridge.kata, bridge.line_of(error.line))
-    return Cause(help=help) if help else None
+def _todo(words: str) -> Message | None:
+    """What the stub's NotImplementedError says."""
+    return message("to_do", text=Message(words)) if words else None
 
 
-def _asserted(error: AssertionError) -> str:
-    return _lines(error) or "this does not hold"
+def _asserted(error: AssertionError) -> Message:
+    """A claim of the suite's: its English is its name."""
+    words = _lines(error)
+    return Message(words) if words else message("test.does_not_hold")
 
 
 def _lines(error: BaseException) -> str:
@@ -149,5 +165,5 @@ def _lines(error: BaseException) -> str:
     return "\n".join(lines[:_MOST_LINES])
 
 
-def _described(error: Any) -> str:
-    return "it ended without a worker" if error is None else f"{type(error).__name__}: {_lines(error)}"
+def _described(error: Any) -> Value:
+    return message("suite.no_worker") if error is None else f"{type(error).__name__}: {_lines(error)}"

@@ -21,12 +21,13 @@ from grader.judge.clock import Clock, Overdue, Spent, processor_clock
 from grader.judge.gone import Lost, WorkerGone
 from grader.judge.leash import Leash, ProcessLeash, SocketLeash
 from grader.limits import MAX_OUTPUT_BYTES, MAX_TRACE_BYTES, STACK_SECONDS, START_SECONDS
+from grader.messages import message, text
 from grader.scorecard import Verdict
 from grader.wire import HEADER, BadFrame, Frame, read_header
 from grader.wire.message import Kind
 
 _CHUNK = 1 << 16
-OVERDUE = f"it was not ready after {START_SECONDS:g} s: is the machine busy with other work?"
+OVERDUE = text("it was not ready after {seconds} s: is the machine busy with other work?", seconds=START_SECONDS)
 
 
 class Worker:
@@ -62,7 +63,7 @@ class Worker:
             return self._receive(clock)
         except BadFrame as error:
             self._leash.kill()
-            raise WorkerGone(Verdict.CRASH, f"your process broke the protocol: {error}") from None
+            raise WorkerGone(Verdict.CRASH, message("gone.protocol", why=str(error))) from None
         except Overdue as overdue:
             raise self._timed_out(overdue, filename) from None
         except (EOFError, OSError):
@@ -77,10 +78,10 @@ class Worker:
             self._leash.exit(1.0)
             self._drain(self._output)
             said = bytes(self.printed[-2000:]).decode("utf-8", "replace").strip()
-            why = said or (OVERDUE if isinstance(error, TimeoutError) else "it ended and said nothing")
-            raise Lost(f"a worker did not start: {why}") from None
+            why = said or (OVERDUE if isinstance(error, TimeoutError) else text("it ended and said nothing"))
+            raise Lost(text("a worker did not start: {why}", why=why)) from None
         if frame.kind != Kind.READY:
-            raise Lost("a worker did not start: it said something else than ready")
+            raise Lost(text("a worker did not start: it said something else than ready"))
 
     def spent(self) -> Spent:
         """What tells the processor time that it used, as the kernel counts it."""
@@ -182,8 +183,11 @@ class Worker:
         self._leash.ask_for_stack()
         stack = self._stack(filename, STACK_SECONDS)
         self._leash.kill()
-        where = f"in {filename}:{stack[0]} ({stack[1]})" if stack else "running"
-        return WorkerGone(overdue.verdict, f"still {where} {overdue.after}", stack[0] if stack else None)
+        if stack is None:
+            return WorkerGone(overdue.verdict, message("overdue.running", limit=overdue.after))
+        line, function = stack
+        told = message("overdue.at", file=filename, line=line, function=function, limit=overdue.after)
+        return WorkerGone(overdue.verdict, told, line)
 
     def _ended(self, filename: str) -> WorkerGone:
         """The channel closed: if the process ends by itself its status says why, else it is killed for hanging up."""
@@ -191,26 +195,26 @@ class Worker:
         stack = self._stack(filename)
         line = stack[0] if stack else None
         if self._leash.is_cut():
-            return Lost("the process that held a worker was killed")
+            return Lost(text("the process that held a worker was killed"))
         if status is None:
             self._leash.kill()
-            return WorkerGone(Verdict.CRASH, "your code closed the line to the judge and ran on", line)
+            return WorkerGone(Verdict.CRASH, message("gone.hung_up"), line)
         if status.signal == signal.SIGXCPU:
-            return WorkerGone(Verdict.TIMEOUT, "your code used up its processor time", line)
+            return WorkerGone(Verdict.TIMEOUT, message("overdue.spent"), line)
         if status.signal == signal.SIGKILL:
             return self._killed(status, line)
         if status.signal:
             name = signal.Signals(status.signal).name if status.signal in set(signal.Signals) else str(status.signal)
-            return WorkerGone(Verdict.CRASH, f"your code crashed the process ({name})", line)
-        return WorkerGone(Verdict.CRASH, f"your code ended the process (exit {status.code})", line)
+            return WorkerGone(Verdict.CRASH, message("gone.signal", signal=name), line)
+        return WorkerGone(Verdict.CRASH, message("gone.exit", code=status.code), line)
 
     def _killed(self, status: Exit, line: int | None) -> WorkerGone:
         """It was sent SIGKILL, and not by us: by the kernel beyond a limit, else by somebody whom it cannot be itself."""
         if status.user_seconds + status.system_seconds >= self._cpu_seconds:
-            return WorkerGone(Verdict.TIMEOUT, "your code used up its processor time", line)
+            return WorkerGone(Verdict.TIMEOUT, message("overdue.spent"), line)
         if status.max_rss_bytes >= self._memory_bytes:
-            return WorkerGone(Verdict.MEMORY, "out of memory: your code held more than this kata allows", line)
-        return Lost("a worker was killed from outside (SIGKILL): has the machine run out of memory?")
+            return WorkerGone(Verdict.MEMORY, message("gone.memory"), line)
+        return Lost(text("a worker was killed from outside (SIGKILL): has the machine run out of memory?"))
 
     def output(self) -> str:
         """What the learner printed, as far as it was kept."""
@@ -273,7 +277,9 @@ class ForkedWorkshop:
         try:
             forkserver.request(self._control, document, [far_leash.fileno(), *ends.far()])
         except OSError as error:
-            raise Lost(f"the process that workers are forked from is gone: {error.strerror}") from None
+            raise Lost(
+                text("the process that workers are forked from is gone: {error}", error=error.strerror)
+            ) from None
         finally:
             far_leash.close()
             ends.close_far()

@@ -1,6 +1,6 @@
 """What each code says, in English: the sentence, and the rows under it. Catalogues translate from here.
 
-A row is left out where one of its fields has no value. Fields are worded by `grader.messages.wording`: `{index:at}` is a
+A row is left out where one of its fields has no value. Fields are worded by `grader.messages.message`: `{index:at}` is a
 place in an array, `{shape}` a shape; numbers take Python's format specs.
 """
 
@@ -223,7 +223,4 @@ SAYS = {
     "kata.changed": Says("changed since you passed on {date}"),
     "kata.count": Says("the suite ran {ran} tests, its manifest says {tests}"),
     "kata.kinds": Says("suite and manifest disagree about tests of kind {kinds}"),
-    # the learner's file
-    "file.refused": Says("{file} {why}"),
-    "file.refused_with": Says("{file} {why}: {help}"),
 }

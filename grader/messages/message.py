@@ -1,4 +1,5 @@
-"""A message before anybody has worded it: what travels from a check to a report, and what diagnosis compares.
+"""A message before anybody has worded it: what travels from a check to a report, and what diagnosis compares; and how it is
+worded: a message and a language in, text out.
 
 A *code* such as `value.off` has its wordings in `grader.messages.english` and in the catalogues of other languages. What
 has no code is its own English, with fields in braces: sentences of the command, and a kata's own, which have their other
@@ -8,27 +9,30 @@ languages in a catalogue beside the suite.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import msgspec
 
-# None, bool, int, float; str, which is in nobody's language: an identifier, or the learner's own words; a Message, or a list.
+from grader.messages.english import SAYS, Says
+
+# What a check may give: a number, also of numpy; str, which is in nobody's language (an identifier, or the learner's own
+# words); a Message; a list of these. What a message holds of it is `Plain`, and passes through JSON and msgpack.
 Value = Any
 LONGEST = 4_000  # characters of one string
 _MOST_BITS = 63
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A code, or an English sentence with fields in braces, and the values of its fields."""
 
     code: str
-    args: Mapping[str, Value] = msgspec.field(default_factory=dict)
+    args: dict[str, Plain | list[Plain | list[Plain]]] = {}
 
     def __str__(self) -> str:
         """In English."""
-        from grader.messages.wording import ENGLISH
-
         return ENGLISH.say(self)
 
 
@@ -67,8 +71,87 @@ def _plain(value: Value) -> Value:
     return _plain(str(value))
 
 
-def decoded(fields: Any) -> Value:
-    """A value as it was before it went through JSON or msgpack, which know no messages: `{"code": ..., "args": ...}`."""
-    if isinstance(fields, dict) and "code" in fields:
-        return Message(fields["code"], {name: decoded(each) for name, each in (fields.get("args") or {}).items()})
-    return [decoded(each) for each in fields] if isinstance(fields, list) else fields
+Plain = None | bool | int | float | str | Message
+
+
+Texts = Mapping[str, str]  # a kata's own texts: English to another language
+
+
+class Translator(Protocol):
+    """What gives a harness's English sentence in another language, or back as it is."""
+
+    def __call__(self, english: str, /) -> str: ...
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What stands under a sentence; "" for what there is not."""
+
+    where: str = ""
+    got: str = ""
+    expected: str = ""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How one language words what the harness says, and what one kata's suite says."""
+
+    translated: Translator
+    texts: Texts
+
+    def say(self, value: Value) -> str:
+        """A message in words; any other value as it is shown in the midst of a sentence."""
+        if not isinstance(value, Message):
+            return _Formatter(self).format_field(value, "")
+        says = SAYS.get(value.code)
+        return self._filled(says.head if says else value.code, value, own=says is None)
+
+    def rows(self, message: Message) -> Rows:
+        """The rows under a message."""
+        says = SAYS.get(message.code, Says(""))
+        return Rows(*(self._row(row, message) for row in (says.where, says.got, says.expected)))
+
+    def _row(self, template: str, message: Message) -> str:
+        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name]
+        if not template or any(message.args.get(name) in (None, "") for name in fields):
+            return ""
+        return self._filled(template, message, own=False)
+
+    def _filled(self, english: str, message: Message, *, own: bool) -> str:
+        template = self.texts.get(english, "") if own else ""
+        template = template or self.translated(english)
+        if own and not message.args:
+            return template  # with whatever braces it has
+        try:
+            return _Formatter(self).vformat(template, (), message.args)
+        except (KeyError, ValueError, IndexError):
+            return template  # a translation, or a suite, that names what there is not
+
+
+class _Formatter(string.Formatter):
+    """Python's format strings, for the values that a message may have."""
+
+    def __init__(self, wording: Wording) -> None:
+        self._wording = wording
+
+    def format_field(self, value: Any, spec: str) -> str:
+        if isinstance(value, Message):
+            return self._wording.say(value)
+        if value is None:
+            return ""
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            if spec == "at" or not all(type(each) is int for each in value):
+                inner = ", ".join(self.format_field(each, "") for each in value)
+                return f"({inner})" if spec == "at" else inner
+            return str(tuple(value))
+        if isinstance(value, float):
+            return format(value, spec) if spec else shortest(value)
+        return format(value, spec) if spec and not isinstance(value, str) else str(value)
+
+
+def shortest(value: float) -> str:
+    """A float in as few digits as tell it from all others."""
+    return next(shown for digits in range(1, 18) if float(shown := f"{value:.{digits}g}") == value or digits == 17)
+
+
+ENGLISH = Wording(lambda english: english, {})

@@ -1,6 +1,6 @@
-"""Reports: pure functions, scorecard in, text out.
+"""Reports: pure functions, a scorecard and a language in, text out.
 
-A new one is a file here with `render(card: Scorecard) -> str`, and a line in REPORTS.
+A new one is a file here with `render(card: Scorecard, *, language: Language = ...) -> str`, and a line in REPORTS.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from grader.messages.language import Language
 from grader.scorecard import Scorecard
 
 REPORTS = {
@@ -19,11 +20,11 @@ REPORTS = {
 }
 
 
-def render(name: str, card: Scorecard) -> str:
+def render(name: str, card: Scorecard, language: Language | None = None) -> str:
     """The report of this name; each is imported only when it is asked for."""
     if name not in REPORTS:
         raise KeyError(name)
-    text: str = import_module(f"grader.reports.{name}").render(card)
+    text: str = import_module(f"grader.reports.{name}").render(card, language=language or Language())
     return text
 
 

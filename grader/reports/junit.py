@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from grader.messages.language import Language
 from grader.reports.layout import escaped
-from grader.reports.table import amount
+from grader.reports.table import amount, rows
 from grader.reports.table import word as words
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
@@ -18,16 +19,17 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 
-def render(card: Scorecard) -> str:
+def render(card: Scorecard, *, language: Language | None = None) -> str:
     """An XML document; a kata whose tests do not tell its verdict has a case of its own that does."""
     from xml.etree.ElementTree import Element, indent, tostring
 
+    language = language or Language()
     root = Element("testsuites", name=card.course)
     for kata in card.katas:
-        root.append(_suite(kata.id, _tests(kata), kata.seconds, card.started, kata))
+        root.append(_suite(kata.id, _tests(kata), kata.seconds, card.started, language, kata))
     for id in card.unbegun:
-        stopped = _test(id, "not judged: the run was stopped", Verdict.INTERNAL)
-        root.append(_suite(id, [stopped], 0.0, card.started))
+        stopped = _test(id, language.text("not judged: the run was stopped"), Verdict.INTERNAL)
+        root.append(_suite(id, [stopped], 0.0, card.started, language))
     indent(root)
     text = f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(root, encoding="unicode")}\n'
     return escaped(text, lambda character: f"&#{ord(character)};")
@@ -45,7 +47,12 @@ def _test(id: str, message: str, verdict: Verdict) -> TestResult:
 
 
 def _suite(
-    id: str, tests: Sequence[TestResult], seconds: float, started: str, kata: KataResult | None = None
+    id: str,
+    tests: Sequence[TestResult],
+    seconds: float,
+    started: str,
+    language: Language,
+    kata: KataResult | None = None,
 ) -> Element:
     from xml.etree.ElementTree import Element, SubElement
 
@@ -62,7 +69,7 @@ def _suite(
         properties = SubElement(suite, "properties")
         for name, points in (("points", kata.points), ("max", kata.max)):
             SubElement(properties, "property", name=name, value=amount(points))
-    suite.extend(_case(id, test, kata.stub if kata else "") for test in tests)
+    suite.extend(_case(id, test, kata.stub if kata else "", language) for test in tests)
     return suite
 
 
@@ -72,23 +79,23 @@ def _tag(verdict: Verdict) -> str:
     return tags.get(verdict, "failure")
 
 
-def _case(id: str, test: TestResult, stub: str) -> Element:
+def _case(id: str, test: TestResult, stub: str, language: Language) -> Element:
     from xml.etree.ElementTree import Element, SubElement
 
     name = f"katas.{id}.test_{id.partition('_')[2]}"
     case = Element("testcase", classname=name, name=test.name, time=f"{test.seconds:.3f}")
     if tag := _tag(test.verdict):
-        word = test.verdict.value if test.verdict is Verdict.INTERNAL else words(test.verdict)
+        word = test.verdict.value if test.verdict is Verdict.INTERNAL else words(test.verdict, language)
         message = ": ".join(part for part in (word, test.message) if part)
-        SubElement(case, tag, type=test.verdict.value, message=message).text = "\n".join(_lines(test, stub))
+        SubElement(case, tag, type=test.verdict.value, message=message).text = "\n".join(_lines(test, stub, language))
     if test.output:
         SubElement(case, "system-out").text = test.output
     return case
 
 
-def _lines(test: TestResult, stub: str) -> list[str]:
+def _lines(test: TestResult, stub: str, language: Language) -> list[str]:
     lines = [test.title, test.message]
-    lines += [f"{label}: {text}" for label, text in test.cause.rows()] if test.cause else []
+    lines += [f"{label}: {text}" for label, text in rows(test.cause, language)] if test.cause else []
     if test.line and stub:
         lines.append(f"{stub}:{test.line.number}: {test.line.source.strip()}")
     return [line for line in lines if line]

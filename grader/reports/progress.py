@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from grader.messages.language import Language
 from grader.reports.layout import cut
 from grader.reports.table import amount, mark, word
 from grader.scorecard import KataResult, TestResult
@@ -41,6 +42,7 @@ class Progress:
     expected: Mapping[str, float] = field(default_factory=dict)
     jobs: int = 1
     clock: Callable[[], float] = time.monotonic
+    language: Language = field(default_factory=Language)
     _running: dict[str, _Running] = field(default_factory=dict, init=False)
     _finished: dict[str, int] = field(default_factory=dict, init=False)
     _live: Live | None = field(default=None, init=False)
@@ -78,8 +80,8 @@ class Progress:
         self._running.pop(result.id, None)
         self._finished[result.id] = self.tests.get(result.id, len(result.tests))
         if not self._live:
-            points = f"{amount(result.points)}/{amount(result.max)} points"
-            ended = f"{mark(result.verdict)} {word(result.verdict)}"
+            points = self.language.text("{points} points", points=f"{amount(result.points)}/{amount(result.max)}")
+            ended = f"{mark(result.verdict)} {word(result.verdict, self.language)}"
             print(f"{result.id}  {ended}  {points}  {result.seconds:.1f} s", file=self.stream, flush=True)
 
     def remaining(self) -> float | None:
@@ -100,11 +102,13 @@ class Progress:
         total = sum(self.tests.values())
         filled = BAR * min(done, total) // max(total, 1)
         left = self.remaining()
-        eta = "" if left is None else f", about {max(round(left), 1)} s left"
-        counts = f"  {done} of {total} tests, {len(self._finished)} of {len(self.tests)} katas{eta}"
+        eta = "" if left is None else self.language.text(", about {seconds} s left", seconds=max(round(left), 1))
+        told = "{done} of {total} tests, {finished} of {katas} katas"
+        numbers = {"done": done, "total": total, "finished": len(self._finished), "katas": len(self.tests)}
+        counts = f"  {self.language.text(told, **numbers)}{eta}"
         bar = ("━" * filled, "green"), ("─" * (BAR - filled), "dim")
         yield Text.assemble(*bar, cut(counts, options.max_width - BAR))
         for kata, each in running.items():
             yield Text(cut(f"  {kata}  {each.done}/{self.tests.get(kata, '?')}  {each.last}", options.max_width))
         if not running and not done:
-            yield Text(cut("  starting the judges", options.max_width), style="dim")
+            yield Text(cut(f"  {self.language.text('starting the judges')}", options.max_width), style="dim")

@@ -6,48 +6,55 @@ from itertools import chain, repeat
 
 from rich.cells import cell_len
 
-from grader.reports.layout import Paint, cut, wrap
-from grader.reports.table import mark, style, word
+from grader.messages import text
+from grader.messages.language import Language
+from grader.reports.layout import Paint, cut, pad, wrap
+from grader.reports.table import KINDS, mark, rows, style, word
 from grader.scorecard import KataResult, TestResult, Verdict
 
-OUR_FAULT = (
-    "This is our fault, not yours: nothing that you wrote decides it. Try again with `grade run {id} --fresh`. "
+OUR_FAULT = text(
+    "This is our fault, not yours: nothing that you wrote decides it. Try again with `grade run {kata} --fresh`. "
     "If it stays, send these lines and what `grade doctor` prints to the authors of the course."
 )
 SHOWN = 10  # lines of the learner's own output: half of them its first, half its last
 
 
-def story(kata: KataResult, width: int, paint: Paint) -> str:
+def story(kata: KataResult, width: int, paint: Paint, language: Language) -> str:
     """A block of lines for a kata that neither passes nor is untouched."""
-    head = f"{mark(kata.verdict)} {kata.id}  {word(kata.verdict)}"
+    head = f"{mark(kata.verdict)} {kata.id}  {word(kata.verdict, language)}"
     lines = [paint(head, style(kata.verdict), "bold") + cut(f"  {kata.title}", width - cell_len(head))]
     if kata.verdict is Verdict.INTERNAL:
-        lines += _indented(OUR_FAULT.format(id=kata.id), 2, width)
+        lines += _indented(language.text(OUR_FAULT.code, kata=kata.id), 2, width)
         lines += [""] * bool(kata.message)
     lines += _indented(kata.message, 2, width, most=12)
     test = first_failing(kata)
     if test is None:
         return "\n".join(lines)
     same = len(kata.tests) > 1 == len({(each.verdict, each.message) for each in kata.tests})
-    title = f"All {len(kata.tests)} tests end like this" if same else test.title.rstrip(".。")
-    how = [test.kind] * (not same) + [word(test.verdict)] * (test.verdict is not Verdict.FAIL)
+    title = test.title.rstrip(".。")
+    if same:
+        title = language.text("All {count} tests end like this", count=len(kata.tests))
+    kind = language.say(KINDS[test.kind][0]) if test.kind in KINDS else test.kind
+    how = [kind] * (not same) + [word(test.verdict, language)] * (test.verdict is not Verdict.FAIL)
     heading = f"{title} ({', '.join(how)})" if how else title
-    lines += [""] * bool(kata.message) + _told(test, heading, kata.stub, width, paint)
+    lines += [""] * bool(kata.message) + _told(test, heading, kata.stub, width, paint, language)
     if not same:
-        lines += [paint(line, "dim") for line in _others(kata, test, width)]
+        lines += [paint(line, "dim") for line in _others(kata, test, width, language)]
     return "\n".join(lines)
 
 
-def _others(kata: KataResult, told: TestResult, width: int) -> list[str]:
+def _others(kata: KataResult, told: TestResult, width: int, language: Language) -> list[str]:
     """How many tests beside the one that was told do not pass, and how many were not run, and why."""
     left = [other for other in kata.tests if other.verdict is not Verdict.PASS and other is not told]
     not_run = [other for other in left if other.verdict is Verdict.NOT_RUN]
     lines, failing = [], len(left) - len(not_run)
     if failing:
-        lines.append(f"and {failing} more {'test does' if failing == 1 else 'tests do'} not pass")
+        lines.append(
+            language.plural("and {count} more test does not pass", "and {count} more tests do not pass", failing)
+        )
     if not_run:
-        were = "test was" if len(not_run) == 1 else "tests were"
-        lines.append(f"{len(not_run)} {were} not run, the first {not_run[0].message}")
+        one, many = "{count} test was not run, {why}", "{count} tests were not run, the first {why}"
+        lines.append(language.plural(one, many, len(not_run), why=not_run[0].message))
     return ["", *(part for line in lines for part in _indented(line, 2, width))] if lines else []
 
 
@@ -60,32 +67,35 @@ def first_failing(kata: KataResult) -> TestResult | None:
     return min((test for test in kata.tests if test.verdict is not Verdict.PASS), key=rank, default=None)
 
 
-def _told(test: TestResult, heading: str, stub: str, width: int, paint: Paint) -> list[str]:
+def _told(test: TestResult, heading: str, stub: str, width: int, paint: Paint, language: Language) -> list[str]:
     lines = [paint(line, "bold") for line in _indented(heading, 2, width)]
     lines += _indented(test.message, 4, width, most=12)
-    for label, text in test.cause.rows() if test.cause else ():
-        starts = chain([f"{label:8}"], repeat(" " * 8))
-        for start, line in zip(starts, wrap(text, width - 14, most=6), strict=False):
+    for label, said in rows(test.cause, language) if test.cause else ():
+        starts = chain([pad(label, 8)], repeat(" " * 8))
+        for start, line in zip(starts, wrap(said, width - 14, most=6), strict=False):
             lines.append(f"    {paint(start, 'dim')}  {line}")
     if test.line and stub:
         lines += ["", "    " + paint(f"{stub}:{test.line.number}", "cyan")]
         lines += [cut(f"    > {test.line.source.strip()}", width)] * bool(test.line.source.strip())
-    return lines + _printed(test, width, paint)
+    return lines + _printed(test, width, paint, language)
 
 
-def _printed(test: TestResult, width: int, paint: Paint) -> list[str]:
+def _printed(test: TestResult, width: int, paint: Paint, language: Language) -> list[str]:
     """What the learner's code printed in this test, quoted, so that no line of it can pass for one of ours."""
     if not test.output.strip():
         return []
     quoted = [cut(f"    | {line}", width) for line in test.output.rstrip("\n").expandtabs(4).split("\n")]
     if len(quoted) > SHOWN:
-        left_out = paint(f"    … {len(quoted) - SHOWN} lines are not shown", "dim")
+        count = len(quoted) - SHOWN
+        told = language.plural("… {count} line is not shown", "… {count} lines are not shown", count)
+        left_out = paint(f"    {told}", "dim")
         quoted = [*quoted[: SHOWN // 2], left_out, *quoted[-SHOWN // 2 :]]
-    shown = ["", paint("    your code printed", "dim"), *quoted]
+    shown = ["", paint(f"    {language.text('your code printed')}", "dim"), *quoted]
     if test.output_dropped:
-        shown.append(paint(f"    and {test.output_dropped} bytes more, which were not kept", "dim"))
+        more = language.text("and {count} bytes more, which were not kept", count=test.output_dropped)
+        shown.append(paint(f"    {more}", "dim"))
     return shown
 
 
-def _indented(text: str, indent: int, width: int, most: int = 1000) -> list[str]:
-    return [" " * indent + line for line in wrap(text, width - indent, most)] if text else []
+def _indented(words: str, indent: int, width: int, most: int = 1000) -> list[str]:
+    return [" " * indent + line for line in wrap(words, width - indent, most)] if words else []

@@ -7,27 +7,53 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
+from grader.messages import text
+from grader.messages.language import Language
 from grader.reports.layout import Paint, pad
-from grader.scorecard import KataResult, Scorecard, Verdict
+from grader.scorecard import Cause, KataResult, Scorecard, Verdict
 
 # The kinds in the order of the ladder, by the names that they have in wide, usual and narrow terminals.
 KINDS = {
-    "shape": ("shape", "shape", "shp"),
-    "value": ("value", "value", "val"),
-    "gradient": ("gradient", "grad", "grd"),
-    "convergence": ("convergence", "conv", "cnv"),
-    "behaviour": ("behaviour", "behav", "bhv"),
+    "shape": (text("shape"), text("shape"), text("shp")),
+    "value": (text("value"), text("value"), text("val")),
+    "gradient": (text("gradient"), text("grad"), text("grd")),
+    "convergence": (text("convergence"), text("conv"), text("cnv")),
+    "behaviour": (text("behaviour"), text("behav"), text("bhv")),
 }
-WORDS = {Verdict.TODO: "to do", Verdict.INTERNAL: "our fault", Verdict.NOT_RUN: "not run"}
+WORDS = {
+    Verdict.PASS: text("pass"),
+    Verdict.FAIL: text("fail"),
+    Verdict.TODO: text("to do"),
+    Verdict.ERROR: text("error"),
+    Verdict.TIMEOUT: text("timeout"),
+    Verdict.CRASH: text("crash"),
+    Verdict.MEMORY: text("memory"),
+    Verdict.FORBIDDEN: text("forbidden"),
+    Verdict.INTERNAL: text("our fault"),
+    Verdict.NOT_RUN: text("not run"),
+}
 MARKS = {Verdict.PASS: "✓", Verdict.TODO: "○", Verdict.INTERNAL: "!", Verdict.NOT_RUN: "-"}
 STYLES = {Verdict.PASS: "green", Verdict.TODO: "dim", Verdict.INTERNAL: "magenta", Verdict.NOT_RUN: "yellow"}
 TITLE = 20  # cells below which titles are left out
 GAP = "  "
 
 
-def word(verdict: Verdict) -> str:
+def word(verdict: Verdict, language: Language) -> str:
     """A verdict as the learner reads it."""
-    return WORDS.get(verdict, verdict.value)
+    return language.say(WORDS[verdict])
+
+
+def rows(cause: Cause, language: Language) -> list[tuple[str, str]]:
+    """What there is to say under a message, each under the word that the learner reads before it."""
+    bug = cause.diagnosis_zh if language.code == "zh" and cause.diagnosis_zh else cause.diagnosis
+    found = [
+        (language.text("where"), cause.where),
+        (language.text("got"), cause.actual),
+        (language.text("expected"), cause.expected),
+        (language.text("look at"), cause.help),
+        (language.text("your bug"), bug),
+    ]
+    return [(label, text) for label, text in found if text]
 
 
 def mark(verdict: Verdict) -> str:
@@ -44,46 +70,47 @@ def amount(points: float) -> str:
     return f"{math.floor(hundredths) / 100 if math.isfinite(hundredths) else points:g}"
 
 
-def table(card: Scorecard, width: int, paint: Paint) -> str:
+def table(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
     """The rows of all katas that were asked for, under a row of headings."""
     begun = [kata for kata in card.katas if kata.verdict is not Verdict.TODO]
     unbegun = card.unbegun
     kinds = [kind for kind in KINDS if any(kind in kata.by_kind for kata in begun)]
-    words = [word(kata.verdict) for kata in card.katas] + [word(Verdict.NOT_RUN)] * bool(unbegun)
+    words = [word(kata.verdict, language) for kata in card.katas] + [word(Verdict.NOT_RUN, language)] * bool(unbegun)
     points = [f"{amount(kata.points)}/{amount(kata.max)}" for kata in card.katas]
-    times = ["stored" if kata.from_store else f"{kata.seconds:.1f} s" for kata in card.katas]
+    times = [language.text("stored") if kata.from_store else f"{kata.seconds:.1f} s" for kata in card.katas]
+    heads = [language.text("kata"), language.text("points"), language.text("time")]
     outer = [
         2 + _widest(words),
-        _widest([kata.id for kata in card.katas] + list(unbegun) + ["kata"]),
-        _widest([*points, "points"]),
-        _widest([*times, "time"]),
+        _widest([kata.id for kata in card.katas] + list(unbegun) + heads[:1]),
+        _widest([*points, heads[1]]),
+        _widest([*times, heads[2]]),
     ]
-    title, labels = _columns(card, kinds, width - sum(outer) - 3 * len(GAP))
+    title, labels = _columns(card, kinds, width - sum(outer) - 3 * len(GAP), language)
 
     def line(first: str, id: str, name: str, cells: Sequence[str], points: str, time: str, *styles: str) -> str:
         columns = [paint(pad(first, outer[0]), *styles), pad(id, outer[1])]
         columns += [pad(name, title)] * bool(title) + list(cells)
         return GAP.join([*columns, pad(points, outer[2], right=True), pad(time, outer[3], right=True)]).rstrip()
 
-    head = line("", "kata", "", [pad(label, len(label)) for label in labels], "points", "time")
+    head = line("", heads[0], "", labels, heads[1], heads[2])
     rows = [paint(head, "dim")]
     for kata, points_, time in zip(card.katas, points, times, strict=True):
-        cells = [_cell(kata, kind, len(label), paint) for kind, label in zip(kinds, labels, strict=False)]
-        ended = f"{mark(kata.verdict)} {word(kata.verdict)}"
+        cells = [_cell(kata, kind, cell_len(label), paint) for kind, label in zip(kinds, labels, strict=False)]
+        ended = f"{mark(kata.verdict)} {word(kata.verdict, language)}"
         rows.append(line(ended, kata.id, kata.title, cells, points_, time, style(kata.verdict)))
-    blank = [" " * len(label) for label in labels]
+    blank = [" " * cell_len(label) for label in labels]
     not_run = Verdict.NOT_RUN
-    left = f"{mark(not_run)} {word(not_run)}"
+    left = f"{mark(not_run)} {word(not_run, language)}"
     rows += [line(left, id, "", blank, "", "", style(not_run)) for id in unbegun]
     return "\n".join(rows)
 
 
-def _columns(card: Scorecard, kinds: Sequence[str], room: int) -> tuple[int, list[str]]:
+def _columns(card: Scorecard, kinds: Sequence[str], room: int, language: Language) -> tuple[int, list[str]]:
     """The width of the titles, 0 for none, and the headings of the kinds, none where they find no room."""
     longest = _widest([kata.title for kata in card.katas])
     for size, least in ((0, TITLE), (1, TITLE), (1, 0), (2, 0)):
-        labels = [KINDS[kind][size] for kind in kinds]
-        left = room - sum(len(GAP) + len(label) for label in labels) - len(GAP)
+        labels = [language.say(KINDS[kind][size]) for kind in kinds]
+        left = room - sum(len(GAP) + cell_len(label) for label in labels) - len(GAP)
         if left >= min(least, longest) - (0 if least else len(GAP)):
             return (min(longest, left) if least else 0), labels
     return 0, []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
+from grader.messages import text
+from grader.messages.language import Language
 from grader.reports.layout import Paint, cut, disarmed, sparkline, wrap
 from grader.reports.story import story
 from grader.reports.table import amount, table
@@ -14,67 +16,77 @@ BARS = 24
 FOOTER = ("python", "numpy", "torch")  # the libraries whose versions are shown
 
 
-def render(card: Scorecard, *, width: int = 80, colour: bool = False) -> str:
+def render(card: Scorecard, *, width: int = 80, colour: bool = False, language: Language | None = None) -> str:
     """The whole scorecard as text of at most `width` cells a line."""
+    language = language or Language()
     paint = Paint(colour)
     failing = [kata for kata in card.katas if kata.verdict not in (Verdict.PASS, Verdict.TODO, Verdict.NOT_RUN)]
-    parts = [table(card, width, paint), _curves(card, width, paint)]
-    parts += [story(kata, width, paint) for kata in failing]
-    parts += [_footer(card, width, paint), _closing(card, width, paint)]
+    parts = [table(card, width, paint, language), _curves(card, width, paint, language)]
+    parts += [story(kata, width, paint, language) for kata in failing]
+    parts += [_footer(card, width, paint, language), _closing(card, width, paint, language)]
     return disarmed("\n\n".join(part for part in parts if part) + "\n")
 
 
-def _curves(card: Scorecard, width: int, paint: Paint) -> str:
+def _curves(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
     lines = []
     for kata in card.katas:
         curves = [picture for test in kata.tests for picture in test.pictures if isinstance(picture, Curve)]
         for curve in [curve for curve in curves if curve.values][:CURVES]:
-            ends = " → ".join("not finite" if v is None else f"{v:.3g}" for v in (curve.values[0], curve.values[-1]))
-            baseline = "" if curve.baseline is None else f", baseline {curve.baseline:.3g}"
+            first_and_last = curve.values[0], curve.values[-1]
+            ends = " → ".join(language.text("not finite") if v is None else f"{v:.3g}" for v in first_and_last)
+            baseline = ""
+            if curve.baseline is not None:
+                baseline = language.text(", baseline {value:.3g}", value=curve.baseline)
             name, rest = f"{kata.id}  {curve.name}  ", f"  {ends}{baseline}"
             bars = sparkline(curve.values, min(BARS, max(width - cell_len(name + rest), 8)))
             lines.append(cut(name + bars + rest, width).replace(bars, paint(bars, "cyan")))
     return "\n".join(lines)
 
 
-def _footer(card: Scorecard, width: int, paint: Paint) -> str:
+def _footer(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
     """What protected the run, and what it takes to repeat it; the JSON report has every version."""
     versions = ", ".join(f"{name} {card.versions[name]}" for name in FOOTER if name in card.versions)
-    jobs = f"{card.jobs} job{'s' * (card.jobs > 1)}"
-    seed = f"seed {card.seed}" if card.seed is not None else f"secret seed (its SHA-256: {card.seed_sha256})"
-    facts = [" · ".join(filter(None, ["self-check", seed, jobs, versions])), f"sandbox: {card.sandbox}"]
+    jobs = language.plural("{count} job", "{count} jobs", card.jobs)
+    seed = language.text("seed {seed}", seed=card.seed)
+    if card.seed is None:
+        seed = language.text("secret seed (its SHA-256: {sha256})", sha256=card.seed_sha256)
+    facts = [" · ".join(filter(None, [language.text("self-check"), seed, jobs, versions]))]
+    facts.append(language.text("sandbox: {sandbox}", sandbox=text(card.sandbox)))
     recorded = sum(test.recorded for kata in card.katas for test in kata.tests)
     if recorded:
-        tests = "1 test uses" if recorded == 1 else f"{recorded} tests use"
-        facts.insert(1, f"{tests} the recorded reference, and its seed in place of the run's")
-    lines = [line for text in facts for line in wrap(text, width)]
+        one = "{count} test uses the recorded reference, and its seed in place of the run's"
+        many = "{count} tests use the recorded reference, and its seed in place of the run's"
+        facts.insert(1, language.plural(one, many, recorded))
+    lines = [line for fact in facts for line in wrap(fact, width)]
     return "\n".join(paint(line, "dim") for line in lines)
 
 
-def _closing(card: Scorecard, width: int, paint: Paint) -> str:
+def _closing(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
     passed = sum(kata.verdict is Verdict.PASS for kata in card.katas)
     asked = len(card.katas) + len(card.unbegun)
     facts = [
-        f"{amount(card.score.points)} of {amount(card.score.max)} points",
-        f"{passed} of {asked} kata{'s' * (asked > 1)} pass{'es' * (asked == 1)}",
+        language.text("{points} of {most} points", points=amount(card.score.points), most=amount(card.score.max)),
+        language.plural("{passed} of {count} kata passes", "{passed} of {count} katas pass", asked, passed=passed),
         f"{card.seconds:.1f} s",
     ]
     if not card.complete:
-        facts.insert(0, "stopped early")
-    total, advice = " · ".join(facts), _next(card)
+        facts.insert(0, language.text("stopped early"))
+    total, advice = " · ".join(facts), _next(card, language)
     together = f"{total}   {advice}".rstrip()
     lines = [together] if cell_len(together) <= width else [*wrap(total, width), *wrap(advice, width)]
     all_pass = card.complete and passed == asked
     return "\n".join(paint(line, "bold", "green") if all_pass else paint(line, "bold") for line in lines)
 
 
-def _next(card: Scorecard) -> str:
+def _next(card: Scorecard, language: Language) -> str:
     """What to open next: the first kata, in the course's order, that its learner can do something about."""
     kata = next((kata for kata in card.katas if _open(kata)), None)
     if kata is None:
-        return "" if card.unfinished or any(kata.verdict is Verdict.INTERNAL for kata in card.katas) else "All done."
-    statement = f" (statement: {kata.readme})" if kata.readme else ""
-    return f"Next: {kata.stub or kata.id}{statement}"
+        ours = any(kata.verdict is Verdict.INTERNAL for kata in card.katas)
+        return "" if card.unfinished or ours else language.text("All done.")
+    if not kata.readme:
+        return language.text("Next: {file}", file=kata.stub or kata.id)
+    return language.text("Next: {file} (statement: {statement})", file=kata.stub or kata.id, statement=kata.readme)
 
 
 def _open(kata: KataResult) -> bool:

@@ -1,6 +1,6 @@
 """What a run found, and what it is worth."""
 
-from grader.scorecard.grading import SEVERITY, exit_code, grade_kata, most, reject_kata, total
+from grader.scorecard.grading import SEVERITY, exit_code, grade_kata, most, reject_kata, total, worded
 from grader.scorecard.records import (
     FORMAT_VERSION,
     Cause,
@@ -18,6 +18,7 @@ from grader.scorecard.records import (
     TestResult,
     Text,
     Verdict,
+    cause_of,
 )
 from grader.scorecard.visible import visible
 
@@ -39,10 +40,12 @@ __all__ = [
     "TestResult",
     "Text",
     "Verdict",
+    "cause_of",
     "exit_code",
     "grade_kata",
     "most",
     "reject_kata",
     "total",
     "visible",
+    "worded",
 ]

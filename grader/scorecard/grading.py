@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from grader.kata import Kata
+from grader.messages import Message, message
 from grader.scorecard.records import KataResult, KindScore, Score, Scorecard, TestResult, Verdict
 
 # What a kata is called whose tests ended in different ways: the first of these that occurs.
@@ -28,7 +29,7 @@ def grade_kata(
     tests: Iterable[TestResult],
     *,
     seconds: float,
-    message: str = "",
+    said: Sequence[Message] = (),
     stub: str = "",
     readme: str = "",
     sha256: str = "",
@@ -42,6 +43,7 @@ def grade_kata(
     departure = _departure(kata, ran)
     by_kind = {kind: _kind_score(kata, kind, ran, earning=not departure) for kind in kata.points}
     verdict, reason = (Verdict.INTERNAL, departure) if departure else _verdict(ran)
+    said = tuple(said) or ((reason,) if reason else ())
     return KataResult(
         id=kata.id,
         title=kata.title,
@@ -52,7 +54,8 @@ def grade_kata(
         seconds=seconds,
         from_store=False,
         tests=tuple(_priced(test, by_kind.get(test.kind), earning=not departure) for test in ran),
-        message=message or reason,
+        message=worded(said),
+        said=said,
         stub=stub,
         readme=readme,
         sha256=sha256,
@@ -60,12 +63,12 @@ def grade_kata(
 
 
 def reject_kata(
-    kata: Kata, verdict: Verdict, message: str, *, stub: str = "", readme: str = "", sha256: str = ""
+    kata: Kata, verdict: Verdict, said: Sequence[Message], *, stub: str = "", readme: str = "", sha256: str = ""
 ) -> KataResult:
     """The result of a kata none of whose tests could run: a file that is no submission, a suite that does not load."""
     if verdict is Verdict.PASS:
         raise ValueError("a kata passes by its tests only")
-    result = grade_kata(kata, (), seconds=0.0, message=message, stub=stub, readme=readme, sha256=sha256)
+    result = grade_kata(kata, (), seconds=0.0, said=said, stub=stub, readme=readme, sha256=sha256)
     return replace(result, verdict=verdict)
 
 
@@ -87,12 +90,17 @@ def exit_code(scorecard: Scorecard) -> int:
     return 0 if scorecard.complete and verdicts == {Verdict.PASS} else 1
 
 
-def _departure(kata: Kata, tests: Sequence[TestResult]) -> str:
-    """How the suite that ran is not the one that the manifest announces; "" where it is."""
+def worded(said: Iterable[Message]) -> str:
+    """Messages in English, a line each."""
+    return "\n".join(map(str, said))
+
+
+def _departure(kata: Kata, tests: Sequence[TestResult]) -> Message | None:
+    """How the suite that ran is not the one that the manifest announces; None where it is."""
     if len(tests) != kata.tests:
-        return f"the suite ran {len(tests)} tests, its manifest says {kata.tests}"
+        return message("kata.count", ran=len(tests), tests=kata.tests)
     odd = sorted({test.kind for test in tests} ^ set(kata.points))
-    return f"suite and manifest disagree about tests of kind {', '.join(odd)}" if odd else ""
+    return message("kata.kinds", kinds=odd) if odd else None
 
 
 def _kind_score(kata: Kata, kind: str, tests: Sequence[TestResult], *, earning: bool) -> KindScore:
@@ -107,11 +115,11 @@ def _priced(test: TestResult, kind: KindScore | None, *, earning: bool) -> TestR
     return replace(test, points=share if earning and test.verdict is Verdict.PASS else 0.0, max=share)
 
 
-def _verdict(tests: Sequence[TestResult]) -> tuple[Verdict, str]:
+def _verdict(tests: Sequence[TestResult]) -> tuple[Verdict, Message | None]:
     """The kata's verdict, and the reason where its tests do not give it."""
     found = [test.verdict for test in tests]
     to_do = found.count(Verdict.TODO)
     if to_do == len(found):
-        return Verdict.TODO, ""
+        return Verdict.TODO, None
     worst = next((verdict for verdict in SEVERITY if verdict in found), Verdict.FAIL if to_do else Verdict.PASS)
-    return worst, f"{to_do} of {len(found)} tests still to do" if to_do else ""
+    return worst, message("kata.to_do", count=to_do, tests=len(found)) if to_do else None

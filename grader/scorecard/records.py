@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec.structs import force_setattr
 
+from grader.messages import Message
+from grader.messages.message import Rows, Wording
 from grader.scorecard.visible import LINE, visible
 
 FORMAT_VERSION: Final = 1
@@ -56,7 +58,16 @@ def _clean(value: Any, limit: int, lines: bool) -> Any:
         return tuple([_clean(each, limit, lines) for each in value])
     if type(value) is dict:
         return {visible(str(key)): _clean(each, limit, lines) for key, each in value.items()}
+    if type(value) is Message:
+        return Message(visible(value.code, LINES["message"], lines=True), _clean_args(value.args))
     return value
+
+
+def _clean_args(args: dict[str, Any]) -> dict[str, Any]:
+    def clean(value: Any) -> Any:
+        return [*map(clean, value)] if isinstance(value, list) else _clean(value, LINES["message"], True)
+
+    return {visible(name): clean(value) for name, value in args.items()}
 
 
 class Cause(Record, frozen=True):
@@ -69,11 +80,12 @@ class Cause(Record, frozen=True):
     diagnosis: str = ""  # the known mistake that fails in just this way
     diagnosis_zh: str = ""
 
-    def rows(self) -> list[tuple[str, str]]:
-        """What there is to say, each under the word that the learner reads before it."""
-        rows = [("where", self.where), ("got", self.actual), ("expected", self.expected), ("look at", self.help)]
-        rows.append(("your bug", self.diagnosis))
-        return [(label, text) for label, text in rows if text]
+
+def cause_of(said: Message | None, advice: Message | None, wording: Wording) -> Cause | None:
+    """The rows under a message, in some language; None where there are none."""
+    rows = wording.rows(said) if said else Rows()
+    cause = Cause(rows.expected, rows.got, rows.where, wording.say(advice) if advice else "")
+    return cause if cause != Cause() else None
 
 
 class Line(Record, frozen=True):
@@ -151,6 +163,8 @@ class TestResult(Record, frozen=True, kw_only=True):
     seconds: Amount = 0.0
     message: str = ""
     cause: Cause | None = None
+    said: Message | None = None  # what message and cause are worded from
+    advice: Message | None = None  # and the row `look at`
     line: Line | None = None
     output: str = ""
     output_dropped: Count = 0  # bytes printed beyond what was kept
@@ -181,6 +195,7 @@ class KataResult(Record, frozen=True, kw_only=True):
     from_store: bool
     tests: tuple[TestResult, ...]
     message: str = ""
+    said: tuple[Message, ...] = ()  # what message is worded from, a line each
     stub: str = ""  # the learner's file, as it is shown
     readme: str = ""  # the statement, as it is shown
     sha256: str = ""  # of the learner's file

@@ -1,0 +1,50 @@
+"""A scorecard in a language: every sentence of it worded anew from what was said, with the catalogues of its katas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from grader.messages.language import SOURCE, Language
+from grader.messages.message import Texts, Wording
+from grader.scorecard import Cause, KataResult, Picture, Scorecard, TestResult, cause_of
+
+
+def worded(card: Scorecard, language: Language, texts: Mapping[str, Texts], titles: Mapping[str, str]) -> Scorecard:
+    """The same scorecard in this language; texts and titles are those of the katas, by id. English is how it is made."""
+    if language.code == SOURCE:
+        return card
+    katas = tuple(_kata(kata, language, texts.get(kata.id, {}), titles.get(kata.id, kata.title)) for kata in card.katas)
+    return replace(card, katas=katas)
+
+
+def _kata(kata: KataResult, language: Language, texts: Texts, title: str) -> KataResult:
+    wording = language.wording(texts)
+    message = "\n".join(map(wording.say, kata.said))
+    tests = tuple(in_language(test, language, texts) for test in kata.tests)
+    return replace(kata, title=title, message=message or kata.message, tests=tests)
+
+
+def in_language(test: TestResult, language: Language, texts: Texts) -> TestResult:
+    """One test in this language."""
+    if language.code == SOURCE:
+        return test
+    wording = language.wording(texts)
+    message = wording.say(test.said) if test.said else test.message
+    pictures = tuple(_picture(picture, wording) for picture in test.pictures)
+    cause = _cause(test, wording)
+    return replace(test, title=texts.get(test.title, test.title), message=message, cause=cause, pictures=pictures)
+
+
+def _cause(test: TestResult, wording: Wording) -> Cause | None:
+    """The rows anew; what was known of the bug is there in every language, and stays."""
+    if test.cause is None:
+        return None
+    made = cause_of(test.said, test.advice, wording) if test.said else test.cause
+    named = {"diagnosis": test.cause.diagnosis, "diagnosis_zh": test.cause.diagnosis_zh}
+    return replace(made or Cause(), **named)
+
+
+def _picture(picture: Picture, wording: Wording) -> Picture:
+    return replace(picture, name=wording.texts.get(picture.name, picture.name))
