@@ -131,6 +131,11 @@ def test_an_array_lies_there_as_it_lies_here(name: str) -> None:
         assert torch.equal(arrived, tensor) and arrived.stride() == tensor.stride()
 
 
+def test_a_large_array_with_gaps_of_one_length_arrives() -> None:
+    view = np.arange(40_000.0).reshape(-1, 2)[:, :1]
+    assert np.array_equal(received(sent(view)), view)
+
+
 def test_a_view_of_a_view_fails_there_as_it_fails_here() -> None:
     x = received(sent(torch.arange(24.0).reshape(2, 3, 4).transpose(0, 1)))
     with pytest.raises(RuntimeError, match="view size is not compatible"):
