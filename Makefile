@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test lowest escapes fuzz search lint bench ways roads soak kills clean
+.PHONY: help venv grade test lowest escapes fuzz search lint bench ways roads soak kills mutants clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,9 @@ soak: venv ## run 5,000 workers, a third of them hostile, and count what they le
 kills: venv ## kill 200 random processes of runs, and see that no verdict is wrong and nothing is left
 	$(BIN)/python tests/bench/kills.py $(ARGS)
 
+mutants: venv ## hold the grader itself to its tests, by small slips; ARGS=grader/wire is handed on
+	$(BIN)/python -m tests.mutants $(ARGS)
+
 clean: ## remove what was installed and cached; your attempts in .grade/ stay
-	rm -rf $(VENV) .venv-lowest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-lowest build dist *.egg-info .hypothesis .mypy_cache .mutants .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -231,6 +231,7 @@ def test_make_lists_its_targets(clone: Path) -> None:
             "roads",
             "soak",
             "kills",
+            "mutants",
             "clean",
         }
     )
