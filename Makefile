@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test lowest escapes fuzz search lint bench ways roads soak kills clean
+.PHONY: help venv grade test lowest escapes fuzz search lint bench ways roads arithmetic soak kills clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 venv: $(STAMP) ## create .venv and install into it; nothing to do while pyproject.toml stays the same
 
@@ -62,6 +62,9 @@ ways: venv ## grade every solution, right or wrong, both ways, and compare test 
 
 roads: venv ## look for callables of torch that do a from-scratch kata's whole job; ARGS=04_lstm for one
 	$(BIN)/python -W ignore tests/bench/roads.py $(ARGS)
+
+arithmetic: venv ## judge as if on other processors and with two threads, and list what differs; ARGS="04 14" for some katas
+	$(BIN)/python tests/bench/arithmetic.py $(ARGS)
 
 soak: venv ## run 5,000 workers, a third of them hostile, and count what they leave
 	$(BIN)/python tests/bench/soak.py $(ARGS)

@@ -229,6 +229,7 @@ def test_make_lists_its_targets(clone: Path) -> None:
             "bench",
             "ways",
             "roads",
+            "arithmetic",
             "soak",
             "kills",
             "clean",

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import IO, Protocol
 
 from grader import forkserver
@@ -24,6 +25,7 @@ from grader.judge.workers import OVERDUE
 from grader.limits import ORDERLY_SECONDS, START_SECONDS
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -51,10 +53,13 @@ class Judges(Protocol):
         """Take everything down: nothing is left when this returns."""
 
 
-def start(plan: Plan) -> Judges:
-    """The ladder, or where fork is not to be had its slower equal. Raises InternalFault where the system lets none start."""
+def start(plan: Plan, more: Mapping[str, str] = NOTHING) -> Judges:
+    """The ladder, or where fork is not to be had its slower equal. Raises InternalFault where the system lets none start.
+
+    more: what its environment has beside `environment()`, or instead
+    """
     try:
-        return Ladder(plan) if can_fork() else NoLadder(plan)
+        return Ladder(plan, more) if can_fork() else NoLadder(plan, more)
     except OSError as error:
         raise InternalFault(f"the ladder did not start: {error.strerror}", "see `grade doctor`") from None
 
@@ -95,7 +100,7 @@ class Ladder:
     the ladder, even in the middle of an import. And `left` is its standard output, which closes when nothing is left.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, more: Mapping[str, str] = NOTHING) -> None:
         self.plan = plan
         self.sandbox = Sandbox()
         self.standing = False
@@ -111,7 +116,7 @@ class Ladder:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 pass_fds=[far.fileno(), far_life.fileno()],
-                env=environment(),
+                env={**environment(), **more},
                 start_new_session=True,
             )
         with suppress(OSError):  # it was killed at once: `hear` says so
@@ -167,18 +172,19 @@ class Ladder:
 class NoLadder:
     """Judges started as processes of their own. One worker is started at first, to say which layers it would be in."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, more: Mapping[str, str] = NOTHING) -> None:
         self.plan = plan
         self.sandbox = Sandbox()
         self.standing = False
         self.overdue = time.monotonic() + START_SECONDS
+        self._environment = {**environment(), **more}
         kind = min(plan.workers, default="numpy")
         self._describing = subprocess.Popen(
             [sys.executable, "-I", "-m", "grader.worker.fresh", "describe", kind],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(),
+            env=self._environment,
         )
 
     def fileno(self) -> int:
@@ -204,7 +210,7 @@ class NoLadder:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[far.fileno(), far_life.fileno()],
-                env=environment(),
+                env=self._environment,
                 start_new_session=True,
             )
         return line, ProcessLeash(process, life)
