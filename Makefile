@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml
 grade: venv ## grade your katas; ARGS="lstm --fresh" is handed on
 	@$(BIN)/grade $(ARGS) || { code=$$?; [ $$code -eq 1 ] || exit $$code; }
 
-PYTEST := $(BIN)/pytest -n 2 -W error --timeout 120
+PYTEST := $(BIN)/pytest -o testpaths=tests -n 2 -W error --timeout 120
 
 test: venv ## run the project's own tests; ARGS="-k floors" is handed on
 	$(PYTEST) $(ARGS)
@@ -35,7 +35,7 @@ test: venv ## run the project's own tests; ARGS="-k floors" is handed on
 lowest: ## run the tests with the oldest versions that pyproject.toml admits, in .venv-lowest
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' $$($(PYTHON) tests/lowest.py)
-	.venv-lowest/bin/pytest -n 2 --timeout 120 $(ARGS)
+	.venv-lowest/bin/pytest -o testpaths=tests -n 2 --timeout 120 $(ARGS)
 
 escapes: venv ## run every hostile case, and write down what came of each
 	ESCAPES=write $(PYTEST) tests/test_escapes.py $(ARGS)
