@@ -9,14 +9,13 @@ import select
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import IO, Protocol
+from typing import Protocol
 
-from grader import forkserver
+from grader import forkserver, machine
 from grader.engine.plan import Plan
 from grader.engine.sandbox import Sandbox, can_fork, weakest
 from grader.errors import InternalFault
@@ -61,7 +60,7 @@ def start(plan: Plan, more: Mapping[str, str] = NOTHING) -> Judges:
     try:
         return Ladder(plan, more) if can_fork() else NoLadder(plan, more)
     except OSError as error:
-        raise InternalFault(f"the ladder did not start: {error.strerror}", "see `grade doctor`") from None
+        raise InternalFault(f"the ladder did not start: {machine.words(error)}", "see `grade doctor`") from None
 
 
 def wait(judges: Judges) -> None:
@@ -92,6 +91,12 @@ def environment() -> dict[str, str]:
     return {**kept, **_ONE_THREAD, **fixed, "TORCHDYNAMO_DISABLE": "1"}
 
 
+def _last_line(said: bytes) -> str:
+    """What a process said at its end: of a traceback the line that says what was wrong."""
+    lines = said[-2000:].decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "it ended and said nothing"
+
+
 class Ladder:
     """A chain of warm processes (`grader.judge.zygote`).
 
@@ -108,7 +113,7 @@ class Ladder:
         self.seconds = 0.0
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._life, far_life = socket.socketpair()
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the ladder stands
+        self._errors = open(os.memfd_create("errors"), "w+b")  # noqa: SIM115  # open as long as the ladder stands
         with far, far_life:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "grader.judge.zygote", str(far.fileno()), str(far_life.fileno())],
@@ -132,9 +137,7 @@ class Ladder:
             said = b""
         if not said:
             self._errors.seek(0)
-            last = self._errors.read()[-2000:].decode("utf-8", "replace").strip()
-            why = last or "it ended and said nothing"
-            raise InternalFault(f"the ladder did not start: {why}", "see `grade doctor`")
+            raise InternalFault(f"the ladder did not start: {_last_line(self._errors.read())}", "see `grade doctor`")
         report = json.loads(said)
         self.seconds = report["seconds"]
         self.sandbox = Sandbox(weakest(report["sandbox"].values()))
@@ -194,8 +197,7 @@ class NoLadder:
     def hear(self) -> None:
         said, errors = self._describing.communicate()
         if self._describing.returncode:
-            last = errors[-2000:].decode("utf-8", "replace").strip()
-            raise InternalFault(f"a worker's process did not start: {last or 'it said nothing'}", "see `grade doctor`")
+            raise InternalFault(f"a worker's process did not start: {_last_line(errors)}", "see `grade doctor`")
         self.sandbox = Sandbox(json.loads(said), "; every process started afresh")
         self.standing = True
 
@@ -204,15 +206,20 @@ class NoLadder:
         life, far_life = socket.socketpair()
         document = json.dumps(plan.document())
         numbers = [str(far.fileno()), str(far_life.fileno())]
-        with far, far_life:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "grader.judge.zygote", "alone", *numbers, document],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[far.fileno(), far_life.fileno()],
-                env=self._environment,
-                start_new_session=True,
-            )
+        try:
+            with far, far_life:
+                process = subprocess.Popen(
+                    [sys.executable, "-I", "-m", "grader.judge.zygote", "alone", *numbers, document],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[far.fileno(), far_life.fileno()],
+                    env=self._environment,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            line.close()
+            life.close()
+            raise InternalFault(f"a judge did not start: {machine.words(error)}", "see `grade doctor`") from None
         return line, ProcessLeash(process, life)
 
     def close(self) -> None:

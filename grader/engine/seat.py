@@ -97,4 +97,5 @@ class Seat:
         status = self._leash.exit(2.0)
         how = f"killed by signal {status.signal}" if status and status.signal else "without a word"
         where = f" in {self._running}" if self._running else ""
-        self.lost = f"the judge ended{where}, {how}"
+        refused = self._leash.refused()
+        self.lost = f"a judge did not start: {refused}" if refused else f"the judge ended{where}, {how}"
