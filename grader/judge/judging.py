@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator
@@ -269,9 +270,10 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
     judging = Judging(job, workshop, emit)
     # A worker has its own clock, and so has a file that is imported here; past both it is the suite that hangs.
     patience = 0.0 if job.local else WALL_FACTOR * job.seconds + SUITE_GRACE_SECONDS
+    os.chdir(job.root)  # pytest takes a `[` or a `::` in a name for a part of a test's; a kata's own path has none
     arguments = [
-        *job.suites,
-        f"--rootdir={job.root}",
+        *(os.path.relpath(suite, job.root) for suite in job.suites),
+        "--rootdir=.",
         "--config-file=/dev/null",
         "--noconftest",
         "--import-mode=importlib",
