@@ -16,7 +16,7 @@ FLOORS = {
     **dict.fromkeys(["cli"], 7),
     **dict.fromkeys(["authoring", "session", "watch"], 6),
     **dict.fromkeys(["engine"], 5),
-    **dict.fromkeys(["judge", "reports"], 4),
+    **dict.fromkeys(["judge", "reports", "standing", "copies"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
     **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
     **dict.fromkeys(

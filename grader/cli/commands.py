@@ -8,12 +8,22 @@ import click
 
 from grader import __version__
 
+_PYTHONS = ("list", "next")  # names that Python has already
+
 
 class _Commands(click.Group):
     """Commands by name, imported when they are asked for; whatever is no command is meant for `run`."""
 
     _lazy: ClassVar = {
         "run": "grader.cli.learn",
+        "list": "grader.cli.study",
+        "next": "grader.cli.study",
+        "show": "grader.cli.study",
+        "hint": "grader.cli.study",
+        "history": "grader.cli.study",
+        "reset": "grader.cli.files",
+        "undo": "grader.cli.files",
+        "solution": "grader.cli.files",
         "doctor": "grader.cli.doctor",
         "new": "grader.cli.scaffold",
         "stub": "grader.cli.scaffold",
@@ -34,7 +44,9 @@ class _Commands(click.Group):
             return None
         import importlib
 
-        command: click.Command = getattr(importlib.import_module(self._lazy[name]), name)
+        command: click.Command = getattr(
+            importlib.import_module(self._lazy[name]), f"{name}_" if name in _PYTHONS else name
+        )
         return command
 
 
