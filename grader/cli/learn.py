@@ -26,12 +26,14 @@ from grader.cli.options import (
     write_report,
 )
 from grader.cli.speech import Speaker, language
-from grader.course import find, locate
+from grader.course import Course, find, locate
 from grader.errors import UsageFault
 from grader.reports.progress import Progress
-from grader.scorecard import KataResult, Scorecard, TestResult, exit_code
+from grader.reports.terminal import After
+from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, exit_code
 from grader.seeds import Secret
 from grader.session import Listener, Session
+from grader.standing import standing
 from grader.store import Store
 
 
@@ -100,12 +102,13 @@ def run(
                 card = session.grade(
                     asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write, speaker)
                 )
+            after = None if source_dir else _after(card, course, store)
         finally:
             session.close()
         write(card)
         form = to_stdout[0] if to_stdout else "terminal"
         told = speaker.card(card)
-        sys.stdout.write(_on_screen(told) if form == "terminal" else reports.render(form, told, language()))
+        sys.stdout.write(_on_screen(told, after) if form == "terminal" else reports.render(form, told, language()))
         sys.stdout.flush()
     return exit_code(card) if card.complete else signals.exit_code()
 
@@ -137,7 +140,20 @@ class _OnScreen(Listener):
         self._write(partial)
 
 
-def _on_screen(card: Scorecard) -> str:
+def _after(card: Scorecard, course: Course, store: Store) -> After:
+    """What comes after this run on the learner's own files."""
+    found = standing(course, store)
+    passing = {kata.id for kata in card.katas if kata.verdict is Verdict.PASS}
+    fresh = {kata.id for kata in card.katas if not kata.from_store}
+    opened = [kata for kata in course.katas if kata.id in passing & fresh]
+    unlocked = {kata.id: [each.id for each in found.unlocked_by(kata)] for kata in opened}
+    kata = found.next(passing)
+    if kata is None:
+        return After(unlocked=unlocked)
+    return After(f"katas/{kata.id}/{kata.stub.name}", f"katas/{kata.id}/README.md", unlocked)
+
+
+def _on_screen(card: Scorecard, after: After | None) -> str:
     """The terminal report, fitted to the terminal; plain where it goes elsewhere or where NO_COLOR asks for it."""
     from grader.reports import terminal
 
