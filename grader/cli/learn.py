@@ -124,7 +124,7 @@ class _OnScreen(Listener):
 
     def planned(self, tests: Mapping[str, int], expected: Mapping[str, float]) -> None:
         self._progress = self._stack.enter_context(
-            Progress(tests, sys.stderr, expected, self._jobs, language=language())
+            Progress(tests, sys.stderr, expected, self._jobs, language=language(), after=after)
         )
 
     def started(self, kata: str) -> None:
@@ -158,5 +158,5 @@ def _on_screen(card: Scorecard, after: After | None) -> str:
     from grader.reports import terminal
 
     return terminal.render(
-        card, width=shutil.get_terminal_size((80, 24)).columns, colour=coloured(), language=language()
+        card, width=shutil.get_terminal_size((80, 24)).columns, colour=coloured(), language=language(), after=after
     )

@@ -74,7 +74,7 @@ def list_(root: Path | None) -> int:
         spoken.plural(
             "{passed} of {count} kata passes", "{passed} of {count} katas pass", len(found.places), passed=passed
         )
-        + spoken.text("; about {hours:.0f} hours are left", hours=total / 60) * bool(total)
+        + spoken.text("; about {hours:.1f} hours are left", hours=total / 60) * bool(total)
     )
     return 0
 
