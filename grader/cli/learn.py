@@ -124,7 +124,7 @@ class _OnScreen(Listener):
 
     def planned(self, tests: Mapping[str, int], expected: Mapping[str, float]) -> None:
         self._progress = self._stack.enter_context(
-            Progress(tests, sys.stderr, expected, self._jobs, language=language(), after=after)
+            Progress(tests, sys.stderr, expected, self._jobs, language=language())
         )
 
     def started(self, kata: str) -> None:
