@@ -40,7 +40,7 @@ SIZES = [
 ]
 LARGE = [(2, 1, 6, 4, 3, 2, (1, 2)), (1101, 4, 5, 2, 3, 2, (1, 2)), (1, 1101, 5, 3, 4, 2, (1, 300, 40))]
 # Clips, frames, channels, outputs, taps and the dilation.
-CONVOLUTIONS = [(2, 9, 4, 3, 2, 1), (3, 8, 2, 5, 3, 2), (1, 6, 3, 2, 2, 5), (4, 3, 5, 1, 4, 2), (2, 7, 3, 4, 1, 3)]
+CONVOLUTIONS = [(2, 9, 4, 3, 2, 1), (3, 8, 2, 5, 3, 2), (1, 5, 3, 2, 2, 5), (4, 3, 5, 1, 4, 2), (2, 7, 3, 4, 1, 3)]
 CONVOLUTIONS += [(3, 1, 2, 4, 2, 2), (5001, 3, 1, 2, 2, 1), (1, 5001, 2, 3, 3, 1201)]
 # Clips in all, frames, steps, clips of each, by how much logits are larger, the model.
 TRAININGS = [(7, 17, 15, 4, 1, SIZES[0]), (7, 17, 15, 4, 100, SIZES[0]), (6, 12, 12, 3, 1, SIZES[2])]
