@@ -1,8 +1,8 @@
 """A fork server: one warm process that forks a child for each request, and holds each child on a leash.
 
 A request is one datagram on a control socket: a JSON document and file descriptors, the first of which is the child's
-*leash*, one end of a socket pair whose other end the asker holds. On the leash the server writes the child's pid, and
-at its end how it ended; the asker writes `STACK` to have the child dump its stack, and closes the leash to have it
+*leash*, one end of a socket pair whose other end the asker holds. On the leash the server writes the child's pid, or why
+there is none, and at its end how it ended; the asker writes `STACK` to have the child dump its stack, and closes the leash to have it
 killed. An asker that dies closes its leash too, so that no child outlives whoever asked for it. The child never sees
 the leash.
 """
@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 STACK = b"s"
-STARTED = struct.Struct("<ci")
+PID, REFUSED = b"p", b"x"
+STARTED = struct.Struct("<ci")  # PID and the child's, or REFUSED and the number of the error
 ENDED = struct.Struct("<ciqdd")
 _MAX_REQUEST = 1 << 16
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
@@ -146,12 +147,14 @@ def _receive(control: socket.socket) -> tuple[bytes, list[int]] | None:
 def _fork(
     control: socket.socket, child: Child, by_fd: dict[int, _Held], data: bytes, descriptors: list[int]
 ) -> _Held | None:
-    """The child that was asked for. None where the machine has no room for it: its leash then closes, and says nothing."""
+    """The child that was asked for. None where the machine has no room for it: its leash then says why, and closes."""
     leash = socket.socket(fileno=descriptors[0])
     server = os.getpid()
     try:
         pid = os.fork()
-    except OSError:
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            leash.send(STARTED.pack(REFUSED, error.errno or 0))
         leash.close()
         for descriptor in descriptors[1:]:
             os.close(descriptor)
@@ -165,7 +168,7 @@ def _fork(
     for descriptor in descriptors[1:]:
         os.close(descriptor)
     with contextlib.suppress(OSError):
-        leash.send(STARTED.pack(b"p", pid))
+        leash.send(STARTED.pack(PID, pid))
     return _Held(pid, os.pidfd_open(pid), leash)
 
 

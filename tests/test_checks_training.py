@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from grader.checks import CheckFailure, assert_trained
+from grader.checks import CheckFailure, assert_trained, descend
 
 RATES = [0.1, 0.02, 0.3, 0.1, 0.05, 0.2, 0.1, 0.1, 0.4, 0.1, 0.02, 0.1]
 
@@ -76,3 +76,11 @@ def test_as_many_losses_as_steps() -> None:
 def test_weights_that_the_last_step_left_otherwise_are_told() -> None:
     with pytest.raises(CheckFailure, match="weight after the last step is off"):
         compare(decay=10)
+
+
+def test_a_descent_takes_a_step_before_it_asks_for_the_next_loss() -> None:
+    one, other = model(), model()
+    adam = torch.optim.Adam(one.parameters())
+    losses = descend(steps(one, adam), adam)
+    assert losses == fit(other)
+    assert torch.equal(one.weight, other.weight) and torch.equal(one.bias, other.bias)

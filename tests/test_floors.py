@@ -20,7 +20,20 @@ FLOORS = {
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
     **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
     **dict.fromkeys(
-        ["wire", "limits", "messages", "forkserver", "modulestate", "given", "todo", "errors", "schema", "seeds"], 1
+        [
+            "wire",
+            "limits",
+            "messages",
+            "forkserver",
+            "modulestate",
+            "given",
+            "todo",
+            "errors",
+            "schema",
+            "seeds",
+            "machine",
+        ],
+        1,
     ),
     "": 0,  # grader/__init__.py
 }

@@ -13,7 +13,8 @@ from grader.authoring.finding import Finding
 from grader.errors import did_you_mean
 
 _NEEDED = ("id", "find", "replace", "caught_by", "says", "says_zh")
-_KNOWN = {"mistake": (*_NEEDED, "source", "ablation"), "equivalent": ("mutant", "reason")}
+_AGAIN = ("mistake", "variant", "find", "replace")
+_KNOWN = {"mistake": (*_NEEDED, "source", "ablation"), "equivalent": ("mutant", "reason"), "again": _AGAIN}
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LINE = re.compile(r"at line (\d+)")
 
@@ -35,6 +36,16 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Again:
+    """A mistake once more, in the style of a variant: an exact edit of that file."""
+
+    mistake: str
+    variant: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
 class Excuse:
     """A mutant that no test can see, by name, and why not."""
 
@@ -49,11 +60,15 @@ class Mistakes:
 
     mistakes: tuple[Mistake, ...] = ()
     excuses: tuple[Excuse, ...] = ()
+    again: tuple[Again, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
-def read(text: str, file: str, reference: str) -> Mistakes:
-    """The mistakes that `text` describes as edits of the source `reference`; `file` is its name in messages."""
+def read(text: str, file: str, reference: str, variants: Mapping[str, str] | None = None) -> Mistakes:
+    """The mistakes that `text` describes as edits of the source `reference`; `file` is its name in messages.
+
+    variants: sources by name, into which mistakes may be written once more.
+    """
     try:
         fields = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -81,7 +96,27 @@ def read(text: str, file: str, reference: str) -> Mistakes:
         findings += [Finding("mistakes", file, line, f"an excused mutant: {fault}") for fault in faults]
         if not faults:
             excuses.append(Excuse(entry["mutant"], entry["reason"], line))
-    return Mistakes(tuple(mistakes), tuple(excuses), tuple(findings))
+    again: list[Again] = []
+    for line, entry in _entries(fields, "again", text):
+        faults = [
+            *_shape("again", entry),
+            *(_once_more(entry, mistakes, variants or {}) if _complete("again", entry) else ()),
+        ]
+        findings += [Finding("mistakes", file, line, f"a mistake again: {fault}") for fault in faults]
+        if not faults:
+            edited = (variants or {})[entry["variant"]].replace(entry["find"], entry["replace"])
+            again.append(Again(entry["mistake"], entry["variant"], edited, line))
+    return Mistakes(tuple(mistakes), tuple(excuses), tuple(again), tuple(findings))
+
+
+def _once_more(entry: Mapping[str, Any], mistakes: list[Mistake], variants: Mapping[str, str]) -> Iterator[str]:
+    ids = [each.id for each in mistakes]
+    if entry["mistake"] not in ids:
+        yield f"there is no mistake {entry['mistake']!r}; {did_you_mean(entry['mistake'], ids)}".rstrip("; ")
+    if entry["variant"] not in variants:
+        yield f"there is no variant {entry['variant']!r}; {did_you_mean(entry['variant'], variants)}".rstrip("; ")
+    else:
+        yield from _edit(entry, variants[entry["variant"]])
 
 
 def _entries(fields: Mapping[str, Any], table: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:

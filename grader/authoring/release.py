@@ -137,8 +137,7 @@ def _project(text: str) -> str:
     """The project's settings without those of its authors' tools."""
     tables = re.split(r"(?m)^(?=\[)", text)
     kept = [table for table in tables if not _OF_AUTHORS.fullmatch(table.partition("]")[0].strip("["))]
-    text = re.sub(r"(?m)^testpaths = .*$", 'testpaths = ["katas"]', "".join(kept))
-    text = re.sub(r"(?m)^norecursedirs = .*\n", "", text)
+    text = re.sub(r"(?m)^norecursedirs = .*\n", "", "".join(kept))
     return text.rstrip() + "\n"
 
 

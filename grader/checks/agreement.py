@@ -41,8 +41,9 @@ def assert_agrees(
 
     Both return a tensor, or a tuple of tensors with their names in `name`. Gradients are those of floating-point tensors
     that are not in `fixed`, under one random upstream gradient. modules: the learner's and the oracle's, where there are
-    any: values are compared in training and in evaluation, which no call changes, and `parameters` are their names in both, or from the learner's
-    to the oracle's. Values are compared once more where every tensor is a view that is not contiguous.
+    any: values are compared in training and in evaluation, and no call may change the mode; `parameters` are their names
+    in both, or from the learner's to the oracle's. Values are compared once more where every tensor is a view that is
+    not contiguous.
     """
     __tracebackhide__ = True
     import torch
@@ -96,16 +97,15 @@ def _modes(modules: tuple[torch.nn.Module, torch.nn.Module] | None) -> Iterable[
         yield "{value} in training mode" if training else "{value} in evaluation mode"
 
 
-def _assert_mode(modules: tuple[torch.nn.Module, torch.nn.Module] | None, help: str) -> None:
+def _assert_mode(modules: tuple[torch.nn.Module, torch.nn.Module] | None, help: Value) -> None:
     """After a call the learner's module is in the mode that the oracle's is in, and so is all that it holds."""
     __tracebackhide__ = True
     if modules is None:
         return
     learner, oracle = modules
-    if flipped := [name for name, module in learner.named_modules() if module.training != oracle.training]:
-        asked, found = ("training", "evaluation") if oracle.training else ("evaluation", "training")
-        message = f"a call puts {flipped[0] or 'the model'} into {found} mode"
-        raise CheckFailure(message, expected=f"{asked} mode, as it was", actual=f"{found} mode", help=help)
+    if flipped := [key for key, module in learner.named_modules() if module.training != oracle.training]:
+        code = "mode.evaluation" if oracle.training else "mode.training"
+        raise CheckFailure(code, name=flipped[0] or "the model", help=help)
 
 
 def _compare_gradients(

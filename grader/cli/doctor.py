@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from grader import machine
+from grader.cli.options import here, processors, readable
 from grader.course import find
 from grader.engine.key import versions
 from grader.engine.ladder import start, wait
@@ -35,7 +37,7 @@ def doctor(root: Path | None) -> int:
         if version == "missing":
             trouble.append(f"{name} is missing: install it with `pip install {name}`")
     try:
-        course = find(Path.cwd(), root)
+        course = find(here(), root and readable(root))
         print(f"{'course':<14}{course.root}, {len(course.katas)} katas")
     except GradeError as error:
         print(f"{'course':<14}{error.message}")
@@ -45,6 +47,10 @@ def doctor(root: Path | None) -> int:
         + ("forked from a warm ladder" if can_fork() else "started one by one: slower, same verdicts")
     )
     print(f"{'limits':<14}{_CLOCKS[counts_processor_time()]}")
+    try:
+        machine.make_room(processors())
+    except GradeError as error:
+        trouble.append(f"{error.message}: {error.next_step}")
     trouble += _sandbox()
     print()
     for line in trouble or ["nothing is missing"]:

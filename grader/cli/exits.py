@@ -35,6 +35,10 @@ def _run(args: list[str] | None) -> int:
     except Exception as error:
         import traceback
 
+        from grader import machine
+
+        if refused := machine.refusal(error):
+            return _told(refused)
         traceback.print_exc()
         _say(f"grade: a fault of ours: {type(error).__name__}: {error}")
         _say("       please report it with the lines above and the output of `grade doctor`")

@@ -17,10 +17,12 @@ from grader.cli.options import (
     Seed,
     coloured,
     course_option,
+    here,
     jobs_option,
     language_option,
     processors,
-    refuse_windows,
+    readable,
+    ready_to_judge,
     write_report,
 )
 from grader.cli.speech import Speaker, language
@@ -71,19 +73,20 @@ def run(
     written; 3: a fault of ours; 130, 143, 129: stopped by Ctrl-C, SIGTERM, SIGHUP, after showing what was decided until
     then; 141: nobody reads the report any more.
     """
-    refuse_windows()
+    jobs = jobs or processors()
+    ready_to_judge(jobs)
     to_stdout = [form for form, path in wanted if path is None]
     if len(to_stdout) > 1:
         raise UsageFault(
             f"{' and '.join(to_stdout)} cannot both go to standard output", "give one a path: json=out.json"
         )
-    if source_dir is not None and not source_dir.is_dir():
+    if source_dir is not None and not readable(source_dir).is_dir():
         raise UsageFault(f"{source_dir} is not a folder", "name the folder that holds the learners' files")
-    here = locate(Path.cwd(), root)
-    store = Store(here, lambda text: print(f"grade: {text}", file=sys.stderr))
-    course = find(Path.cwd(), here, known_good=store.known_good, on_good=store.on_good)
+    place = readable(locate(here(), root))
+    store = Store(place, lambda text: print(f"grade: {text}", file=sys.stderr))
+    course = find(place, place, known_good=store.known_good, on_good=store.on_good)
     asked = course.select(katas)
-    session = Session(course, store, seed=seed, jobs=jobs or processors())
+    session = Session(course, store, seed=seed, jobs=jobs)
     files = [(form, path) for form, path in wanted if path is not None]
     speaker = Speaker(course)
 

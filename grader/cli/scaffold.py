@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from grader.cli.options import course_option
+from grader.cli.options import course_option, here
 from grader.course import find
 from grader.store import Store
 
@@ -26,7 +26,7 @@ def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> i
     from grader.authoring.new import new as make
     from grader.authoring.new import next_steps
 
-    course = find(Path.cwd(), root)
+    course = find(here(), root)
     for path in make(course, id, worker=worker, title=title, title_zh=title_zh):
         print(path.relative_to(course.root).as_posix())
     print()
@@ -45,7 +45,7 @@ def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
     """
     from grader.authoring import stubs
 
-    course = find(Path.cwd(), root)
+    course = find(here(), root)
     asked = course.select(katas)
     store = Store(course.root, lambda text: print(f"grade: {text}", file=sys.stderr))
     try:

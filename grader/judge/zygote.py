@@ -18,7 +18,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from grader import forkserver
+from grader import forkserver, machine
 
 _WORKER = "grader.worker.zygote"
 _NAMESPACES = "grader.worker.jail.namespaces"
@@ -162,6 +162,9 @@ def alone(arguments: list[str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "alone":
-        alone(sys.argv[2:])
-    main(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))
+    try:
+        if sys.argv[1] == "alone":
+            alone(sys.argv[2:])
+        main(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))
+    except (OSError, MemoryError) as refused:
+        sys.exit(machine.words(refused))

@@ -12,6 +12,8 @@ from grader.authoring.stub import StubFault, make_stub
 from grader.authoring.subject import Subject, python_finding
 from grader.errors import did_you_mean
 
+TEXTS = "zh.po"  # what a suite says, in Chinese
+
 
 def suite(subject: Subject) -> Iterator[Finding]:
     """Every test has one kind and a docstring, and the manifest says how many tests of which kinds there are."""
@@ -82,7 +84,7 @@ def mistakes(subject: Subject) -> Iterator[Finding]:
 def stray(subject: Subject) -> Iterator[Finding]:
     """Nothing lies in the folders that belongs to no part of a kata; data must be named by the suite and by [[data]]."""
     kata = subject.kata
-    own = {"kata.toml", *statement.PAGES, kata.stub.name, kata.suite.name}
+    own = {"kata.toml", *statement.PAGES, kata.stub.name, kata.suite.name, TEXTS}
     suites = "".join(suite.text for suite in subject.suites)
     sources = " ".join(data.source for data in kata.data)
     for path in _entries(kata.folder):
@@ -93,7 +95,7 @@ def stray(subject: Subject) -> Iterator[Finding]:
         elif path.name not in sources:
             message = f"is data whose origin no [[data]] entry of {kata.manifest} gives: name it in `source`"
             yield Finding("files", subject.name(path), None, message)
-    own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", strength.FILE, diagnosis.FILE}
+    own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", TEXTS, strength.FILE, diagnosis.FILE}
     folders = [
         (subject.behind, own | {"variants"}),
         (subject.behind / "variants", {case.name + ".py" for case in subject.variants}),
