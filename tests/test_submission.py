@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from grader import submission as submissions
 from grader.course import Course, find
 from grader.errors import UsageFault
-from grader.submission import MAX_BYTES, Problem, Submission, read
+from grader.submission import Problem, Submission, read
 
 TEMPLATE = Path(__file__).with_name("kata.template.toml").read_text(encoding="utf-8")
+MAX_BYTES = 1 << 20
 GOOD = b"def lstm_step(x):\n    return x\n"
 
 
@@ -59,6 +60,15 @@ def test_a_good_file_is_its_bytes_and_their_hash(course: Course, handed_in: Path
     assert submission.source == GOOD
     assert submission.sha256 == hashlib.sha256(GOOD).hexdigest()
     assert submission.display_path == f"{folder}/04_lstm/lstm.py"
+
+
+def test_what_was_read_stays_as_it_was(course: Course, handed_in: Path) -> None:
+    handed_in.write_bytes(b"\0")
+    submission = taken(course, handed_in.parent.parent)
+    assert submission.problem is not None and (submission.text, submission.line(1)) == ("", "")
+    for thing in (submission, submission.problem):
+        with pytest.raises(AttributeError):
+            thing.line = 3  # type: ignore[misc, union-attr, method-assign]
 
 
 def test_the_course_is_the_default(course: Course) -> None:
@@ -109,6 +119,7 @@ def test_a_folder_that_is_not_there_is_a_usage_fault(course: Course, tmp_path: P
     [
         (b"", "is empty", None),
         (b"\xef\xbb\xbf \r\n\t\n", "is empty", None),
+        (b"\0a = 1\n", "has a NUL byte at position 0", 1),
         (b"a = 1\r\nb = '\0'\r\n", "has a NUL byte at position 12", 2),
         (b"a = 1\nb = 2\n\n# caf\xe9\n", "has byte 0xe9 at position 18, which is not UTF-8", 4),
         (b"\xff", "has byte 0xff at position 0, which is not UTF-8", 1),
@@ -245,9 +256,16 @@ def test_the_biggest_file_that_is_allowed_is_read(course: Course, handed_in: Pat
 def test_a_file_that_grows_while_it_is_read_is_refused(
     course: Course, handed_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[int] = []
+
+    def grow(descriptor: int, size: int) -> bytes:
+        asked.append(size)
+        return b"#" * min(size, 1 << 16)
+
     handed_in.write_bytes(GOOD)
-    monkeypatch.setattr(os, "read", lambda descriptor, size: b"#" * min(size, 1 << 16))
+    monkeypatch.setattr(os, "read", grow)
     assert problem(course, handed_in.parent.parent).message.endswith("grew past 1 MiB while it was read")
+    assert asked == [*range(MAX_BYTES + 1, 1, -(1 << 16)), 1], "one byte more than is taken shows it"
 
 
 def test_a_failing_disk_is_told(course: Course, handed_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
