@@ -41,6 +41,7 @@ def handed_in(tmp_path: Path) -> Path:
 def taken(course: Course, folder: Path | None) -> Submission:
     submission = read(course.katas[0], folder, course)
     assert (submission.source is None) == (submission.problem is not None)
+    assert submission.kata_id == "04_lstm" and submission.path.name == "lstm.py"
     return submission
 
 
@@ -153,11 +154,12 @@ def test_what_may_be_python_is_taken_as_it_is(course: Course, handed_in: Path, c
 
 
 def test_lines_are_shown_as_python_counts_them(course: Course, handed_in: Path) -> None:
-    handed_in.write_bytes("\ufeffa = 'one\u2028line'\r\n    b = 'é'\n".encode())
+    handed_in.write_bytes("\ufeffa = 'one\u2028line'\r\n    b = 'é'\nc\n".encode())
     submission = taken(course, handed_in.parent.parent)
     assert submission.line(1) == "a = 'one\u2028line'"
     assert submission.line(2) == "b = 'é'"
-    assert [submission.line(number) for number in (-1, 0, 3)] == ["", "", ""]
+    assert submission.line(3) == "c"
+    assert [submission.line(number) for number in (-1, 0, 4)] == ["", "", ""]
     assert submission.text.startswith("a = ")
 
 
@@ -184,6 +186,17 @@ def test_no_link_is_followed(course: Course, tmp_path: Path, parent: bool, insid
 def test_a_link_to_nowhere_is_a_link(course: Course, handed_in: Path) -> None:
     handed_in.symlink_to("/nonexistent")
     assert "is a link" in problem(course, handed_in.parent.parent).message
+
+
+def test_a_link_that_comes_after_the_look_is_not_followed(
+    course: Course, handed_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step is opened without following, so nothing depends on what was seen before."""
+    monkeypatch.setattr(submissions, "_link", lambda root, place: "")
+    real = handed_in.with_name("real.py")
+    real.write_bytes(GOOD)
+    handed_in.symlink_to(real)
+    assert "cannot be read: " in problem(course, handed_in.parent.parent).message
 
 
 def test_without_stepwise_opening_links_are_refused_too(
