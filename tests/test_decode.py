@@ -13,9 +13,10 @@ import torch
 from grader.limits import MAX_COLLISIONS, MAX_DEPTH, MAX_DIMENSIONS, MAX_INTEGER_BYTES, MAX_KINDS, MAX_RAW_BYTES
 from grader.wire import BadFrame, Decoder, Encoder, Frame, decode
 from grader.wire import decode as decode_function
-from grader.wire.frame import ARRAY_NODES, CODE, DTYPES, GENERATOR_NODES, REQUIRES_GRAD, STRIDED
+from grader.wire.frame import CODE, DTYPES, REQUIRES_GRAD, STRIDED
 
 NAMES = sys.modules[decode_function.__module__]
+ARRAY_NODES, GENERATOR_NODES = 16, 512
 
 
 def tagged(tag: bytes, number: int) -> bytes:
@@ -223,28 +224,30 @@ def test_the_code_of_a_dtype_its_flags_and_its_dimensions_are_bounded() -> None:
     for flags in (4, 128):
         refused(unknown, array(0, tag=b"T", dtype="float32", flags=flags))
     assert read(array(*[1] * MAX_DIMENSIONS), bytes(16)).ndim == MAX_DIMENSIONS
+    assert read(array(*[1] * MAX_DIMENSIONS, strides=(1,) * MAX_DIMENSIONS), bytes(16)).ndim == MAX_DIMENSIONS
     refused(unknown, array(*[1] * (MAX_DIMENSIONS + 1)), bytes(16))
     refused("unknown dtype", b"D" + bytes([len(DTYPES)]))
 
 
 @pytest.mark.parametrize("name", DTYPES)
 def test_every_code_is_its_dtype(name: str) -> None:
-    """By the size of its elements too: an array of five takes their bytes, up to a whole sixteen."""
+    """By the size of its elements too."""
     assert read(b"D" + bytes([CODE[name]])) is getattr(torch, name)
     dtype = getattr(torch, name)
-    raw = bytes(-5 * dtype.itemsize % 16 + 5 * dtype.itemsize)
-    tensor = read(array(5, tag=b"T", dtype=name), raw)
-    assert tensor.dtype == dtype and tensor.shape == (5,)
-    refused("larger than its frame", array(5, tag=b"T", dtype=name), raw[16:])
+    raw = bytes(16 * dtype.itemsize)
+    tensor = read(array(16, tag=b"T", dtype=name), raw)
+    assert tensor.dtype == dtype and tensor.shape == (16,)
+    refused("larger than its frame", array(16, tag=b"T", dtype=name), raw[16:])
     if name != "bfloat16":
         assert (
-            read(array(5, dtype=name), raw).dtype == name and read(array(tag=b"g", dtype=name), bytes(16)).dtype == name
+            read(array(16, dtype=name), raw).dtype == name
+            and read(array(tag=b"g", dtype=name), bytes(16)).dtype == name
         )
     if dtype.is_floating_point or dtype.is_complex:
-        made = decoder(array(5, tag=b"T", dtype=name, flags=REQUIRES_GRAD), raw)
+        made = decoder(array(16, tag=b"T", dtype=name, flags=REQUIRES_GRAD), raw)
         assert made.root() is made.differentiable[0]
     else:
-        refused("integers that requires grad", array(5, tag=b"T", dtype=name, flags=REQUIRES_GRAD), raw)
+        refused("integers that requires grad", array(16, tag=b"T", dtype=name, flags=REQUIRES_GRAD), raw)
 
 
 def test_an_array_of_absurd_shape_is_refused() -> None:

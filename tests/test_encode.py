@@ -12,9 +12,10 @@ import torch
 
 from grader.limits import MAX_DEPTH, MAX_DIMENSIONS, MAX_INTEGER_BYTES
 from grader.wire import HEADER, Encoder, Frame, Kinds, Unsendable, decode, read_header, type_name
-from grader.wire.frame import ARRAY_NODES, CODE, GENERATOR_NODES, REQUIRES_GRAD
+from grader.wire.frame import CODE, REQUIRES_GRAD
 
 NAMES = sys.modules[Encoder.__module__]
+ARRAY_NODES, GENERATOR_NODES = 16, 512
 
 
 def encoder(value: Any, **known: Any) -> Encoder:

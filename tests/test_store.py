@@ -17,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from grader import store as stores
 from grader.kata import Kata
 from grader.scorecard import KataResult, TestResult, Verdict, grade_kata, reject_kata
-from grader.store import KEPT_PER_KATA, Store, database, key, storable
+from grader.store import Attempt, Store, _digest, database, key, storable
 
+KEPT_PER_KATA = 20
 KATA = cast(Kata, SimpleNamespace(id="04_lstm", title="LSTM", tests=2, points={"value": 3.0}))
 ONE, TWO = key({"stub": "1"}), key({"stub": "2"})
 
@@ -90,6 +92,49 @@ def test_attempts_are_kept_whole_and_results_to_the_newest(store: Store) -> None
     assert (attempt.points, attempt.max, attempt.sha256) == (3.0, 3.0, "ab" * 32)
     assert store.attempts("07_vae") == []
     assert store.last_seconds() == {KATA.id: float(len(keys) - 1)}
+
+
+def test_an_attempt_stays_what_it_was(store: Store) -> None:
+    store.put(ONE, result())
+    (attempt,) = store.attempts(KATA.id)
+    with pytest.raises(AttributeError):
+        attempt.points = 9.0  # type: ignore[misc]
+    assert type(attempt) is Attempt
+
+
+def test_a_result_of_every_verdict_that_recurs_is_stored() -> None:
+    verdicts = (Verdict.PASS, Verdict.FAIL, Verdict.TODO, Verdict.ERROR, Verdict.FORBIDDEN)
+    assert storable(result(Verdict.PASS, tests=tuple(result(each).tests[0] for each in verdicts)))
+
+
+def test_what_would_not_be_stored_is_not_believed_either(store: Store, notices: list[str]) -> None:
+    content = msgspec.json.encode(result(Verdict.TIMEOUT))
+    row = (ONE, KATA.id, 0.0, content, "", _digest(ONE, content))
+    store._rows("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?)", *row)
+    assert store.get(ONE, KATA.id) is None and "damaged" in notices[0]
+
+
+def test_what_a_check_found_comes_back(store: Store, tmp_path: Path, notices: list[str]) -> None:
+    assert store.check("a") is None
+    store.put_check("a", KATA.id, b"1")
+    store.put_check("b", KATA.id, b"2")
+    store.put_check("a", KATA.id, b"3")
+    assert (store.check("a"), store.check("b"), store.check("c")) == (b"3", b"2", None)
+    for damage in ("x'31'", "'3'", "7"):
+        edit(tmp_path, f"UPDATE checks SET result = {damage} WHERE key = 'a'")
+        assert store.check("a") is None
+    assert store.check("b") == b"2" and notices == []
+
+
+def test_checks_are_kept_to_the_newest_of_each_kata(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stores.CHECKS_PER_KATA == 2000
+    monkeypatch.setattr(stores, "CHECKS_PER_KATA", 3)
+    for kata in ("a", "b"):
+        for number in range(5):
+            store.put_check(f"{kata}{number}", kata, b"x")
+    store.prune_checks("a")
+    left = [store.check(f"{kata}{number}") is not None for kata in "ab" for number in range(5)]
+    assert left == [False, False, True, True, True] + [True] * 5
 
 
 def test_manifests_known_to_be_good_are_remembered(store: Store) -> None:
@@ -335,6 +380,50 @@ def test_a_lock_that_stays_costs_one_notice(
     other.execute("ROLLBACK")
     other.close()
     assert len(notices) == 1 and "locked" in notices[0]
+
+
+CODES = {
+    sqlite3.SQLITE_CORRUPT: True,
+    sqlite3.SQLITE_CORRUPT_INDEX: True,
+    sqlite3.SQLITE_NOTADB: True,
+    sqlite3.SQLITE_ERROR: True,
+    sqlite3.SQLITE_BUSY: False,
+    sqlite3.SQLITE_READONLY: False,
+    sqlite3.SQLITE_IOERR: False,
+    sqlite3.SQLITE_FULL: False,
+    sqlite3.SQLITE_CANTOPEN: False,
+}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_only_damage_is_set_aside(tmp_path: Path, notices: list[str], code: int) -> None:
+    store = Store(tmp_path, notices.append)
+    store.on_good("a")
+    error = sqlite3.OperationalError("so it is")
+    error.sqlite_errorcode = code
+
+    def fails_once() -> str:
+        if not notices:
+            raise error
+        return "mended"
+
+    mended = CODES[code]
+    assert store._attempt(fails_once, "nothing") == ("mended" if mended else "nothing")
+    assert len(notices) == 1 and ("is damaged" in notices[0]) == mended
+    assert file_of(tmp_path).with_name("store.bad.sqlite").exists() == mended
+
+
+def test_what_cannot_be_set_aside_costs_one_notice(
+    tmp_path: Path, notices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*places: object) -> None:
+        raise PermissionError("no")
+
+    file_of(tmp_path).parent.mkdir()
+    file_of(tmp_path).write_text("no database " * 100)
+    monkeypatch.setattr(os, "replace", refuse)
+    assert use(Store(tmp_path, notices.append)) == NOTHING
+    assert len(notices) == 1 and notices[0].startswith("results are not kept in ")
 
 
 WRITER = """
