@@ -45,7 +45,7 @@ STAIRS = {
     ("store", "scorecard"),
     ("diagnosis", "scorecard"),
 }
-FOUNDATION = {"limits", "errors"}  # what the files of floor 1 may stand on, beside their own folder
+FOUNDATION = {"limits", "errors", "machine"}  # what the files of floor 1 may stand on, beside their own folder
 COLD = {
     "cli",
     "engine",

@@ -82,7 +82,9 @@ def test_the_tests_run_on_both_processors_that_are_promised() -> None:
     systems = {*matrix["system"], *(each["system"] for each in matrix["include"])}
     assert systems == {"ubuntu-latest", "ubuntu-24.04-arm"}
     # What is included is a job of its own only where it changes no other one.
-    assert all(each["system"] not in matrix["system"] and set(each) == {"python", "system"} for each in matrix["include"])
+    assert all(
+        each["system"] not in matrix["system"] and set(each) == {"python", "system"} for each in matrix["include"]
+    )
 
 
 def git(repository: Path, *words: str) -> str:
