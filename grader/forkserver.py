@@ -24,6 +24,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from grader import machine
+from grader.limits import WATCH_SECONDS
+
 STACK = b"s"
 PID, REFUSED = b"p", b"x"
 STARTED = struct.Struct("<ci")  # PID and the child's, or REFUSED and the number of the error
@@ -52,7 +55,7 @@ def harden(*, with_parent: bool = True) -> None:
     The kernel takes the end of the *thread* that started a process for the end of its parent: a process that is started by
     one of many threads must go without, and see `die_with`.
     """
-    if sys.platform != "linux":
+    if not machine.LINUX:
         return
     libc = ctypes.CDLL(None)
     if with_parent:
@@ -61,18 +64,47 @@ def harden(*, with_parent: bool = True) -> None:
 
 
 def die_with(peer: socket.socket) -> None:
-    """Have the kernel end this process (SIGIO) when the other end of `peer` closes, whatever it is doing then.
+    """Have this process end when the other end of `peer` closes, whatever it is doing then.
 
-    Nothing may ever be said on that line. Unlike a death signal, which the kernel sends when the *thread* that started a
-    process ends, this one waits for whoever holds the other end.
+    Nothing may ever be said on that line. On Linux the kernel sends SIGIO: unlike a death signal, which comes when the
+    *thread* that started a process ends, this one waits for whoever holds the other end. Elsewhere SIGIO ends nothing, and a
+    thread listens.
     """
-    import fcntl  # Windows has none
+    if not machine.LINUX:
+
+        def listen() -> None:
+            peer.recv(1)
+            os._exit(1)
+
+        _in_thread(listen)
+        return
+    import fcntl
 
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(peer, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(peer, fcntl.F_SETFL, fcntl.fcntl(peer, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([peer], [], [], 0)[0]:
         os._exit(1)  # it closed before the lines above
+
+
+def end_after(parent: int) -> None:
+    """Have this process and its group end soon after its parent, where no kernel sends a signal then.
+
+    Code that never lets go of the interpreter keeps the thread from it, until its own limit of processor time.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            select.select([], [], [], WATCH_SECONDS)
+        os.killpg(0, signal.SIGKILL)
+
+    _in_thread(watch)
+
+
+def _in_thread(work: Callable[[], object]) -> None:
+    from threading import Thread
+
+    Thread(target=work, daemon=True).start()
 
 
 def request(control: socket.socket, document: dict[str, Any], descriptors: Sequence[int]) -> None:

@@ -1,9 +1,10 @@
-"""What a machine may refuse: asked before a run begins, and told in a sentence where it comes in the midst of one."""
+"""What this machine is, and what it may refuse: asked before a run begins, and told in a sentence in the midst of one."""
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 from dataclasses import dataclass
 
 from grader.errors import UsageFault
@@ -13,6 +14,8 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
+LINUX = sys.platform == "linux"  # with signals at a parent's death, process descriptors, and the layers of the sandbox
+PYTHON = (sys.executable, "-I", "-m")  # before a module of ours: a process that nothing of the caller's steers
 _GIB = 1 << 30
 
 

@@ -45,7 +45,12 @@ STAIRS = {
     ("store", "scorecard"),
     ("diagnosis", "scorecard"),
 }
-FOUNDATION = {"limits", "errors", "messages"}  # what the files of floor 1 may stand on, beside their own folder
+FOUNDATION = {
+    "limits",
+    "errors",
+    "messages",
+    "machine",
+}  # what the files of floor 1 may stand on, beside their own folder
 COLD = {
     "cli",
     "engine",

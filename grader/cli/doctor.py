@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -17,11 +16,15 @@ from grader.engine.plan import Plan
 from grader.engine.sandbox import can_fork
 from grader.errors import GradeError
 from grader.judge.clock import counts_processor_time
-from grader.limits import WALL_FACTOR
+from grader.limits import WALL_FACTOR, WATCH_SECONDS
 
 _CLOCKS = {
     True: f"seconds of processor time; {WALL_FACTOR} times as many on the wall",
     False: f"{WALL_FACTOR} times the seconds, on the wall alone: this system tells no other process's processor time",
+}
+_ENDS = {
+    True: "the kernel ends a worker with its judge, and a judge with the command",
+    False: f"a worker ends within {WATCH_SECONDS:g} s of its judge, code that never lets go of the interpreter at its limit",
 }
 
 
@@ -47,6 +50,7 @@ def doctor(root: Path | None) -> int:
         + ("forked from a warm ladder" if can_fork() else "started one by one: slower, same verdicts")
     )
     print(f"{'limits':<14}{_CLOCKS[counts_processor_time()]}")
+    print(f"{'ends':<14}{_ENDS[machine.LINUX]}")
     try:
         machine.make_room(processors())
     except GradeError as error:
@@ -77,7 +81,7 @@ def _sandbox() -> list[str]:
     missing = [f"the sandbox lets a worker: {what}" for what, refused in tried.items() if not refused]
     if not judges.sandbox.complete and not missing:
         missing = ["the sandbox is not complete: see its line above"]
-    if missing and sys.platform != "linux":
+    if missing and not machine.LINUX:
         missing.append("only Linux has Landlock and seccomp: judge strangers' files there, or in a container")
     elif missing:
         missing.append("Landlock needs Linux 5.13 or newer and `landlock` in the kernel's `lsm=` list")

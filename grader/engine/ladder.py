@@ -8,7 +8,6 @@ import os
 import select
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -119,7 +118,7 @@ class Ladder:
         self._errors = open(os.memfd_create("errors"), "w+b")  # noqa: SIM115  # open as long as the ladder stands
         with far, far_life:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "grader.judge.zygote", str(far.fileno()), str(far_life.fileno())],
+                [*machine.PYTHON, "grader.judge.zygote", str(far.fileno()), str(far_life.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -189,7 +188,7 @@ class NoLadder:
         self._environment = {**environment(), **more}
         kind = min(plan.workers, default="numpy")
         self._describing = subprocess.Popen(
-            [sys.executable, "-I", "-m", "grader.worker.fresh", "describe", kind],
+            [*machine.PYTHON, "grader.worker.fresh", "describe", kind],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -217,7 +216,7 @@ class NoLadder:
         try:
             with far, far_life:
                 process = subprocess.Popen(
-                    [sys.executable, "-I", "-m", "grader.judge.zygote", "alone", *numbers, document],
+                    [*machine.PYTHON, "grader.judge.zygote", "alone", *numbers, document],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=[far.fileno(), far_life.fileno()],

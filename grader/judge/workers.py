@@ -11,7 +11,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from typing import Any, Protocol
 
@@ -303,7 +302,7 @@ class FreshWorkshop:
             "processor": None,
         }
         document = json.dumps(asked)
-        command = [sys.executable, "-I", "-m", "grader.worker.fresh", self._kind, document, *map(str, ends.far())]
+        command = [*machine.PYTHON, "grader.worker.fresh", self._kind, document, *map(str, ends.far())]
         far = ends.far_output
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=far, stderr=far, pass_fds=ends.far())

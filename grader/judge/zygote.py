@@ -12,7 +12,6 @@ import contextlib
 import importlib
 import json
 import os
-import signal
 import socket
 import sys
 import time
@@ -150,8 +149,7 @@ def alone(arguments: list[str]) -> NoReturn:
     from grader.judge.workers import FreshWorkshop
 
     life = socket.socket(fileno=int(arguments[1]))  # held, for where it closes
-    if hasattr(signal, "SIGIO"):
-        forkserver.die_with(life)
+    forkserver.die_with(life)
     plan = json.loads(arguments[2])
     if plan["training"]:
         importlib.import_module(_WORKER).warm_training()
