@@ -2,10 +2,12 @@
 
 import io
 import json
+import math
 import os
 import re
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace as edited
 from pathlib import Path
@@ -19,7 +21,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from grader import reports
-from grader.reports import layout, terminal
+from grader.reports import github, layout, markdown, terminal
 from grader.reports.progress import Progress
 from grader.reports.table import amount
 from grader.scorecard import Cause, KataResult, Line, Scorecard, TestResult, Verdict
@@ -37,6 +39,10 @@ EXPECTED = {
     "terminal-80.txt": lambda card: terminal.render(card, width=80),
     "terminal-120.txt": lambda card: terminal.render(card, width=120),
     "junit.xml": lambda card: reports.render("junit", card),
+    "summary.md": lambda card: reports.render("github", card),
+    "annotations.txt": lambda card: github.commands(card),
+    "results.json": lambda card: reports.render("gradescope", card),
+    "classroom.txt": lambda card: reports.render("classroom", card),
 }
 
 
@@ -342,3 +348,41 @@ def test_json_is_json_to_anybody() -> None:
     found = json.loads(reports.render("json", golden("mixed")))
     assert next(iter(found)) == "format_version"
     assert set(found["katas"][0]["by_kind"]["value"]) == {"points", "max", "passed", "total"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_totals_agree_across_reports(case: str) -> None:
+    card = golden(case)
+    theirs = json.loads(reports.render("gradescope", card))
+    assert theirs["score"] == card.score.points and theirs["extra_data"]["max"] == card.score.max
+    assert math.fsum(test["score"] for test in theirs["tests"]) == pytest.approx(card.score.points, abs=1e-9)
+    reporter = json.loads(b64decode(reports.render("classroom", card)))
+    assert reporter["max_score"] == card.score.max
+    assert math.fsum(test["score"] for test in reporter["tests"]) == pytest.approx(card.score.points, abs=1e-9)
+    assert f"{amount(card.score.points)} of {amount(card.score.max)} points" in reports.render("markdown", card)
+
+
+def test_what_is_to_do_has_no_status_for_gradescope() -> None:
+    tests = json.loads(reports.render("gradescope", golden("untouched")))["tests"]
+    assert tests and not [test for test in tests if "status" in test or test["score"]]
+
+
+def test_a_summary_is_cut_to_what_github_takes_and_says_so() -> None:
+    card = golden("mixed")
+    whole = markdown.render(card)
+    short = markdown.render(card, most=len(whole.encode()) - 1)
+    assert len(short) < len(whole) and "1 kata more is left out here" in short
+    assert short.startswith(whole[:100])
+
+
+def test_no_fence_is_closed_by_what_it_holds() -> None:
+    text = markdown.fenced("a\n```\n````\nb")
+    assert text.startswith("`````text\n") and text.endswith("\n`````")
+
+
+def test_annotations_are_ten_and_begin_with_one_for_each_kata() -> None:
+    card = golden("troubles")
+    lines = github.commands(card).splitlines()
+    assert len(lines) == 10
+    assert [line.split("/")[1] for line in lines[:3]] == ["01_mlp", "04_lstm", "07_vae"]
+    assert all(line.startswith("::error file=katas/") for line in lines)

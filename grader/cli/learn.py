@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -47,9 +49,18 @@ from grader.store import Store
     "wanted",
     type=Report(tuple(reports.REPORTS)),
     multiple=True,
-    help="terminal, json or junit; to standard output without a path. Repeatable.",
+    help="terminal, json, junit, markdown, github, gradescope or classroom; to standard output without a path. Repeatable.",
 )
 @click.option("--fresh", is_flag=True, help="Judge again what is known already.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["any", "worse"]),
+    default="any",
+    help="Exit with 1 where anything does not pass (any), or only where a kata that passed before does not (worse).",
+)
+@click.option(
+    "--within", type=click.FloatRange(0.1, 10_000), metavar="MINUTES", help="Stop in order after so long, and report."
+)
 @jobs_option
 @click.option(
     "--seed",
@@ -65,6 +76,8 @@ def run(
     source_dir: Path | None,
     wanted: Sequence[tuple[str, Path | None]],
     fresh: bool,
+    fail_on: str,
+    within: float | None,
     jobs: int | None,
     seed: int | Secret,
     root: Path | None,
@@ -77,7 +90,8 @@ def run(
     """
     jobs = jobs or processors()
     ready_to_judge(jobs)
-    to_stdout = [form for form, path in wanted if path is None]
+    to_stdout = [form for form, path in wanted if path is None and form != "github"]
+    on_github = ("github", None) in wanted
     if len(to_stdout) > 1:
         raise UsageFault(
             f"{' and '.join(to_stdout)} cannot both go to standard output", "give one a path: json=out.json"
@@ -96,9 +110,14 @@ def run(
         for form, path in files:
             write_report(path, reports.render(form, speaker.card(card), language()))
 
+    solved = (
+        {place.kata.id for place in standing(course, store).places if place.solved} if fail_on == "worse" else set()
+    )
     with signals.told_to(session.stop):
         try:
             with ExitStack() as stack:
+                if within is not None:
+                    stack.callback(_stopping(session, 60 * within).cancel)
                 card = session.grade(
                     asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write, speaker)
                 )
@@ -109,8 +128,42 @@ def run(
         form = to_stdout[0] if to_stdout else "terminal"
         told = speaker.card(card)
         sys.stdout.write(_on_screen(told, after) if form == "terminal" else reports.render(form, told, language()))
+        if on_github:
+            _tell_github(told)
         sys.stdout.flush()
-    return exit_code(card) if card.complete else signals.exit_code()
+    if not card.complete and (within is None or signals.came()):
+        return signals.exit_code()
+    return _worse(card, solved) if fail_on == "worse" else exit_code(card)
+
+
+def _stopping(session: Session, seconds: float) -> threading.Timer:
+    """What ends the run in order after so many seconds, unless it is cancelled before."""
+    timer = threading.Timer(seconds, session.stop)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _tell_github(card: Scorecard) -> None:
+    """Annotations for the runner that reads standard output, and the summary where it wants it."""
+    from grader.reports import github
+
+    summary, text = os.environ.get("GITHUB_STEP_SUMMARY"), reports.render("github", card, language())
+    if summary:
+        with open(summary, "a", encoding="utf-8") as stream:
+            stream.write(text)
+    else:
+        sys.stdout.write(text)
+    sys.stdout.write(github.commands(card))
+
+
+def _worse(card: Scorecard, solved: set[str]) -> int:
+    """The exit code where only a kata that passed before and does not now is a failure: those are named."""
+    lost = [kata.id for kata in card.katas if kata.id in solved and kata.verdict not in (Verdict.PASS, Verdict.NOT_RUN)]
+    for id in lost:
+        print(language().text("{kata} passed before, and does not now", kata=id), file=sys.stderr)
+    ours = any(kata.verdict is Verdict.INTERNAL for kata in card.katas)
+    return 3 if ours else 1 if lost else 0
 
 
 class _OnScreen(Listener):
