@@ -68,11 +68,12 @@ def test_a_stored_result_comes_back_marked_as_such(store: Store, tmp_path: Path,
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_only_what_would_be_found_again_is_stored(store: Store, verdict: Verdict) -> None:
+def test_only_what_would_be_found_again_is_stored(store: Store, notices: list[str], verdict: Verdict) -> None:
     again = {Verdict.PASS, Verdict.FAIL, Verdict.TODO, Verdict.ERROR, Verdict.FORBIDDEN}
     store.put(ONE, result(verdict))
     assert (store.get(ONE, KATA.id) is not None) == (verdict in again)
     assert [attempt.verdict for attempt in store.attempts(KATA.id)] == [verdict] * (verdict is not Verdict.INTERNAL)
+    assert notices == [], "what is not found was not stored"
 
 
 def test_one_timeout_behind_a_worse_verdict_keeps_a_result_out() -> None:
