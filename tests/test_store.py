@@ -195,6 +195,7 @@ def test_a_damaged_row_is_set_aside_and_replaced(
     edit(tmp_path, "UPDATE results SET result = ?", damage(msgspec.json.encode(result())))
     assert store.get(ONE, KATA.id) is None
     assert notices == ["the stored result of 04_lstm is damaged: it is set aside, and the kata judged anew"]
+    assert store.get(ONE, KATA.id) is None and len(notices) == 1, "it is told once"
     store.put(ONE, result())
     assert store.get(ONE, KATA.id) is not None
     assert len(store.attempts(KATA.id)) == 2
