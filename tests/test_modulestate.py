@@ -110,12 +110,68 @@ def test_a_part_that_was_taken_over_is_known_in_its_place() -> None:
     assert said is not None and [places for places, _ in said[0]] == [[5]]
 
 
+class Held(nn.Module):
+    """Buffers, numbered as they are given."""
+
+    def __init__(self, *tensors: torch.Tensor) -> None:
+        super().__init__()
+        for place, tensor in enumerate(tensors):
+            self.register_buffer(f"b{place}", tensor.clone())
+
+
+@pytest.mark.parametrize("slots", [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]])
+def test_any_part_of_a_group_is_known_once_it_crossed(slots: list[int]) -> None:
+    tensors = [torch.zeros(size) for size in (4, 3, 2)]
+    one, other = Held(*tensors), Held(*tensors)
+    mine, yours = Twin(one), Twin(other)
+    for slot in slots:
+        one.get_buffer(f"b{slot}").add_(slot + 1)
+    said = mine.changes()
+    assert said is not None and [places for places, _ in said[0]] == [slots]
+    yours.apply(said)
+    assert [buffer.tolist() for buffer in other.buffers()] == [buffer.tolist() for buffer in one.buffers()]
+    assert yours.changes() is None
+    other.b1.add_(1)
+    said = yours.changes()
+    assert said is not None and [places for places, _ in said[0]] == [[1]]
+
+
+@pytest.mark.parametrize(("size", "parts"), [((1 << 15) - 1, [[0, 1]]), (1 << 15, [[0], [1]])])
+def test_a_large_tensor_is_compared_by_itself(size: int, parts: list[list[int]]) -> None:
+    net = Held(torch.zeros(size), torch.zeros(3))
+    twin = Twin(net)
+    for buffer in net.buffers():
+        buffer.add_(1)
+    said = twin.changes()
+    assert said is not None and [places for places, _ in said[0]] == parts
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "int8", "float16", "bfloat16", "int32", "float32", "float64", "complex64", "complex128"]
+)
+def test_a_tensor_of_any_dtype_is_compared_bit_by_bit(dtype: str) -> None:
+    tensors = [torch.zeros(3, dtype=getattr(torch, dtype)), torch.zeros(5, dtype=getattr(torch, dtype))]
+    one, other = Held(*tensors), Held(*tensors)
+    mine, yours = Twin(one), Twin(other)
+    for place in (0, 1):
+        one.get_buffer(f"b{place}")[-1] = 1
+        said = mine.changes()
+        assert said is not None and [places for places, _ in said[0]] == [[place]]
+        yours.apply(said)
+        assert yours.changes() is None and other.get_buffer(f"b{place}").equal(one.get_buffer(f"b{place}"))
+
+
 FORMS: dict[str, Callable[[Net], Any]] = {
     "another dtype": lambda net: net.double(),
     "another shape": lambda net: setattr(net, "count", torch.tensor([1, 2])),
     "a buffer that goes": lambda net: setattr(net, "count", None),
     "a bias that comes": lambda net: setattr(net.tied, "bias", nn.Parameter(torch.ones(3))),
-    "all of it at once": lambda net: (net.double(), net.inner.bias.data.add_(1), setattr(net, "large", None)),
+    "all of it at once": lambda net: (
+        net.double(),
+        net.inner.bias.data.add_(1),
+        setattr(net, "large", None),
+        net.count.add_(2),
+    ),
 }
 
 
@@ -145,6 +201,10 @@ def test_what_comes_is_a_parameter_where_parameters_hang() -> None:
     assert said is not None and said[2] == [True, False, False, False, True, True, True]
     yours.apply(said)
     assert isinstance(other.tied.bias, nn.Parameter) and other.tied.bias.requires_grad
+    one, mine, other, yours = pair()
+    one.tied.bias = nn.Parameter(torch.ones(3), requires_grad=False)
+    yours.apply(mine.changes())
+    assert isinstance(other.tied.bias, nn.Parameter) and not other.tied.bias.requires_grad
     one, mine, other, yours = pair()
     one.count = other.count = None
     mine.changes(), yours.changes()

@@ -85,6 +85,7 @@ def test_a_syntax_error_is_at_its_own_line_and_only_in_the_learners_file() -> No
 
     found = of(compiled, "x = 1\ndef f(:\n", "answer.py")
     assert (found.lines, found.text) == ([(2, "")], "invalid syntax")
+    assert of(compiled, "x = (\n", "answer.py")[2:4] == ("'(' was never closed", [(1, "")])
     other = of(compiled, "x = 1\ndef f(:\n", "other.py")
     assert other.lines == [] and other.text == "invalid syntax (other.py, line 2)"
 
@@ -141,6 +142,14 @@ def test_what_was_behind_it_is_told_once_and_to_a_depth(learners: dict[str, Any]
             raise ValueError from None
 
     assert of(handled).causes[0] == "KeyError"
+
+    def twice() -> None:
+        try:
+            handled()
+        except ValueError:
+            raise TypeError  # noqa: B904  # it is raised in the handling of another
+
+    assert [name for name in of(twice).causes if name.endswith("Error")] == ["ValueError", "KeyError", "LookupError"]
     assert "OSError" in of(learners["chain"], 10).causes and "OSError" not in of(learners["chain"], 11).causes
     assert of(learners["chain"], 4).causes == [
         "IndexError", "LookupError", "Exception", "BaseException", "object", "KeyError", "OSError"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import socket
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 import torch
 import torch.utils.flop_counter
 
+from grader.limits import MAX_DEPTH
 from grader.wire import HEADER, Encoder, Frame, decode, read_header
 from grader.wire.message import ROOT, Kind
 from grader.worker import serve
@@ -43,6 +45,9 @@ def in_place(x): x += 1
 def draw(generator): return torch.rand(1, generator=generator)
 def product(x, y): return x @ y
 def many(x): return x * 2, x * 3, "text"
+def made(): return torch.ones(1, requires_grad=True)
+def constant_of(x): return 1
+def nested(n): return [nested(n - 1)] if n else 0
 def grads(): return torch.is_grad_enabled()
 def bad(): raise KeyError("gone")
 def printed(): print("hello"); return sys.argv, __name__
@@ -69,8 +74,9 @@ class Held:
 class Judge:
     """The other end of the socket: asks, and reads what is answered."""
 
-    def __init__(self, near: socket.socket) -> None:
+    def __init__(self, near: socket.socket, printed: int) -> None:
         self._near = near
+        self._printed = printed
         self._calls = 0
         self.grads: list[Any] = []
 
@@ -103,6 +109,11 @@ class Judge:
         self.grads = decoder.differentiable
         return Kind(header.kind), header.call, value
 
+    def printed(self) -> bytes:
+        """What the worker has printed by now."""
+        ready, _, _ = select.select([self._printed], [], [], 0)
+        return os.read(self._printed, 1 << 16) if ready else b""
+
     def _exactly(self, size: int) -> bytes:
         data = b""
         while len(data) < size:
@@ -116,19 +127,23 @@ class Judge:
 def judge() -> Iterator[Judge]:
     """Of a worker that has said it is ready; it must end when its judge hangs up."""
     near, far = socket.socketpair()
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         near.close()
+        sys.stdout = os.fdopen(writing, "w")
         try:
             serve.Server(far).run()
         except BaseException:
             os._exit(3)
         os._exit(0)
     far.close()
-    made = Judge(near)
+    os.close(writing)
+    made = Judge(near, reading)
     assert made.hear() == (Kind.READY, 0, ())
     yield made
     near.close()
+    os.close(reading)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
@@ -143,6 +158,27 @@ def test_a_file_is_loaded_and_its_names_are_told(judge: Judge) -> None:
     assert names["twice"] is True and names["Net"] is True and names["constant"] is False and names["_hidden"] is False
     assert not [name for name in names if name.startswith("__")]
     assert judge.call("printed")["value"] == (["answer.py"], "answer")
+    assert judge.printed() == b"hello\n", "before the answer"
+
+
+def test_before_a_file_is_loaded_there_is_nothing(judge: Judge) -> None:
+    kind, said = judge.ask(Kind.GET, ROOT, "constant", [])
+    assert (kind, said[0], said[-1]) == (Kind.RAISE, "AttributeError", [])
+
+
+def test_a_request_is_read_whole_however_it_comes() -> None:
+    class Slow:
+        def __init__(self, data: bytes) -> None:
+            self._data = iter(data)
+
+        def recv_into(self, view: memoryview) -> int:
+            for byte in self._data:
+                view[0] = byte
+                return 1
+            return 0
+
+    server = serve.Server(Slow(b"abc"))  # type: ignore[arg-type]
+    assert server._exactly(2) == b"ab" and server._exactly(2) is None
 
 
 def test_every_generator_is_seeded(judge: Judge) -> None:
@@ -157,9 +193,9 @@ def test_every_generator_is_seeded(judge: Judge) -> None:
 def test_a_seed_may_be_larger_than_numpy_takes() -> None:
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
-        serve.seed((1 << 32) + 7)
+        serve.seed((1 << 32) + (1 << 31) + 7)
         drawn = np.random.rand()
-        np.random.seed(7)
+        np.random.seed((1 << 31) + 7)
         assert drawn == np.random.rand()
     finally:
         random.setstate(states[0]), np.random.set_state(states[1]), torch.set_rng_state(states[2])
@@ -249,6 +285,8 @@ def test_a_graph_stays_until_it_is_freed(judge: Judge) -> None:
 
 def test_without_grad_there_is_no_graph(judge: Judge) -> None:
     load(judge)
+    assert judge.call("made")["graph"] == 0, "nor where nothing came that requires grad"
+    assert judge.call("constant_of", torch.ones(1, requires_grad=True))["graph"] == 0, "nor where nothing goes"
     said = judge.call("many", torch.ones(2, requires_grad=True), grad=False)
     assert said["graph"] == 0 and judge.grads == []
     assert judge.call("grads", grad=False)["value"] is False
@@ -258,6 +296,7 @@ def test_operations_are_counted(judge: Judge) -> None:
     load(judge)
     value, operations = judge.call("product", torch.ones(2, 3), torch.ones(3, 4), counted=True)["value"]
     assert value.shape == (2, 4) and operations == 2 * 2 * 3 * 4
+    assert judge.printed() == b""
 
 
 def test_the_state_of_a_module_goes_both_ways(judge: Judge) -> None:
@@ -278,6 +317,14 @@ def test_the_state_of_a_module_goes_both_ways(judge: Judge) -> None:
         said = judge.call("", torch.ones(2), target=handle, state=[])
         assert said["value"].tolist() == [1.0, 2.0]
         judge.call("", torch.ones(2), target=handle, state=state)
+
+
+def test_an_answer_nests_as_deep_as_a_frame_may(judge: Judge) -> None:
+    load(judge)
+    value = judge.call("nested", MAX_DEPTH - 1)["value"]
+    assert str(value).count("[") == MAX_DEPTH - 1
+    kind, said = judge.ask(Kind.CALL, ROOT, "nested", (MAX_DEPTH,), {}, [], [], True, False)
+    assert kind is Kind.RAISE and "nested more than" in said[2]
 
 
 def test_a_large_answer_arrives_whole(judge: Judge) -> None:

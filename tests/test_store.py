@@ -68,11 +68,12 @@ def test_a_stored_result_comes_back_marked_as_such(store: Store, tmp_path: Path,
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_only_what_would_be_found_again_is_stored(store: Store, verdict: Verdict) -> None:
+def test_only_what_would_be_found_again_is_stored(store: Store, notices: list[str], verdict: Verdict) -> None:
     again = {Verdict.PASS, Verdict.FAIL, Verdict.TODO, Verdict.ERROR, Verdict.FORBIDDEN}
     store.put(ONE, result(verdict))
     assert (store.get(ONE, KATA.id) is not None) == (verdict in again)
     assert [attempt.verdict for attempt in store.attempts(KATA.id)] == [verdict] * (verdict is not Verdict.INTERNAL)
+    assert notices == [], "what is not found was not stored"
 
 
 def test_one_timeout_behind_a_worse_verdict_keeps_a_result_out() -> None:
@@ -194,6 +195,7 @@ def test_a_damaged_row_is_set_aside_and_replaced(
     edit(tmp_path, "UPDATE results SET result = ?", damage(msgspec.json.encode(result())))
     assert store.get(ONE, KATA.id) is None
     assert notices == ["the stored result of 04_lstm is damaged: it is set aside, and the kata judged anew"]
+    assert store.get(ONE, KATA.id) is None and len(notices) == 1, "it is told once"
     store.put(ONE, result())
     assert store.get(ONE, KATA.id) is not None
     assert len(store.attempts(KATA.id)) == 2

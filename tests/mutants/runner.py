@@ -27,20 +27,9 @@ from .lines import Lines
 from .swap import Unfit, swap
 
 MEMORY = 12 << 30  # bytes of address space: what takes more has lost its bound
-OPTIONS = [
-    "-p",
-    "no:xdist",
-    "-p",
-    "no:faulthandler",
-    "-p",
-    "no:cacheprovider",
-    "-q",
-    "--tb=line",
-    "-W",
-    "error",
-    "-W",
-    "ignore::pytest.PytestAssertRewriteWarning",
-]
+PLUGINS = ("no:xdist", "no:faulthandler", "no:cacheprovider")
+WARNINGS = ("error", "ignore::pytest.PytestAssertRewriteWarning")
+OPTIONS = ["-q", "--tb=line", *(f"-p{name}" for name in PLUGINS), *(f"-W{rule}" for rule in WARNINGS)]
 
 
 class Run:
@@ -115,9 +104,8 @@ class Server:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         run = Run(request, answer, self._lines)
-        if request["mutant"] and not _swapped(
-            *request["mutant"]
-        ):  # then all is loaded anew, from the copy, which has it
+        fits = not request["mutant"] or _swapped(*request["mutant"])
+        if not fits:  # then all is loaded anew, from the copy, which has it
             for name in [name for name in sys.modules if name.partition(".")[0] in ("grader", "tests")]:
                 del sys.modules[name]
             run.pytest_sessionfinish(pytest.main([*OPTIONS, "-x", *self._files], [run]))
