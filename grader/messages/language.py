@@ -32,13 +32,13 @@ class Language:
     def plural(self, one: str, many: str, count: int, /, **fields: Value) -> str:
         """The same, by `count`, which is a field too."""
         chosen = self._catalogue.ngettext(one, many, count)
-        return Wording(lambda english: english, {}).say(text(chosen, count=count, **fields))
+        return self.wording().filled(chosen, text(chosen, count=count, **fields))
 
     def say(self, value: Value, texts: Texts | None = None) -> str:
         """A message in words; `texts` are those of the kata that it comes from."""
-        return self.wording(texts or {}).say(value)
+        return self.wording(texts).say(value)
 
-    def wording(self, texts: Texts) -> Wording:
+    def wording(self, texts: Texts | None = None) -> Wording:
         """How this language words what the harness and one kata say."""
         return Wording(self._translated, texts)
 

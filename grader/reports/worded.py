@@ -34,7 +34,7 @@ def in_language(test: TestResult, language: Language, texts: Texts) -> TestResul
     message = wording.say(test.said) if test.said else test.message
     pictures = tuple(_picture(picture, wording) for picture in test.pictures)
     cause = _cause(test, wording)
-    return replace(test, title=texts.get(test.title, test.title), message=message, cause=cause, pictures=pictures)
+    return replace(test, title=wording.own(test.title), message=message, cause=cause, pictures=pictures)
 
 
 def _cause(test: TestResult, wording: Wording) -> Cause | None:
@@ -47,4 +47,4 @@ def _cause(test: TestResult, wording: Wording) -> Cause | None:
 
 
 def _picture(picture: Picture, wording: Wording) -> Picture:
-    return replace(picture, name=wording.texts.get(picture.name, picture.name))
+    return replace(picture, name=wording.own(picture.name))
