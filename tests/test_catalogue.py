@@ -133,7 +133,7 @@ def test_an_entry_that_is_no_translation_is_told(tmp_path: Path, entry: str, why
 
 def test_what_is_no_catalogue_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "zh.po"
-    path.write_text('msgid "a"\nmsgstr nothing\n', encoding="utf-8")
+    path.write_text("nonsense\n", encoding="utf-8")
     with pytest.raises(UsageFault, match="is no catalogue"):
         catalogue.read(path, "zh")
 

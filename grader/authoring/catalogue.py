@@ -14,7 +14,7 @@ from pathlib import Path
 
 from babel.messages import Catalog
 from babel.messages.catalog import Message, TranslationError
-from babel.messages.checkers import num_plurals
+from babel.messages.checkers import num_plurals, python_format
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po, write_po
 
@@ -24,6 +24,35 @@ from grader.messages import text
 from grader.messages.language import DOMAIN, LOCALE
 
 PACKAGE = Path(__file__).parents[1]
+
+# What click says here by itself, in the words of its versions.
+_CLICKS = (
+    Text("Usage:"),
+    Text("[OPTIONS]"),
+    Text("COMMAND [ARGS]..."),
+    Text("Options"),
+    Text("Commands"),
+    Text("Show this message and exit."),
+    Text("%(prog)s, version %(version)s"),
+    Text("Error: {message}"),
+    Text("Try '{command} {option}' for help."),
+    Text("Invalid value: {message}"),
+    Text("Invalid value for {param_hint}: {message}"),
+    Text("No such option: {name}"),
+    Text("No such option {name!r}."),
+    Text("No such command {name!r}."),
+    Text("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)"),
+    Text("Missing argument"),
+    Text("Missing option"),
+    Text("Missing parameter"),
+    Text("Missing {param_type}"),
+    Text("Got unexpected extra argument ({args})", "Got unexpected extra arguments ({args})"),
+    Text("Option {name!r} does not take a value."),
+    Text("Option {name!r} requires an argument.", "Option {name!r} requires {nargs} arguments."),
+    Text("{value!r} is not a valid {number_type}."),
+    Text("{value} is not in the range {range}."),
+    Text("{value!r} is not {choice}.", "{value!r} is not one of {choices}."),
+)
 
 
 class _Plain(Catalog):
@@ -103,14 +132,16 @@ def _faults(catalog: Catalog, message: Message) -> Iterator[str]:
         return
     try:
         num_plurals(catalog, message)
+        if "%(" in english[0]:
+            python_format(catalog, message)
     except TranslationError as error:
         yield str(error)
-    wanted = {field for each in english for field in fields(each) or ()}
+    forms = [fields(each) for each in (english[-1:] if len(told) == 1 else english)]
     for each in told:
         if (found := fields(each)) is None:
             yield "has braces that do not close"
-        elif found != wanted:
-            yield f"has the fields {_listed(found)}, and its English has {_listed(wanted)}"
+        elif found not in forms:
+            yield f"has the fields {_listed(found)}, and its English has {_listed(forms[-1] or set())}"
 
 
 def fields(template: str) -> set[str] | None:
@@ -137,7 +168,8 @@ def _parts(value: object) -> list[str]:
 def harness() -> Catalog:
     """All that the harness says, in English."""
     files = sorted(path for path in PACKAGE.rglob("*.py") if "template" not in path.parts)
-    return template({f"grader/{path.relative_to(PACKAGE).as_posix()}": told(path.read_text("utf-8")) for path in files})
+    texts = {f"grader/{path.relative_to(PACKAGE).as_posix()}": told(path.read_text("utf-8")) for path in files}
+    return template({**texts, "click": _CLICKS})
 
 
 def main() -> int:

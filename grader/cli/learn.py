@@ -18,14 +18,15 @@ from grader.cli.options import (
     coloured,
     course_option,
     jobs_option,
-    language_option,
     processors,
     refuse_windows,
     write_report,
 )
-from grader.cli.speech import Speaker, language
+from grader.cli.speech import Speaker, language, note
+from grader.cli.spoken import command, option
 from grader.course import find, locate
 from grader.errors import UsageFault
+from grader.messages import text
 from grader.reports.progress import Progress
 from grader.scorecard import KataResult, Scorecard, TestResult, exit_code
 from grader.seeds import Secret
@@ -33,28 +34,25 @@ from grader.session import Listener, Session
 from grader.store import Store
 
 
-@click.command()
+@command
 @click.argument("katas", nargs=-1, metavar="[KATA]...")
-@click.option(
-    "--from", "source_dir", type=click.Path(path_type=Path), metavar="DIR", help="Take learners' files from DIR."
-)
-@click.option(
+@option("--from", "source_dir", type=click.Path(path_type=Path), metavar="DIR", help="Take learners' files from DIR.")
+@option(
     "--report",
     "wanted",
     type=Report(tuple(reports.REPORTS)),
     multiple=True,
     help="terminal, json or junit; to standard output without a path. Repeatable.",
 )
-@click.option("--fresh", is_flag=True, help="Judge again what is known already.")
+@option("--fresh", is_flag=True, help="Judge again what is known already.")
 @jobs_option
-@click.option(
+@option(
     "--seed",
     type=Seed(),
     default="0",
     metavar="N|secret|@FILE",
     help="The seed of the run: a number (0); `secret`, a new one that nobody is told; or the secret one in FILE, which is drawn where there is no such file.",
 )
-@language_option
 @course_option
 def run(
     katas: Sequence[str],
@@ -75,12 +73,16 @@ def run(
     to_stdout = [form for form, path in wanted if path is None]
     if len(to_stdout) > 1:
         raise UsageFault(
-            f"{' and '.join(to_stdout)} cannot both go to standard output", "give one a path: json=out.json"
+            text("{one} and {other} cannot both go to standard output", one=to_stdout[0], other=to_stdout[1]),
+            text("give one a path: json=out.json"),
         )
     if source_dir is not None and not source_dir.is_dir():
-        raise UsageFault(f"{source_dir} is not a folder", "name the folder that holds the learners' files")
+        raise UsageFault(
+            text("{folder} is not a folder", folder=str(source_dir)),
+            text("name the folder that holds the learners' files"),
+        )
     here = locate(Path.cwd(), root)
-    store = Store(here, lambda text: print(f"grade: {text}", file=sys.stderr))
+    store = Store(here, note)
     course = find(Path.cwd(), here, known_good=store.known_good, on_good=store.on_good)
     asked = course.select(katas)
     session = Session(course, store, seed=seed, jobs=jobs or processors())

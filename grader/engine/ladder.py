@@ -131,7 +131,7 @@ class Ladder:
         if not said:
             self._errors.seek(0)
             last = self._errors.read()[-2000:].decode("utf-8", "replace").strip()
-            why = last or "it ended and said nothing"
+            why = last or text("it ended and said nothing")
             raise InternalFault(text("the ladder did not start: {why}", why=why), text("see `grade doctor`"))
         report = json.loads(said)
         self.seconds = report["seconds"]
@@ -194,7 +194,8 @@ class NoLadder:
         said, errors = self._describing.communicate()
         if self._describing.returncode:
             last = errors[-2000:].decode("utf-8", "replace").strip()
-            raise InternalFault(f"a worker's process did not start: {last or 'it said nothing'}", "see `grade doctor`")
+            why = last or text("it ended and said nothing")
+            raise InternalFault(text("a worker did not start: {why}", why=why), text("see `grade doctor`"))
         self.sandbox = Sandbox(json.loads(said), "; every process started afresh")
         self.standing = True
 

@@ -106,6 +106,7 @@ SAYS = {
     "the.call": Says("the call"),
     "no.text": Says("no text"),
     "and": Says(", "),  # between the parts of a list
+    "lines": Says("{lines:lines}"),
     # what a suite leaves unnamed, and what it may call so itself
     "gradient": Says("gradient"),
     "loss": Says("loss"),

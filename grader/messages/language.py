@@ -16,6 +16,7 @@ from grader.messages.message import Texts, Value, Wording, text
 
 LOCALE = Path(__file__).parents[1] / "locale"
 DOMAIN = "grader"
+VARIABLE = "GRADE_LANG"
 SOURCE = "en"  # the language in which everything is written first
 
 
@@ -57,14 +58,14 @@ def known() -> list[str]:
 
 def of_environment(environment: Mapping[str, str]) -> Language:
     """The language that GRADE_LANG or else the locale asks for; English where the harness does not speak it."""
-    names = (environment.get(name, "") for name in ("GRADE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"))
-    return Language(next((code for name in names if name for code in [_code(name)]), SOURCE))
+    names = (environment.get(name, "") for name in (VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG"))
+    return Language(code_of(next(filter(None, names), "")) or SOURCE)
 
 
-def _code(name: str) -> str:
-    """`zh` for `zh_CN.UTF-8`; English for what is not spoken here."""
+def code_of(name: str) -> str | None:
+    """`zh` for `zh_CN.UTF-8`; None for what is not spoken here."""
     code = name.replace("-", "_").partition(".")[0].partition("_")[0].lower()
-    return code if code in known() else SOURCE
+    return code if code in known() else None
 
 
 def texts_of(folder: Path, language: Language) -> dict[str, str]:

@@ -175,6 +175,8 @@ class _Formatter(string.Formatter):
         if value is None:
             return ""
         if isinstance(value, Sequence) and not isinstance(value, str):
+            if spec == "lines":
+                return "\n".join(self.format_field(each, "") for each in value)
             if spec == "at" or not all(type(each) is int for each in value):
                 between = ", " if spec == "at" else self._wording.translated(SAYS["and"].head)
                 inner = between.join(self.format_field(each, "") for each in value)
