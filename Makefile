@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test lowest escapes fuzz search lint bench ways roads arithmetic soak kills mutants clean
+.PHONY: help venv grade test lowest escapes fuzz search lint texts bench ways roads arithmetic soak kills mutants clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,9 @@ lint: venv ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+texts: venv ## bring the catalogues of what the harness says into step with its sources
+	$(BIN)/python -m grader.authoring.catalogue
 
 bench: venv ## measure the speed of the harness, as ratios of one run
 	$(BIN)/python tests/bench/run.py

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from grader import kata as manifests
 from grader.errors import UsageFault, did_you_mean
 from grader.kata import Kata
+from grader.messages import Message, message, text
 
 _SHORT_LIST = 12
 
@@ -30,38 +31,41 @@ class Course:
         """
         found = {name: self._named.get(_key(name)) for name in names}
         if unknown := [name for name, kata in found.items() if kata is None]:
-            raise UsageFault("\n".join(map(self._unknown, unknown)), self._listing())
+            raise UsageFault(message("lines", lines=[*map(self._unknown, unknown)]), self._listing())
         return tuple(kata for kata in self.katas if not found or kata in found.values())
 
     @cached_property
     def _named(self) -> dict[str, Kata]:
         return {name: kata for kata in self.katas for name in (*kata.aliases, kata.slug, kata.id, str(kata.number))}
 
-    def _unknown(self, name: str) -> str:
+    def _unknown(self, name: str) -> Message:
         words = [word for word in self._named if not word.isdigit()]
         meant = did_you_mean(_key(name), words)
-        return f"there is no kata {name!r}" + (f": {meant}" if meant else "")
+        unknown = text("there is no kata {name!r}", name=name)
+        return text("{problem}: {help}", problem=unknown, help=meant) if meant else unknown
 
-    def _listing(self) -> str:
+    def _listing(self) -> Message:
         if len(self.katas) > _SHORT_LIST:
-            return f"{len(self.katas)} katas stand in {self.root / 'katas'}"
-        return "the katas are " + ", ".join(kata.id for kata in self.katas)
+            return text("{count} katas stand in {folder}", count=len(self.katas), folder=str(self.root / "katas"))
+        return text("the katas are {katas}", katas=[kata.id for kata in self.katas])
 
 
 def locate(start: Path, explicit: Path | None = None) -> Path:
     """The root of the course around `start`, or `explicit` itself; raises UsageFault where there is none."""
     if explicit is not None:
         if not _is_course(explicit):
-            message = f"{explicit} is not a course: it has no katas/*/kata.toml"
-            raise UsageFault(message, "name the folder that holds katas/")
+            raise UsageFault(
+                text("{folder} is not a course: it has no katas/*/kata.toml", folder=str(explicit)),
+                text("name the folder that holds katas/"),
+            )
         return explicit.resolve()
     start = start.resolve()
     for folder in (start, *start.parents):
         if _is_course(folder):
             return folder
     raise UsageFault(
-        f"not in a course: neither {start} nor a folder above it has katas/*/kata.toml",
-        "change to the folder of your course, or name it with --course DIR",
+        text("not in a course: neither {folder} nor a folder above it has katas/*/kata.toml", folder=str(start)),
+        text("change to the folder of your course, or name it with --course DIR"),
     )
 
 

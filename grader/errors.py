@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from grader.messages import Value
+from grader.messages import Message, Value, message, text
 
 
 class GradeError(Exception):
@@ -43,14 +43,19 @@ class Fault:
 
     file: str
     key: str = ""
-    wanted: str = ""
-    found: str = ""
-    help: str = ""
+    wanted: Value = ""
+    found: Value = ""
+    help: Value = ""
+
+    @property
+    def said(self) -> Message:
+        what = text("{key} {wanted}", key=self.key, wanted=self.wanted) if self.key else self.wanted
+        said = text("{file}: {what}", file=self.file, what=what)
+        said = text("{fault}, found {found}", fault=said, found=self.found) if self.found else said
+        return text("{fault}; {help}", fault=said, help=self.help) if self.help else said
 
     def __str__(self) -> str:
-        text = f"{self.file}: {self.key} {self.wanted}" if self.key else f"{self.file}: {self.wanted}"
-        text += f", found {self.found}" if self.found else ""
-        return text + (f"; {self.help}" if self.help else "")
+        return str(self.said)
 
 
 class CourseFault(GradeError):
@@ -58,14 +63,14 @@ class CourseFault(GradeError):
 
     exit_code = 2
 
-    def __init__(self, faults: Iterable[Fault], next_step: str = "") -> None:
+    def __init__(self, faults: Iterable[Fault], next_step: Value = "") -> None:
         self.faults = tuple(faults)
-        super().__init__("\n".join(map(str, self.faults)), next_step)
+        super().__init__(message("lines", lines=[fault.said for fault in self.faults]), next_step)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> Value:
     """`did you mean lstm?`, or nothing when nothing is near."""
     from difflib import get_close_matches
 
     near = get_close_matches(word, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else ""
+    return text("did you mean {word}?", word=near[0]) if near else ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import CourseFault, Fault, did_you_mean
+from grader.messages import text
 from grader.schema import faults as schema_faults
 
 FORMAT_VERSION = 1
@@ -72,6 +73,10 @@ class Kata:
         """The title in a language, or in English where the manifest has none in it."""
         return self.title_zh if language == "zh" and self.title_zh else self.title
 
+    def statement(self, language: str = "en") -> Path:
+        """The page of its statement in a language, which need not be there."""
+        return self.folder / ("README.md" if language == "en" else f"README.{language}.md")
+
     @property
     def stub(self) -> Path:
         return self.folder / f"{self.slug}.py"
@@ -128,19 +133,19 @@ def _read(path: Path, known_good: Callable[[str], bool], on_good: Callable[[str]
     file = f"katas/{path.parent.name}/{path.name}"
     try:
         content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-        fields = tomllib.loads(text, parse_float=_finite)
+        fields = tomllib.loads(content.decode("utf-8-sig"), parse_float=_finite)
     except OSError as error:
-        raise CourseFault([Fault(file, wanted=f"cannot be read: {error.strerror}")]) from None
+        raise CourseFault([Fault(file, wanted=text("cannot be read: {reason}", reason=error.strerror))]) from None
     except (ValueError, RecursionError) as error:
         end = f"at the end, line {len(content.splitlines())}"
         reason = str(error).replace("at end of document", end)
-        raise CourseFault([Fault(file, wanted=f"is not valid TOML: {reason}")]) from None
+        raise CourseFault([Fault(file, wanted=text("is not valid TOML: {reason}", reason=reason))]) from None
 
     version = fields.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
-        help = "made for a newer grader: upgrade gradkata"
-        raise CourseFault([Fault(file, "format_version", f"must be {FORMAT_VERSION}", str(version), help)])
+        wanted = text("must be {value}", value=FORMAT_VERSION)
+        help = text("made for a newer grader: upgrade gradkata")
+        raise CourseFault([Fault(file, "format_version", wanted, str(version), help)])
 
     schema = SCHEMA.read_bytes()
     digest = sha256(schema + content).hexdigest()
@@ -184,21 +189,28 @@ def _rules(katas: list[Kata], ids: set[str]) -> Iterator[Fault]:
     owners: dict[str, str] = {}
     for kata in katas:
         if kata.id != kata.folder.name:
-            yield Fault(kata.manifest, "id", "must be the folder's name", kata.id)
+            yield Fault(kata.manifest, "id", text("must be the folder's name"), kata.id)
         if kata.number != int(kata.id.partition("_")[0]):
-            yield Fault(kata.manifest, "number", f"must be the number that {kata.id} begins with", str(kata.number))
+            yield Fault(
+                kata.manifest,
+                "number",
+                text("must be the number that {kata} begins with", kata=kata.id),
+                str(kata.number),
+            )
         if not kata.suite.is_file():
-            yield Fault(kata.manifest, "id", f"must have its suite beside it; {kata.suite.name} is missing")
+            yield Fault(
+                kata.manifest, "id", text("must have its suite beside it; {file} is missing", file=kata.suite.name)
+            )
         if not any(kata.points.values()):
-            yield Fault(kata.manifest, "points", "must not all be 0")
+            yield Fault(kata.manifest, "points", text("must not all be 0"))
         for required in kata.requires:
             if required not in ids:
                 help = did_you_mean(required, ids)
-                yield Fault(kata.manifest, "requires", "must name katas of this course", required, help)
+                yield Fault(kata.manifest, "requires", text("must name katas of this course"), required, help)
         for name in dict.fromkeys((str(kata.number), kata.id, kata.slug, *kata.aliases)):
             if (owner := owners.setdefault(name, kata.manifest)) != kata.manifest:
                 key = "number" if name.isdigit() else "aliases" if name in kata.aliases else "id"
-                yield Fault(kata.manifest, key, "must be unique", name, f"{owner} has it too")
+                yield Fault(kata.manifest, key, text("must be unique"), name, text("{owner} has it too", owner=owner))
     yield from _cycles({kata.id: kata for kata in katas})
 
 
@@ -212,5 +224,5 @@ def _cycles(katas: dict[str, Kata]) -> Iterator[Fault]:
         except CycleError as error:
             needed, needing = error.args[1][:2]
             circle = " -> ".join(reversed(error.args[1]))
-            yield Fault(katas[needing].manifest, "requires", "must not go in a circle", circle)
+            yield Fault(katas[needing].manifest, "requires", text("must not go in a circle"), circle)
             requires[needing].remove(needed)

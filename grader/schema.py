@@ -5,23 +5,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from grader.errors import Fault, did_you_mean
+from grader.messages import Message, text
 
 _TYPES = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a table",
+    "string": text("must be text"),
+    "integer": text("must be a whole number"),
+    "number": text("must be a number"),
+    "boolean": text("must be true or false"),
+    "array": text("must be a list"),
+    "object": text("must be a table"),
 }
 _WANTED = {
-    "minimum": "must be >= {}",
-    "maximum": "must be <= {}",
-    "exclusiveMinimum": "must be > {}",
-    "const": "must be {}",
-    "minLength": "must not be empty",
-    "minProperties": "must not be empty",
-    "uniqueItems": "must not say the same twice",
+    "minimum": text("must be >= {value}"),
+    "maximum": text("must be <= {value}"),
+    "exclusiveMinimum": text("must be > {value}"),
+    "const": text("must be {value}"),
+    "minLength": text("must not be empty"),
+    "minProperties": text("must not be empty"),
+    "minItems": text("must hold at least {value}"),
+    "maxItems": text("must hold at most {value}"),
+    "uniqueItems": text("must not say the same twice"),
 }
 
 
@@ -30,7 +33,7 @@ def faults(file: str, schema: dict[str, Any], data: object) -> list[Fault]:
     from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
     errors = sorted(Draft202012Validator(schema).iter_errors(data), key=lambda error: [str(p) for p in error.path])
-    return list(dict.fromkeys(fault for error in errors for fault in _faults(file, error)))
+    return list({str(fault): fault for error in errors for fault in _faults(file, error)}.values())
 
 
 def _faults(file: str, error: Any) -> Iterator[Fault]:
@@ -40,24 +43,29 @@ def _faults(file: str, error: Any) -> Iterator[Fault]:
         case "required":
             for name in limit:
                 if name not in value:
-                    yield Fault(file, _key([*error.path, name]), "is missing")
+                    yield Fault(file, _key([*error.path, name]), text("is missing"))
         case "additionalProperties":
             known = error.schema["properties"]
             for name in value:
                 if name not in known:
-                    yield Fault(file, _key([*error.path, name]), "is not a known field", help=did_you_mean(name, known))
+                    yield Fault(
+                        file, _key([*error.path, name]), text("is not a known field"), help=did_you_mean(name, known)
+                    )
         case "type":
-            yield Fault(file, key, f"must be {_TYPES[limit]}", _shown(value))
+            yield Fault(file, key, _TYPES[limit], _shown(value))
         case "enum":
             help = did_you_mean(value, limit) if isinstance(value, str) else ""
-            yield Fault(file, key, f"must be one of {', '.join(map(str, limit))}", _shown(value), help)
+            yield Fault(file, key, text("must be one of {values}", values=[*map(str, limit)]), _shown(value), help)
         case "pattern":
-            yield Fault(file, key, f"must look like {error.schema['examples'][0]}", _shown(value))
+            yield Fault(file, key, text("must look like {example}", example=error.schema["examples"][0]), _shown(value))
         case "minItems" | "maxItems":
-            bound = "least" if error.validator == "minItems" else "most"
-            yield Fault(file, key, f"must hold at {bound} {limit}", str(len(value)))
+            yield Fault(file, key, _wanted(error.validator, limit), str(len(value)))
         case other:
-            yield Fault(file, key, _WANTED[other].format(limit), _shown(value))
+            yield Fault(file, key, _wanted(other, limit), _shown(value))
+
+
+def _wanted(validator: str, limit: object) -> Message:
+    return text(_WANTED[validator].code, value=limit)
 
 
 def _key(path: Any) -> str:

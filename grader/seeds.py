@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from grader.errors import UsageFault
+from grader.messages import text
 
 _BYTES = 32  # 256 bits: nobody finds a seed by trying, whatever a scorecard says of it
 _DIGITS = re.compile(rf"[0-9a-f]{{{2 * _BYTES}}}\n?")
@@ -47,14 +48,18 @@ def kept_in(path: Path) -> tuple[Secret, bool]:
             file.write(new.digits + "\n")
         return new, True
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageFault(f"{path} cannot keep a seed: {error}", "name a file that can be written") from None
+        raise UsageFault(
+            text("{file} cannot keep a seed: {error}", file=str(path), error=str(error)),
+            text("name a file that can be written"),
+        ) from None
 
 
 def _read(path: Path) -> Secret:
     with open(path, encoding="ascii") as file:
-        text = file.read(2 * _BYTES + 2)
-    if not _DIGITS.fullmatch(text):
+        digits = file.read(2 * _BYTES + 2)
+    if not _DIGITS.fullmatch(digits):
         raise UsageFault(
-            f"{path} does not hold a seed", "name a file that is not there yet, and a seed is drawn into it"
+            text("{file} does not hold a seed", file=str(path)),
+            text("name a file that is not there yet, and a seed is drawn into it"),
         )
-    return Secret(text.rstrip("\n"))
+    return Secret(digits.rstrip("\n"))

@@ -32,8 +32,8 @@ from grader.seeds import Secret
 from grader.store import Store
 from grader.submission import Submission
 
-_NOTHING_RAN = "nothing was run: every result is from the store"
-_TOO_EARLY = "nothing was run: the run ended before a worker could start"
+_NOTHING_RAN = str(text("nothing was run: every result is from the store"))
+_TOO_EARLY = str(text("nothing was run: the run ended before a worker could start"))
 
 
 class Listener:

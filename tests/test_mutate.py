@@ -124,7 +124,7 @@ def test_a_machine_without_libcst_is_told_what_to_install(
     monkeypatch.setitem(sys.modules, "grader.authoring.mutate", None)
     with pytest.raises(UsageFault, match="--mutate needs") as refused:
         survivors.judge([Evidence(edited(course, tmp_path, {}), 1)], new_bench(tmp_path))
-    assert "pip install libcst" in refused.value.next_step
+    assert "pip install libcst" in str(refused.value.next_step)
 
 
 # A kata under mutation

@@ -101,7 +101,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(course: Course, name: 
     with pytest.raises(UsageFault) as refused:
         new(course, name)
     assert REFUSED[name] in refused.value.message
-    assert refused.value.next_step
+    assert str(refused.value.next_step)
     assert tree(course.root) == before
 
 
@@ -147,7 +147,7 @@ def test_the_command_names_what_it_wrote_and_what_comes_next(
     assert code == 0
     written = list(said.partition("\n\n")[0].splitlines())
     assert len(written) == 9 and all((course.root / path).is_file() for path in written)
-    assert said.endswith(next_steps("51_my_topic"))
+    assert said.endswith(f"{next_steps('51_my_topic')}\n")
     code, said, told = run(capsys, "new", "51_my_topic")
     assert (code, said) == (2, "")
     assert "51_my_topic has the name" in told and "the next free number is 52" in told

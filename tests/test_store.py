@@ -32,9 +32,16 @@ def result(verdict: Verdict = Verdict.PASS, **fields: object) -> KataResult:
     return replace(grade_kata(KATA, tests, seconds=1.5, sha256="ab" * 32), **fields)
 
 
+class Notices(list[str]):
+    """What a store said, in English."""
+
+    def append(self, said: object) -> None:
+        super().append(str(said))
+
+
 @pytest.fixture
 def notices() -> list[str]:
-    return []
+    return Notices()
 
 
 @pytest.fixture

@@ -551,6 +551,6 @@ def test_one_mutant_is_shown_by_its_name(weak: Subject, bench: Bench) -> None:
     assert "y - output" in source_of(weak.root, ["my_topic"], "loss: return ((y - output) ** 2).mean()", bench)
     with pytest.raises(UsageFault, match="has no mutant 'loss/clamps-at-6'") as refused:
         source_of(weak.root, ["my_topic"], "loss/clamps-at-6", bench)
-    assert refused.value.next_step == "did you mean loss/clamps-at-5?"
+    assert str(refused.value.next_step) == "did you mean loss/clamps-at-5?"
     with pytest.raises(UsageFault, match="a mutant of one kata"):
         source_of(weak.root, [], "loss/clamps-at-5", bench)

@@ -20,6 +20,7 @@ from grader.course import Course
 from grader.engine.key import grader_digest, versions
 from grader.errors import Fault, UsageFault, did_you_mean
 from grader.kata import Kata
+from grader.messages import text
 
 _TOGETHER = 2  # mistakes of a kata that are tried on the convergence tests before it is asked whether that is enough
 _RECORDED = {"strength", "fingerprints"}  # the rules that `--record` makes hold
@@ -81,14 +82,17 @@ def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> st
     course = Course(root, survey)
     chosen = _chosen(course, katas, faults)
     if len(katas) != 1 or not chosen:
-        raise UsageFault("--show prints a mutant of one kata", "name it, for example `grade check lstm --show NAME`")
+        raise UsageFault(
+            text("--show prints a mutant of one kata"), text("name it, for example `grade check lstm --show NAME`")
+        )
     subject = Subject(course, chosen[0])
     cases = [*survivors.slips(subject), *wrapped.cases(subject, bench)]
     found = {case.name: case.source.decode() for case in cases}
     if mutant not in found:
+        listed = text("`grade check {kata} --mutate` lists those that live", kata=subject.id)
         raise UsageFault(
-            f"{subject.id} has no mutant {mutant!r}",
-            did_you_mean(mutant, found) or f"`grade check {subject.id} --mutate` lists those that live",
+            text("{kata} has no mutant {mutant!r}", kata=subject.id, mutant=mutant),
+            did_you_mean(mutant, found) or listed,
         )
     return found[mutant]
 

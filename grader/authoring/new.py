@@ -13,6 +13,7 @@ from grader.authoring.stub import make_stub
 from grader.authoring.stubs import remember
 from grader.course import Course
 from grader.errors import UsageFault
+from grader.messages import Message, text
 from grader.store import Store
 
 _ID = re.compile(r"(?P<number>[0-9]{2,3})_(?P<slug>[a-z][a-z0-9_]*)")
@@ -41,43 +42,49 @@ def new(course: Course, name: str, *, worker: str = "torch", title: str = "", ti
     """Write the files of the kata `name` and return their paths; raises UsageFault, before writing, where it cannot be."""
     number, slug = _checked(course, name)
     words = _words(name, number, slug, worker, title, title_zh)
-    files = {course.root / path: text for path, text in _files(name, slug, worker, words).items()}
+    files = {course.root / path: content for path, content in _files(name, slug, worker, words).items()}
     folders = [course.root / place / name for place in ("katas", "reference")]
     for folder in folders:
         if folder.exists() or folder.is_symlink():
-            raise UsageFault(f"{folder.relative_to(course.root)} exists already", "choose another id, or move it away")
+            raise UsageFault(
+                text("{folder} exists already", folder=str(folder.relative_to(course.root))),
+                text("choose another id, or move it away"),
+            )
     try:
-        for path, text in files.items():
+        for path, content in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_text(content, encoding="utf-8")
     except OSError as error:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
-        raise UsageFault(f"cannot write {error.filename}: {error.strerror}") from None
-    store = Store(course.root, lambda text: None)
+        raise UsageFault(
+            text("cannot write {file}: {reason}", file=str(error.filename), reason=error.strerror)
+        ) from None
+    store = Store(course.root, lambda said: None)
     remember(name, files[course.root / f"katas/{name}/{slug}.py"].encode(), store)  # so that `grade stub` replaces it
     store.close()
     return list(files)
 
 
-def next_steps(name: str) -> str:
+def next_steps(name: str) -> Message:
     """What an author does after `grade new`."""
-    slug = name.partition("_")[2]
-    return f"""\
-{name} is complete and small: a line, fitted by gradient descent. Turn it into yours, in this order:
+    return text(_NEXT_STEPS, id=name, slug=name.partition("_")[2])
 
-  1. reference/{name}/{slug}.py
+
+_NEXT_STEPS = """\
+{id} is complete and small: a line, fitted by gradient descent. Turn it into yours, in this order:
+
+  1. reference/{id}/{slug}.py
      the solution; what stands between its markers is cut out of the stub, which `grade stub {slug}` writes
-  2. katas/{name}/test_{slug}.py and kata.toml
+  2. katas/{id}/test_{slug}.py and kata.toml
      the suite, each test with one kind and a line for the learner; their number, points, limits and three hints
-  3. katas/{name}/README.md and README.zh.md
+  3. katas/{id}/README.md and README.zh.md
      the statement, in both languages
-  4. reference/{name}/mistakes.toml and variants/
+  4. reference/{id}/mistakes.toml and variants/
      six or more wrong solutions, each with the test that catches it; two or three right ones in another style
 
   grade --from reference {slug}    scores every point
-  grade check --record {slug}      says what a machine can say, and puts on record how strict the suite is
-"""
+  grade check --record {slug}      says what a machine can say, and puts on record how strict the suite is"""
 
 
 def _checked(course: Course, name: str) -> tuple[int, str]:
@@ -85,20 +92,30 @@ def _checked(course: Course, name: str) -> tuple[int, str]:
     parts = _ID.fullmatch(name)
     if parts is None:
         raise UsageFault(
-            f"{name!r} is no id of a kata",
-            "an id is two or three digits, an underscore and a slug of a-z, 0-9 and _: 51_my_topic",
+            text("{name!r} is no id of a kata", name=name),
+            text("an id is two or three digits, an underscore and a slug of a-z, 0-9 and _: 51_my_topic"),
         )
     number, slug = int(parts["number"]), parts["slug"]
     if number == 0:
-        raise UsageFault(f"{name}: katas are numbered from 1", f"try {_free(course)}_{slug}")
+        raise UsageFault(text("{name}: katas are numbered from 1", name=name), _try(f"{_free(course)}_{slug}"))
     if keyword.iskeyword(slug) or slug in sys.stdlib_module_names or slug in _LIBRARIES:
-        raise UsageFault(f"{name}: a file {slug}.py would hide Python's own {slug}", f"try {parts['number']}_my_{slug}")
+        raise UsageFault(
+            text("{name}: a file {slug}.py would hide Python's own {slug}", name=name, slug=slug),
+            _try(f"{parts['number']}_my_{slug}"),
+        )
     for kata in course.katas:
         taken = {kata.id, kata.slug, *kata.aliases} & {name, slug}
         if kata.number == number or taken:
-            what = f"the name {min(taken)}" if taken else f"the number {number}"
-            raise UsageFault(f"{name}: {kata.id} has {what} already", f"the next free number is {_free(course)}")
+            if taken:
+                said = text("{name}: {kata} has the name {taken} already", name=name, kata=kata.id, taken=min(taken))
+            else:
+                said = text("{name}: {kata} has the number {number} already", name=name, kata=kata.id, number=number)
+            raise UsageFault(said, text("the next free number is {number}", number=_free(course)))
     return number, slug
+
+
+def _try(name: str) -> Message:
+    return text("try {name}", name=name)
 
 
 def _free(course: Course) -> str:
@@ -109,10 +126,11 @@ def _words(name: str, number: int, slug: str, worker: str, title: str, title_zh:
     """What the templates leave open."""
     title = title.strip() or slug.replace("_", " ").capitalize()
     title_zh = title_zh.strip() or f"从零实现 {title}"
-    for text in (title, title_zh):
-        if not text.isprintable() or any(character in text for character in '"\\'):
+    for each in (title, title_zh):
+        if not each.isprintable() or any(character in each for character in '"\\'):
             raise UsageFault(
-                f"the title {text!r} is not plain text", "leave out quotation marks, backslashes and line ends"
+                text("the title {title!r} is not plain text", title=each),
+                text("leave out quotation marks, backslashes and line ends"),
             )
     return {
         "id": name,

@@ -20,6 +20,7 @@ from grader.authoring.stubs import free_name
 from grader.course import Course
 from grader.errors import CourseFault, Fault, UsageFault
 from grader.kata import Kata
+from grader.messages import Message, text
 
 RECORD = ".gradkata-release.toml"
 _ADMITTED = {".git"}  # what an empty folder may hold
@@ -27,7 +28,7 @@ _ADMITTED = {".git"}  # what an empty folder may hold
 Digests = dict[str, str]  # by path in the release
 
 
-def place(files: Mapping[str, bytes], out: Path, course: Course) -> tuple[list[str], list[str]]:
+def place(files: Mapping[str, bytes], out: Path, course: Course) -> tuple[list[str], list[Message]]:
     """Write the files into `out`; returns the paths that were written or removed, and what there is to tell the learner.
 
     Raises UsageFault, before anything is written, where `out` is neither empty nor a former release.
@@ -46,7 +47,9 @@ def place(files: Mapping[str, bytes], out: Path, course: Course) -> tuple[list[s
         placing.drop(former.keys() - files.keys())
         placing.file(RECORD, _record(files).encode(), known=True)
     except OSError as error:
-        raise UsageFault(f"cannot write {error.filename or out}: {error.strerror}") from None
+        raise UsageFault(
+            text("cannot write {file}: {reason}", file=str(error.filename or out), reason=error.strerror)
+        ) from None
     return placing.touched, placing.notices
 
 
@@ -55,7 +58,7 @@ class _Placing:
 
     def __init__(self, out: Path, former: Digests) -> None:
         self.touched: list[str] = []
-        self.notices: list[str] = []
+        self.notices: list[Message] = []
         self._out = out
         self._former = former
 
@@ -68,7 +71,7 @@ class _Placing:
         if os.path.lexists(target) and not known and present != self._former.get(path):
             saved = free_name(target)
             target.rename(saved)
-            self.notices.append(f"{path} is new; yours is kept as {saved.name}")
+            self.notices.append(text("{file} is new; yours is kept as {saved}", file=path, saved=saved.name))
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f"{target.name}.part")
         part.write_bytes(content)
@@ -83,14 +86,15 @@ class _Placing:
             mine.parent.mkdir(parents=True, exist_ok=True)
             mine.write_bytes((self._out / old).read_bytes())
             self.touched.append(path)
-            self.notices.append(f"{old} is now {path}: what you wrote is there; a copy stays")
+            self.notices.append(text("{old} is now {file}: what you wrote is there; a copy stays", old=old, file=path))
         if not os.path.lexists(mine) or _digest_of(mine) in (self._former.get(known_as), _digest(content)):
             self.file(path, content, known=True)
             return
         if known_as in self._former and self._former[known_as] != _digest(content):
             beside = mine.with_name(f"{kata.slug}.new.py").relative_to(self._out).as_posix()
             self.file(beside, content, known=_digest_of(self._out / beside) == self._former.get(path, ""))
-            self.notices.append(f"{path} is yours and stays; the stub has changed: see {kata.slug}.new.py")
+            changed = "{file} is yours and stays; the stub has changed: see {slug}.new.py"
+            self.notices.append(text(changed, file=path, slug=kata.slug))
 
     def drop(self, paths: Iterable[str]) -> None:
         """Remove what the release no longer has, where it is as the former one left it."""
@@ -120,22 +124,28 @@ def _former(out: Path, course: Course) -> Digests:
     here, root = out.resolve(), course.root.resolve()
     inner = [root / name for name in ("katas", "reference", "grader", "tests", ".git")]
     if here == root or here in root.parents or any(here.is_relative_to(folder) for folder in inner):
-        raise UsageFault(f"{out} is a part of the course itself", "name another folder, which is empty or not there")
+        raise UsageFault(
+            text("{folder} is a part of the course itself", folder=str(out)),
+            text("name another folder, which is empty or not there"),
+        )
     if not os.path.lexists(out):
         return {}
     if not out.is_dir():
-        raise UsageFault(f"{out} is not a folder")
+        raise UsageFault(text("{folder} is not a folder", folder=str(out)))
     record = out / RECORD
     if not os.path.lexists(record):
         if {path.name for path in out.iterdir()} <= _ADMITTED:
             return {}
-        raise UsageFault(f"{out} is neither empty nor a former release", "name a folder that is empty or not there")
+        raise UsageFault(
+            text("{folder} is neither empty nor a former release", folder=str(out)),
+            text("name a folder that is empty or not there"),
+        )
     try:
         files = tomllib.loads(record.read_text(encoding="utf-8"))["files"]
         if not all(type(digest) is str and _is_inside(path) for path, digest in files.items()):
             raise ValueError("a path that leads out of the release")
     except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise CourseFault([Fault(str(record), wanted=f"cannot be read: {error}")]) from None
+        raise CourseFault([Fault(str(record), wanted=text("cannot be read: {reason}", reason=str(error)))]) from None
     return dict(files)
 
 
@@ -151,7 +161,9 @@ def _hold_inside(out: Path, paths: Iterable[str]) -> None:
     }
     for folder in sorted(folders):
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise UsageFault(f"{folder} is not a folder of its own", "remove it, and release again")
+            raise UsageFault(
+                text("{folder} is not a folder of its own", folder=str(folder)), text("remove it, and release again")
+            )
 
 
 def _record(files: Mapping[str, bytes]) -> str:

@@ -20,6 +20,7 @@ from grader.authoring.subject import Subject
 from grader.course import Course, find
 from grader.errors import CourseFault, Fault
 from grader.kata import Kata
+from grader.messages import text
 
 _SECONDS = 600.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -46,7 +47,9 @@ def record(course: Course, kata: Kata) -> bytes | None:
         if file.is_file():
             return file.read_bytes()
     name = f"katas/{kata.id}/{kata.suite.name}"
-    raise CourseFault([Fault(name, wanted=f"asks for the reference, which cannot be recorded: {words[-1]}")])
+    raise CourseFault(
+        [Fault(name, wanted=text("asks for the reference, which cannot be recorded: {error}", error=words[-1]))]
+    )
 
 
 class Unrecordable(Exception):

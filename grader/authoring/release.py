@@ -22,6 +22,7 @@ from grader.course import Course
 from grader.errors import CourseFault, Fault
 from grader.judge.recorded import FILE as RECORDING
 from grader.kata import Kata
+from grader.messages import text
 
 PACKAGE = Path(__file__).parents[1]
 _TEMPLATES = Path(__file__).parent / "template"
@@ -46,14 +47,14 @@ def contents(course: Course) -> Files:
         if path is not None:
             files[name] = path.read_bytes()
         elif name == "pyproject.toml":
-            faults.append(Fault(name, wanted="is missing: a release is installed by it"))
+            faults.append(Fault(name, wanted=text("is missing: a release is installed by it")))
     if faults:
         raise CourseFault(faults)
     files |= {f"grader/{name}": content for name, content in _package_files()}
     project = _project(files["pyproject.toml"].decode())
     files["pyproject.toml"] = project.encode()
     files |= {
-        name: text.encode() for name, text in _pages(course, tomllib.loads(project)["project"]["name"], files).items()
+        name: page.encode() for name, page in _pages(course, tomllib.loads(project)["project"]["name"], files).items()
     }
     if _WORKFLOW in files:  # a template's copies are no forks, and the template itself has nothing to grade
         whose = (b"github.event.repository.fork", b"!github.event.repository.is_template")
@@ -67,12 +68,13 @@ def _kata_files(course: Course, kata: Kata) -> Iterator[tuple[str, bytes]]:
     yield kata.stub.name, stub
     yield f"{kata.slug}{ORIGINAL}", stub  # for `grade reset`
     yield "kata.toml", _manifest(kata).encode()
-    text = kata.suite.read_text(encoding="utf-8")
+    source = kata.suite.read_text(encoding="utf-8")
     for path in sorted(kata.folder.iterdir()):
         is_data = (
-            path.suffix not in (".py", ".toml") and path.name in text and path.name not in (RECORDING, diagnosis.FILE)
+            path.suffix not in (".py", ".toml") and path.name in source and path.name not in (RECORDING, diagnosis.FILE)
         )
-        if (path.name in (kata.suite.name, *PAGES) or is_data) and path.is_file() and not path.is_symlink():
+        told = path.name in (kata.suite.name, *PAGES) or path.suffix == ".po"
+        if (told or is_data) and path.is_file() and not path.is_symlink():
             yield path.name, path.read_bytes()
     recording = record(course, kata)
     if recording is not None:
@@ -84,24 +86,24 @@ def _kata_files(course: Course, kata: Kata) -> Iterator[tuple[str, bytes]]:
 
 def _manifest(kata: Kata) -> str:
     """The manifest without its hidden tests: their number and the points of kinds that only they have, comments kept."""
-    text = (kata.folder / "kata.toml").read_bytes().decode("utf-8-sig")
+    manifest = (kata.folder / "kata.toml").read_bytes().decode("utf-8-sig")
     if kata.hidden is None:
-        return text
+        return manifest
     tests = suite.read(kata.suite, kata.suite.name).tests
     gone = set(kata.points) - {test.kind for test in tests}
     before, header, points = (
-        re.split(r"(?m)^([ \t]*\[points\].*\n)", text, maxsplit=1) if "[points]" in text else (text, "", "")
+        re.split(r"(?m)^([ \t]*\[points\].*\n)", manifest, maxsplit=1) if "[points]" in manifest else (manifest, "", "")
     )
     before = re.sub(r"(?m)^(tests[ \t]*=[ \t]*)\d+", rf"\g<1>{len(tests)}", before, count=1)
     for kind in sorted(gone):
         points = re.sub(rf"(?m)^[ \t]*{kind}[ \t]*=.*\n", "", points, count=1)
-    wanted = tomllib.loads(text)
+    wanted = tomllib.loads(manifest)
     wanted["tests"] = len(tests)
     wanted["points"] = {kind: value for kind, value in wanted["points"].items() if kind not in gone}
     released = before + header + points
     if tomllib.loads(released) != wanted:
-        help = "write `tests = N` and a table [points] with one kind a line"
-        raise CourseFault([Fault(kata.manifest, wanted="cannot be rewritten for a release", help=help)])
+        help = text("write `tests = N` and a table [points] with one kind a line")
+        raise CourseFault([Fault(kata.manifest, wanted=text("cannot be rewritten for a release"), help=help)])
     return released
 
 
@@ -110,7 +112,7 @@ def _package_files() -> Iterator[tuple[str, bytes]]:
         if (
             path.is_file()
             and "__pycache__" not in path.parts
-            and path.suffix in (".py", ".json", ".md", ".in", ".typed")
+            and path.suffix in (".py", ".json", ".md", ".in", ".mo", ".typed")
         ):
             yield path.relative_to(PACKAGE).as_posix(), path.read_bytes()
 

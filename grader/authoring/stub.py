@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grader.errors import CourseFault, Fault
+from grader.messages import Message, text
 
 _LIKE_A_MARKER = re.compile(r"#\s*(BEGIN|END)[\s_-]*SOLUTION\b", re.IGNORECASE)
 _MARKER = re.compile(r"# (?:BEGIN SOLUTION: (?P<hint>\S.*?)|END SOLUTION)\s*")
-_MARKERS = "`# BEGIN SOLUTION: <hint>` or `# END SOLUTION`"
+_MARKERS = text("`# BEGIN SOLUTION: <hint>` or `# END SOLUTION`")
 _Owners = tuple[ast.stmt, ...]
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _WIDTH = 120
@@ -29,7 +30,7 @@ _WIDTH = 120
 class StubFault(CourseFault):
     """The markers of a reference do not say what to cut out."""
 
-    def __init__(self, file: str, line: int, message: str) -> None:
+    def __init__(self, file: str, line: int, message: Message) -> None:
         super().__init__([Fault(f"{file}:{line}", wanted=message)])
         self.file, self.line = file, line
 
@@ -52,10 +53,10 @@ def make_stub(source: str, filename: str = "<reference>") -> str:
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
-        raise StubFault(filename, error.lineno or 1, f"is not valid Python: {error.msg}") from None
+        raise StubFault(filename, error.lineno or 1, text("is not valid Python: {error}", error=error.msg)) from None
     gaps = [(gap, _owner(tree, gap, filename)) for gap in _gaps(source, filename)]
     if not gaps:
-        raise StubFault(filename, 1, "marks no solution, so the stub would give all of it away")
+        raise StubFault(filename, 1, text("marks no solution, so the stub would give all of it away"))
 
     lines = list(io.StringIO(source, newline=""))
     for gap, owner in reversed(gaps):
@@ -67,7 +68,11 @@ def make_stub(source: str, filename: str = "<reference>") -> str:
     try:
         compile(stub, filename, "exec", dont_inherit=True)
     except SyntaxError as error:
-        message = f"the stub that its markers leave is not valid Python, line {error.lineno}: {error.msg}"
+        message = text(
+            "the stub that its markers leave is not valid Python, line {line}: {error}",
+            line=error.lineno,
+            error=error.msg,
+        )
         raise StubFault(filename, gaps[0][0].begin, message) from None
     return stub
 
@@ -92,20 +97,22 @@ def _gaps(source: str, filename: str) -> Iterator[_Gap]:
         line, column = token.start
         marker = _MARKER.fullmatch(token.string)
         if not marker or token.line[:column].strip():
-            raise StubFault(filename, line, f"a marker must be {_MARKERS}, alone on its line")
+            raise StubFault(filename, line, text("a marker must be {markers}, alone on its line", markers=_MARKERS))
         if hint := marker["hint"]:
             if opened:
-                raise StubFault(filename, line, f"BEGIN SOLUTION inside the one of line {opened[0]}")
+                raise StubFault(filename, line, text("BEGIN SOLUTION inside the one of line {line}", line=opened[0]))
             opened = line, column, hint
         elif not opened:
-            raise StubFault(filename, line, "END SOLUTION without a BEGIN SOLUTION before it")
+            raise StubFault(filename, line, text("END SOLUTION without a BEGIN SOLUTION before it"))
         elif column != opened[1]:
-            raise StubFault(filename, line, f"END SOLUTION must be indented like its BEGIN on line {opened[0]}")
+            raise StubFault(
+                filename, line, text("END SOLUTION must be indented like its BEGIN on line {line}", line=opened[0])
+            )
         else:
             yield _Gap(opened[0], line, column, opened[2])
             opened = None
     if opened:
-        raise StubFault(filename, opened[0], "BEGIN SOLUTION is never ended")
+        raise StubFault(filename, opened[0], text("BEGIN SOLUTION is never ended"))
 
 
 def _owner(tree: ast.Module, gap: _Gap, filename: str) -> str:
@@ -117,19 +124,21 @@ def _owner(tree: ast.Module, gap: _Gap, filename: str) -> str:
         and not (owners and gap.holds(owners[-1]))
     ]
     if not homes:
-        raise StubFault(filename, gap.begin, "BEGIN SOLUTION is followed by no statement")
+        raise StubFault(filename, gap.begin, text("BEGIN SOLUTION is followed by no statement"))
     owners, cut = min(homes, key=lambda home: _first_line(home[1][0]))
     scopes = [owner for owner in owners if isinstance(owner, _SCOPES)]
     if not scopes or isinstance(scopes[-1], ast.ClassDef):
-        raise StubFault(filename, gap.begin, "BEGIN SOLUTION stands outside a function")
+        raise StubFault(filename, gap.begin, text("BEGIN SOLUTION stands outside a function"))
     if cut[0].col_offset != gap.column:
-        raise StubFault(filename, gap.begin, "BEGIN SOLUTION must be indented like the statement below it")
+        raise StubFault(filename, gap.begin, text("BEGIN SOLUTION must be indented like the statement below it"))
     if len(homes) > 1:
-        raise StubFault(filename, gap.end, f"END SOLUTION is in another block than its BEGIN on line {gap.begin}")
+        raise StubFault(
+            filename, gap.end, text("END SOLUTION is in another block than its BEGIN on line {line}", line=gap.begin)
+        )
     others = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node not in owners]
     for line, word in ((gap.begin, "BEGIN"), (gap.end, "END")):
         if any(_first_line(other) < line <= (other.end_lineno or 0) for other in others):
-            raise StubFault(filename, line, f"{word} SOLUTION stands inside a statement")
+            raise StubFault(filename, line, text("{word} SOLUTION stands inside a statement", word=word))
     return ".".join(scope.name for scope in scopes)
 
 

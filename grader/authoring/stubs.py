@@ -84,7 +84,7 @@ def write(stub: Pending, store: Store) -> None:
         part.write_bytes(content)
         os.replace(part, path)
     except OSError as error:
-        raise UsageFault(f"cannot write {stub.shown}: {error.strerror}") from None
+        raise UsageFault(text("cannot write {file}: {reason}", file=stub.shown, reason=error.strerror)) from None
     remember(stub.kata.id, content, store)
 
 
@@ -108,11 +108,11 @@ def generated(course: Course, kata: Kata) -> str:
     try:
         return make_stub(reference.read_bytes().decode("utf-8-sig"), file)
     except FileNotFoundError:
-        raise CourseFault([Fault(file, wanted="is missing: the stub is made from it")]) from None
+        raise CourseFault([Fault(file, wanted=text("is missing: the stub is made from it"))]) from None
     except OSError as error:
-        raise CourseFault([Fault(file, wanted=f"cannot be read: {error.strerror}")]) from None
+        raise CourseFault([Fault(file, wanted=text("cannot be read: {reason}", reason=error.strerror))]) from None
     except UnicodeDecodeError:
-        raise CourseFault([Fault(file, wanted="is not UTF-8 text")]) from None
+        raise CourseFault([Fault(file, wanted=text("is not UTF-8 text"))]) from None
 
 
 def _is_generated(course: Course, kata: Kata, content: bytes, store: Store) -> bool:

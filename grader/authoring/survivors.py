@@ -12,6 +12,7 @@ from grader.authoring.fate import Fate, excuse_of
 from grader.authoring.outcome import Ran, Trial
 from grader.authoring.subject import Subject
 from grader.errors import CourseFault, UsageFault
+from grader.messages import text
 
 _FIRST = 3  # tests that are tried on every mutant before all the others
 _PATIENCE = 10  # times the slowest test of the reference: what takes longer runs for ever
@@ -64,7 +65,9 @@ def slips(subject: Subject) -> list[Case]:
     try:
         from grader.authoring.mutate import mutants
     except ModuleNotFoundError as error:
-        raise UsageFault(f"--mutate needs {error.name}", "install it with `pip install libcst`") from None
+        raise UsageFault(
+            text("--mutate needs {name}", name=error.name), text("install it with `pip install libcst`")
+        ) from None
     if subject.reference is None or not subject.tests:
         return []
     try:

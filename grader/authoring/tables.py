@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from grader.authoring.case import Role
 from grader.authoring.document import CaseRow, Check, KataCheck, TestRow
 from grader.errors import UsageFault
+from grader.messages import text
 from grader.reports.layout import Paint, pad
 from grader.scorecard import Verdict
 
@@ -78,12 +79,18 @@ def earlier(page: str, name: str, *, keep: bool) -> str:
     Raises UsageFault where the marks are missing, or the tables are of another form.
     """
     _, begin, rest = page.partition(BEGIN)
-    text, end, _ = rest.partition(END)
+    between, end, _ = rest.partition(END)
     if not begin or not end:
-        raise UsageFault(f"{name} has no place for the tables", f"put these two lines where they belong: {BEGIN} {END}")
-    if keep and text.strip() and _HEAD not in text:
-        raise UsageFault(f"{name} has tables of another form", "check all katas once, which writes them anew")
-    return text
+        raise UsageFault(
+            text("{file} has no place for the tables", file=name),
+            text("put these two lines where they belong: {begin} {end}", begin=BEGIN, end=END),
+        )
+    if keep and between.strip() and _HEAD not in between:
+        raise UsageFault(
+            text("{file} has tables of another form", file=name),
+            text("check all katas once, which writes them anew"),
+        )
+    return between
 
 
 def into(page: str, name: str, check: Check, *, keep: bool) -> str:

@@ -64,13 +64,13 @@ def assert_agrees(
         _compare_gradients(learner, oracle, inputs, rng, modules, parameters, fixed, tol, names, help)
 
 
-_OF_VIEWS = "{value} of inputs that are views"
+_OF_VIEWS = text("{value} of inputs that are views")
 
 
-def _named(value: Value, *how: str) -> Value:
+def _named(value: Value, *how: Value) -> Value:
     """The name of a value, with how it was made."""
     for template in how:
-        value = value if template == "{value}" else text(template, value=said(value))
+        value = value if template == "{value}" else text(template.code, value=said(value))
     return value
 
 
@@ -85,7 +85,7 @@ def as_view(value: Any) -> Any:
     return room[..., :-1, 0]
 
 
-def _modes(modules: tuple[torch.nn.Module, torch.nn.Module] | None) -> Iterable[str]:
+def _modes(modules: tuple[torch.nn.Module, torch.nn.Module] | None) -> Iterable[Value]:
     """Both modes, the present one last, and what is said of a value in each."""
     if modules is None:
         yield "{value}"
@@ -94,7 +94,7 @@ def _modes(modules: tuple[torch.nn.Module, torch.nn.Module] | None) -> Iterable[
     for training in (not before, before):
         for module in modules:
             module.train(training)
-        yield "{value} in training mode" if training else "{value} in evaluation mode"
+        yield text("{value} in training mode") if training else text("{value} in evaluation mode")
 
 
 def _assert_mode(modules: tuple[torch.nn.Module, torch.nn.Module] | None, help: Value) -> None:

@@ -35,6 +35,8 @@ def main(args: list[str] | None = None) -> NoReturn:
 
         code = run(args)
     except KeyboardInterrupt:
-        print("grade: interrupted", file=sys.stderr)
+        from grader.cli import speech
+
+        speech.note_interrupt()
         code = signals.exit_code()
     sys.exit(code)

@@ -21,8 +21,11 @@ from grader.cli.options import (
     ready_to_judge,
     write_report,
 )
+from grader.cli.speech import language, note
+from grader.cli.spoken import Whole, command, option
 from grader.course import locate
 from grader.errors import UsageFault
+from grader.messages import text
 from grader.reports.layout import cut
 from grader.store import Store
 
@@ -44,34 +47,33 @@ class _Telling:
     def __call__(self, subject: Subject, case: Case, left: int) -> None:
         self._judged += 1
         if self._stream.isatty():
-            words = f"{left} trials left; {subject.id}: {case}" if left else ""
+            told = text("{left} trials left; {kata}: {case}", left=left, kata=subject.id, case=str(case))
+            words = language().say(told) if left else ""
             self._stream.write(f"\r\x1b[2K{cut(words, shutil.get_terminal_size().columns - 1)}")
         elif self._judged % _EVERY == 0:
-            self._stream.write(f"grade: {self._judged} trials judged, {left} left\n")
+            note(text("{judged} trials judged, {left} left", judged=self._judged, left=left))
         self._stream.flush()
 
 
-@click.command()
+@command
 @click.argument("katas", nargs=-1, metavar="[KATA]...")
-@click.option("--seeds", type=click.IntRange(1, 1000), default=5, metavar="N", help="Right solutions on N seeds (5).")
-@click.option(
+@option("--seeds", type=Whole(1, 1000), default=5, metavar="N", help="Right solutions on N seeds (5).")
+@option(
     "--mutate",
     is_flag=True,
     help="Also judge mutants, small slips in the reference and wrong code round it, and list those that no test sees.",
 )
-@click.option("--show", metavar="MUTANT", help="Print one mutant of the one KATA, by its name, and judge nothing.")
-@click.option("--full", is_flag=True, help="A judge for every mistake on every test, and nothing left to plain pytest.")
-@click.option(
-    "--record", is_flag=True, help="Put on record how strictly the tests compare, where all other rules hold."
-)
-@click.option(
+@option("--show", metavar="MUTANT", help="Print one mutant of the one KATA, by its name, and judge nothing.")
+@option("--full", is_flag=True, help="A judge for every mistake on every test, and nothing left to plain pytest.")
+@option("--record", is_flag=True, help="Put on record how strictly the tests compare, where all other rules hold.")
+@option(
     "--report",
     "wanted",
     type=Report(_FORMATS),
     multiple=True,
     help="json=PATH: all that was found; markdown=PAGE: tables, between the two marks that PAGE has for them; those of katas that are not named stay. Repeatable.",
 )
-@click.option("--fresh", is_flag=True, help="Judge again what is known already.")
+@option("--fresh", is_flag=True, help="Judge again what is known already.")
 @jobs_option
 @course_option
 def check(
@@ -101,14 +103,13 @@ def check(
 
     for form, path in wanted:
         if path is None or (form == "markdown" and not path.is_file()):
-            raise UsageFault(
-                f"--report {form} needs a {'page' if form == 'markdown' else 'path'}",
-                f"for example {form}=out.{'md' if form == 'markdown' else form}",
-            )
+            needs = "--report {form} needs a page" if form == "markdown" else "--report {form} needs a path"
+            example = f"{form}=out.{'md' if form == 'markdown' else form}"
+            raise UsageFault(text(needs, form=form), text("for example {example}", example=example))
         if form == "markdown":
             tables.earlier(_text(path), str(path), keep=bool(katas))  # raises now, and not after an hour
     course = readable(locate(here(), root))
-    store = Store(course, lambda text: print(f"grade: {text}", file=sys.stderr))
+    store = Store(course, note)
     bench = Bench(store, jobs=jobs, fresh=fresh, tell=_Telling(sys.stderr))
     try:
         if show is not None:
@@ -133,4 +134,4 @@ def _text(page: Path) -> str:
     try:
         return page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageFault(f"{page} cannot be read: {error}") from None
+        raise UsageFault(text("{file} cannot be read: {reason}", file=str(page), reason=str(error))) from None

@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 import click
 
 from grader import __version__
+from grader.cli import speech
+from grader.cli.spoken import Group, Option
 
 _PYTHONS = ("list", "next")  # names that Python has already
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Commands by name, imported when they are asked for; whatever is no command is meant for `run`."""
 
     _lazy: ClassVar = {
@@ -32,6 +34,7 @@ class _Commands(click.Group):
     }
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        args = speech.without_language(args)
         if not args or (args[0] not in self._lazy and args[0] not in ("--help", "-h", "--version")):
             args = ["run", *args]
         return super().parse_args(context, args)
@@ -51,7 +54,7 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="gradkata")
+@click.version_option(__version__, prog_name="gradkata", cls=Option, help="Show the version and exit.")
 def grade() -> None:
     """Grade neural-network katas: fill in a stub, run `grade`, read which bug you wrote.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import click
-
 from grader import machine
-from grader.cli.options import here, processors, readable
+from grader.cli.options import course_option, here, processors, readable
+from grader.cli.speech import language
+from grader.cli.spoken import command
 from grader.course import find
 from grader.engine.key import versions
 from grader.engine.ladder import start, wait
@@ -17,72 +17,84 @@ from grader.engine.sandbox import can_fork
 from grader.errors import GradeError
 from grader.judge.clock import counts_processor_time
 from grader.limits import WALL_FACTOR, WATCH_SECONDS
+from grader.messages import Value, text
+from grader.reports.layout import pad
 
 _CLOCKS = {
-    True: f"seconds of processor time; {WALL_FACTOR} times as many on the wall",
-    False: f"{WALL_FACTOR} times the seconds, on the wall alone: this system tells no other process's processor time",
+    True: text("seconds of processor time; {factor} times as many on the wall", factor=WALL_FACTOR),
+    False: text(
+        "{factor} times the seconds, on the wall alone: this system tells no other process's processor time",
+        factor=WALL_FACTOR,
+    ),
 }
 _ENDS = {
-    True: "the kernel ends a worker with its judge, and a judge with the command",
-    False: f"a worker ends within {WATCH_SECONDS:g} s of its judge, code that never lets go of the interpreter at its limit",
+    True: text("the kernel ends a worker with its judge, and a judge with the command"),
+    False: text(
+        "a worker ends within {seconds} s of its judge, code that never lets go of the interpreter at its limit",
+        seconds=float(WATCH_SECONDS),
+    ),
 }
 
 
-@click.command()
-@click.option(
-    "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if not around here."
-)
+@command
+@course_option
 def doctor(root: Path | None) -> int:
     """Say what is here: versions, sandbox layers probed by doing, ladder start time, and what is missing."""
-    trouble: list[str] = []
+    trouble: list[Value] = []
     for name, version in versions().items():
-        print(f"{name:<14}{version}")
         if version == "missing":
-            trouble.append(f"{name} is missing: install it with `pip install {name}`")
+            trouble.append(text("{name} is missing: install it with `pip install {name}`", name=name))
+        _row(name, text("missing") if version == "missing" else version)
     try:
         course = find(here(), root and readable(root))
-        print(f"{'course':<14}{course.root}, {len(course.katas)} katas")
+        _row(text("course"), text("{folder}, {count} katas", folder=str(course.root), count=len(course.katas)))
     except GradeError as error:
-        print(f"{'course':<14}{error.message}")
-        trouble.append(error.next_step or "see the line on the course above")
-    print(
-        f"{'workers':<14}"
-        + ("forked from a warm ladder" if can_fork() else "started one by one: slower, same verdicts")
-    )
-    print(f"{'limits':<14}{_CLOCKS[counts_processor_time()]}")
-    print(f"{'ends':<14}{_ENDS[machine.LINUX]}")
+        _row(text("course"), error.said)
+        trouble.append(error.next_step or text("see the line on the course above"))
+    forked, alone = text("forked from a warm ladder"), text("started one by one: slower, same verdicts")
+    _row(text("workers"), forked if can_fork() else alone)
+    _row(text("limits"), _CLOCKS[counts_processor_time()])
+    _row(text("ends"), _ENDS[machine.LINUX])
     try:
         machine.make_room(processors())
     except GradeError as error:
-        trouble.append(f"{error.message}: {error.next_step}")
+        trouble.append(text("{problem}: {help}", problem=error.said, help=error.next_step))
     trouble += _sandbox()
     print()
-    for line in trouble or ["nothing is missing"]:
-        print(f"- {line}" if trouble else line)
+    for line in trouble:
+        print(f"- {language().say(line)}")
+    if not trouble:
+        print(language().text("nothing is missing"))
     return 1 if trouble else 0
 
 
-def _sandbox() -> list[str]:
+def _row(head: Value, said: Value) -> None:
+    print(pad(language().say(head), 14) + language().say(said))
+
+
+def _sandbox() -> list[Value]:
     """Start a ladder and probe the layers by doing; returns what is missing."""
     began = time.perf_counter()
     plan = Plan(frozenset(["torch"]), training=True)
     judges = start(plan)
     try:
         wait(judges)
-        print(f"{'ladder':<14}{time.perf_counter() - began:.1f} s from nothing to judges and locked workers")
-        print(f"{'sandbox':<14}{judges.sandbox.text}")
+        stood = "{seconds:.1f} s from nothing to judges and locked workers"
+        _row(text("ladder"), text(stood, seconds=time.perf_counter() - began))
+        _row(text("sandbox"), judges.sandbox.text)
     except GradeError as error:
-        return [error.message]
+        return [error.said]
     finally:
         judges.close()
     tried = judges.sandbox.refused
     for what, refused in tried.items():
-        print(f"  {'refused' if refused else 'ALLOWED':<9} {what}")
-    missing = [f"the sandbox lets a worker: {what}" for what, refused in tried.items() if not refused]
+        print(f"  {pad(language().text('refused') if refused else language().text('ALLOWED'), 9)} {what}")
+    lets = [text("the sandbox lets a worker: {what}", what=what) for what, refused in tried.items() if not refused]
+    missing: list[Value] = [*lets]
     if not judges.sandbox.complete and not missing:
-        missing = ["the sandbox is not complete: see its line above"]
+        missing = [text("the sandbox is not complete: see its line above")]
     if missing and not machine.LINUX:
-        missing.append("only Linux has Landlock and seccomp: judge strangers' files there, or in a container")
+        missing.append(text("only Linux has Landlock and seccomp: judge strangers' files there, or in a container"))
     elif missing:
-        missing.append("Landlock needs Linux 5.13 or newer and `landlock` in the kernel's `lsm=` list")
+        missing.append(text("Landlock needs Linux 5.13 or newer and `landlock` in the kernel's `lsm=` list"))
     return missing

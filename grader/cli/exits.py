@@ -26,9 +26,9 @@ def run(args: list[str] | None) -> int:
 
 def _run(args: list[str] | None) -> int:
     try:
+        speech.choose(sys.argv[1:] if args is None else args)
         from grader.cli.commands import run
 
-        speech.choose(sys.argv[1:] if args is None else args)
         return run(args)
     except GradeError as error:
         return _told(error)
@@ -40,8 +40,10 @@ def _run(args: list[str] | None) -> int:
         if refused := machine.refusal(error):
             return _told(refused)
         traceback.print_exc()
-        _say(f"grade: a fault of ours: {type(error).__name__}: {error}")
-        _say("       please report it with the lines above and the output of `grade doctor`")
+        spoken = speech.language()
+        told = f"{type(error).__name__}: {error}"
+        _say(f"grade: {spoken.text('a fault of ours: {error}', error=told)}")
+        _say(f"       {spoken.text('please report it with the lines above and the output of `grade doctor`')}")
         return 3
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 
 from grader import copies
-from grader.cli.options import course_option, here, language_option
+from grader.cli.options import course_option, here
 from grader.cli.speech import language
+from grader.cli.spoken import command, option
 from grader.cli.study import one_kata, opened
 from grader.course import find
 from grader.errors import UsageFault
@@ -22,10 +23,9 @@ from grader.standing import standing
 _SIDE_BY_SIDE = 120  # cells from which two files stand beside each other
 
 
-@click.command()
+@command
 @click.argument("kata")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@language_option
+@option("--yes", is_flag=True, help="Do not ask.")
 @course_option
 def reset(kata: str, yes: bool, root: Path | None) -> int:
     """Begin KATA again from its stub. Your file is kept, and `grade undo` brings it back.
@@ -55,9 +55,8 @@ def reset(kata: str, yes: bool, root: Path | None) -> int:
     return 0
 
 
-@click.command()
+@command
 @click.argument("kata")
-@language_option
 @course_option
 def undo(kata: str, root: Path | None) -> int:
     """Bring back the file of KATA that `grade reset` replaced. A second time takes that back.
@@ -75,10 +74,9 @@ def undo(kata: str, root: Path | None) -> int:
     return 0
 
 
-@click.command()
+@command
 @click.argument("kata")
-@click.option("--give-up", is_flag=True, help="Show it although the kata does not pass; this is noted.")
-@language_option
+@option("--give-up", is_flag=True, help="Show it although the kata does not pass; this is noted.")
 @course_option
 def solution(kata: str, give_up: bool, root: Path | None) -> int:
     """Show the solution of KATA beside yours, once yours passes.

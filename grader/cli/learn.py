@@ -21,15 +21,16 @@ from grader.cli.options import (
     course_option,
     here,
     jobs_option,
-    language_option,
     processors,
     readable,
     ready_to_judge,
     write_report,
 )
-from grader.cli.speech import Speaker, language
+from grader.cli.speech import Speaker, language, note
+from grader.cli.spoken import command, option
 from grader.course import Course, find, locate
 from grader.errors import UsageFault
+from grader.messages import text
 from grader.reports.progress import Progress
 from grader.reports.terminal import After
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, exit_code
@@ -39,37 +40,34 @@ from grader.standing import standing
 from grader.store import Store
 
 
-@click.command()
+@command
 @click.argument("katas", nargs=-1, metavar="[KATA]...")
-@click.option(
-    "--from", "source_dir", type=click.Path(path_type=Path), metavar="DIR", help="Take learners' files from DIR."
-)
-@click.option(
+@option("--from", "source_dir", type=click.Path(path_type=Path), metavar="DIR", help="Take learners' files from DIR.")
+@option(
     "--report",
     "wanted",
     type=Report(tuple(reports.REPORTS)),
     multiple=True,
     help="terminal, json, junit, markdown, github, gradescope or classroom; to standard output without a path. Repeatable.",
 )
-@click.option("--fresh", is_flag=True, help="Judge again what is known already.")
-@click.option(
+@option("--fresh", is_flag=True, help="Judge again what is known already.")
+@option(
     "--fail-on",
     type=click.Choice(["any", "worse"]),
     default="any",
     help="Exit with 1 where anything does not pass (any), or only where a kata that passed before does not (worse).",
 )
-@click.option(
+@option(
     "--within", type=click.FloatRange(0.1, 10_000), metavar="MINUTES", help="Stop in order after so long, and report."
 )
 @jobs_option
-@click.option(
+@option(
     "--seed",
     type=Seed(),
     default="0",
     metavar="N|secret|@FILE",
     help="The seed of the run: a number (0); `secret`, a new one that nobody is told; or the secret one in FILE, which is drawn where there is no such file.",
 )
-@language_option
 @course_option
 def run(
     katas: Sequence[str],
@@ -94,12 +92,16 @@ def run(
     on_github = ("github", None) in wanted
     if len(to_stdout) > 1:
         raise UsageFault(
-            f"{' and '.join(to_stdout)} cannot both go to standard output", "give one a path: json=out.json"
+            text("{one} and {other} cannot both go to standard output", one=to_stdout[0], other=to_stdout[1]),
+            text("give one a path: json=out.json"),
         )
     if source_dir is not None and not readable(source_dir).is_dir():
-        raise UsageFault(f"{source_dir} is not a folder", "name the folder that holds the learners' files")
+        raise UsageFault(
+            text("{folder} is not a folder", folder=str(source_dir)),
+            text("name the folder that holds the learners' files"),
+        )
     place = readable(locate(here(), root))
-    store = Store(place, lambda text: print(f"grade: {text}", file=sys.stderr))
+    store = Store(place, note)
     course = find(place, place, known_good=store.known_good, on_good=store.on_good)
     asked = course.select(katas)
     session = Session(course, store, seed=seed, jobs=jobs)

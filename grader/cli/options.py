@@ -11,23 +11,18 @@ from typing import TYPE_CHECKING
 import click
 
 from grader import machine, reports, seeds
-from grader.cli.speech import OPTION
+from grader.cli.speech import language, note
+from grader.cli.spoken import Whole, option
 from grader.errors import UsageFault
+from grader.messages import text
 from grader.seeds import Secret
 
 _DIGITS = 18  # of a public seed: what other programs read from JSON as a whole number
 
-course_option = click.option(
+course_option = option(
     "--course", "root", type=click.Path(path_type=Path), metavar="DIR", help="The course, if it is not around here."
 )
-jobs_option = click.option("-j", "--jobs", type=click.IntRange(1, 64), metavar="N", help="Judge N katas at a time.")
-language_option = click.option(
-    OPTION,
-    metavar="CODE",
-    expose_value=False,
-    help="The language to speak: en or zh; else that of GRADE_LANG or the locale.",
-)
-
+jobs_option = option("-j", "--jobs", type=Whole(1, 64), metavar="N", help="Judge N katas at a time.")
 
 if TYPE_CHECKING:  # generic since click 8.4
     _Parameter = click.ParamType[tuple[str, Path | None]]
@@ -48,9 +43,11 @@ class Report(_Parameter):
     ) -> tuple[str, Path | None]:
         form, given, path = value.partition("=")
         if form not in self.formats:
-            self.fail(f"there is no report {form!r}; the reports are {', '.join(self.formats)}")
+            self.fail(
+                language().text("there is no report {form!r}; the reports are {forms}", form=form, forms=self.formats)
+            )
         if given and not path:
-            self.fail(f"{value!r} names no path")
+            self.fail(language().text("{value!r} names no path", value=value))
         return form, Path(path) if path else None
 
 
@@ -69,10 +66,11 @@ class Seed(click.ParamType[int | Secret]):
         if value.startswith("@") and value != "@":
             secret, new = seeds.kept_in(Path(value[1:]))
             if new:
-                print(f"grade: a secret seed was drawn, and is kept in {value[1:]}", file=sys.stderr)
+                note(text("a secret seed was drawn, and is kept in {file}", file=value[1:]))
             return secret
         if not (value.isascii() and value.isdigit() and len(value) <= _DIGITS):
-            self.fail(f"{value!r} is no seed: give a number of at most {_DIGITS} digits, `secret`, or @FILE")
+            wrong = "{value!r} is no seed: give a number of at most {digits} digits, `secret`, or @FILE"
+            self.fail(language().text(wrong, value=value, digits=_DIGITS))
         return int(value)
 
 
@@ -86,12 +84,13 @@ def coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def write_report(path: Path, text: str) -> None:
+def write_report(path: Path, report: str) -> None:
     """Write all of it or nothing. Raises UsageFault where that is not possible."""
     try:
-        reports.write(path, text)
+        reports.write(path, report)
     except OSError as error:
-        raise UsageFault(f"cannot write {path}: {error.strerror}", "name a path that can be written") from None
+        said = text("cannot write {file}: {reason}", file=str(path), reason=error.strerror)
+        raise UsageFault(said, text("name a path that can be written")) from None
 
 
 def here() -> Path:
@@ -100,7 +99,8 @@ def here() -> Path:
         found = Path.cwd()
     except OSError as error:
         raise UsageFault(
-            f"the folder that you are in cannot be used: {error.strerror}", "change to the folder of your course"
+            text("the folder that you are in cannot be used: {reason}", reason=error.strerror),
+            text("change to the folder of your course"),
         ) from None
     return readable(found)
 
@@ -110,7 +110,9 @@ def readable(path: Path) -> Path:
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:
-        raise UsageFault(f"{path}: this name is not UTF-8", "give the folder another name") from None
+        raise UsageFault(
+            text("{path}: this name is not UTF-8", path=ascii(str(path))), text("give the folder another name")
+        ) from None
     return path
 
 
@@ -121,7 +123,9 @@ def ready_to_judge(jobs: int) -> None:
     """
     if sys.platform == "win32":
         raise UsageFault(
-            "Windows itself cannot judge a file: its processes are not handed the lines between judge and worker",
-            "run `grade` in WSL, the Linux of Windows, which `wsl --install` sets up; `pytest katas/04_lstm` works here too",
+            text("Windows itself cannot judge a file: its processes are not handed the lines between judge and worker"),
+            text(
+                "run `grade` in WSL, the Linux of Windows, which `wsl --install` sets up; `pytest katas/04_lstm` works here too"
+            ),
         )
     machine.make_room(jobs)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from grader.errors import GradeError
+from grader.messages import text
 
 
 class OutputFault(GradeError):
@@ -97,5 +98,5 @@ def _parts(stream: Any, number: int) -> dict[str, Any]:
 
 def _refused(error: OSError) -> NoReturn:
     if isinstance(error, BrokenPipeError):
-        raise NobodyReads("nobody reads the output") from None
-    raise OutputFault(f"standard output cannot be written: {error.strerror}") from None
+        raise NobodyReads(text("nobody reads the output")) from None
+    raise OutputFault(text("standard output cannot be written: {reason}", reason=error.strerror)) from None

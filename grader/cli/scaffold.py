@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from grader.cli.options import course_option, here
+from grader.cli.speech import language, note
+from grader.cli.spoken import command, option
 from grader.course import find
 from grader.store import Store
 
 
-@click.command()
+@command
 @click.argument("id")
-@click.option(
-    "--worker", type=click.Choice(["torch", "numpy"]), default="torch", help="What learners write with (torch)."
-)
-@click.option("--title", default="", metavar="TEXT", help="The title; otherwise from the id.")
-@click.option("--title-zh", default="", metavar="TEXT", help="The title in Chinese.")
+@option("--worker", type=click.Choice(["torch", "numpy"]), default="torch", help="What learners write with (torch).")
+@option("--title", default="", metavar="TEXT", help="The title; otherwise from the id.")
+@option("--title-zh", default="", metavar="TEXT", help="The title in Chinese.")
 @course_option
 def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> int:
     """Begin the kata ID, such as 51_my_topic: small, complete, and in order, for you to change."""
@@ -30,13 +29,13 @@ def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> i
     for path in make(course, id, worker=worker, title=title, title_zh=title_zh):
         print(path.relative_to(course.root).as_posix())
     print()
-    print(next_steps(id), end="")
+    print(language().say(next_steps(id)))
     return 0
 
 
-@click.command()
+@command
 @click.argument("katas", nargs=-1, metavar="[KATA]...")
-@click.option("--check", is_flag=True, help="Write nothing; exit code 1 says that a stub is not in step.")
+@option("--check", is_flag=True, help="Write nothing; exit code 1 says that a stub is not in step.")
 @course_option
 def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
     """Write the stubs of KATAs (all without a name) from their references.
@@ -45,22 +44,25 @@ def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
     """
     from grader.authoring import stubs
 
+    spoken = language()
     course = find(here(), root)
     asked = course.select(katas)
-    store = Store(course.root, lambda text: print(f"grade: {text}", file=sys.stderr))
+    store = Store(course.root, note)
     try:
         found = stubs.pending(course, asked, store)
         for each in found:
             if check:
-                print(f"{each.shown} is not in step with its reference: `grade stub {each.kata.id}` writes it")
+                apart = "{file} is not in step with its reference: `grade stub {kata}` writes it"
+                print(spoken.text(apart, file=each.shown, kata=each.kata.id))
                 continue
             stubs.write(each, store)
-            print(f"{each.shown} is written")
+            print(spoken.text("{file} is written", file=each.shown))
             if each.saved_as is not None:
-                print(f"  what was there was not generated: it is kept as {each.saved_as.name}")
+                kept = "what was there was not generated: it is kept as {file}"
+                print(f"  {spoken.text(kept, file=each.saved_as.name)}")
     finally:
         store.close()
     same = len(asked) - len(found)
     if same:
-        print(f"{same} stub{'s are' if same > 1 else ' is'} in step")
+        print(spoken.plural("{count} stub is in step", "{count} stubs are in step", same))
     return 1 if check and found else 0

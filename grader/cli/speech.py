@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import gettext
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from grader.course import Course
 from grader.errors import UsageFault
-from grader.messages import text
-from grader.messages.language import Language, known, of_environment, texts_of
+from grader.messages import Value, text
+from grader.messages.language import DOMAIN, LOCALE, VARIABLE, Language, code_of, known, of_environment, texts_of
 from grader.messages.message import Texts
-from grader.reports.worded import in_language, worded
+from grader.reports.worded import Told, in_language, worded
 from grader.scorecard import Scorecard, TestResult
 
 OPTION = "--lang"
@@ -24,15 +26,28 @@ _chosen = Language()
 def choose(args: Sequence[str]) -> None:
     """Speak what the arguments or the environment ask for. Raises UsageFault for a language that the harness lacks."""
     global _chosen
-    _chosen = of_environment(os.environ)
-    wanted = _wanted(args)
-    if wanted is None:
+    _speak(of_environment(os.environ))
+    place = _place(args)
+    asked = os.environ.get(VARIABLE, "") if place is None else _name(args, place)
+    if not asked:
         return
-    if wanted not in known():
-        raise UsageFault(
-            text("there is no language {name!r}", name=wanted), text("the languages are {names}", names=known())
-        )
-    _chosen = Language(wanted)
+    code = code_of(asked)
+    if code is None:
+        unknown = text("there is no language {name!r}", name=asked)
+        raise UsageFault(unknown, text("the languages are {names}", names=known()))
+    _speak(Language(code))
+
+
+def _speak(language: Language) -> None:
+    """From here on in this language, click's own words too, which go through gettext.
+
+    LANGUAGE is what gettext goes by, in this process and in git, where that is started; no judge and no worker is given it.
+    """
+    global _chosen
+    _chosen = language
+    gettext.bindtextdomain(DOMAIN, LOCALE)
+    gettext.textdomain(DOMAIN)
+    os.environ["LANGUAGE"] = language.code
 
 
 def language() -> Language:
@@ -40,15 +55,33 @@ def language() -> Language:
     return _chosen
 
 
-def _wanted(args: Sequence[str]) -> str | None:
-    for place, arg in enumerate(args):
-        if arg == "--":
-            return None
-        if arg == OPTION:
-            return args[place + 1] if place + 1 < len(args) else None
-        if arg.startswith(f"{OPTION}="):
-            return arg.partition("=")[2]
-    return None
+def note(said: Value) -> None:
+    """Something by the way, on standard error."""
+    print(f"grade: {_chosen.say(said)}", file=sys.stderr)
+
+
+def note_interrupt() -> None:
+    note(text("interrupted"))
+
+
+def without_language(args: Sequence[str]) -> list[str]:
+    """The arguments without the language, which was chosen before anything else."""
+    place = _place(args)
+    if place is None or (args[place] == OPTION and place + 1 == len(args)):
+        return list(args)
+    return without_language([*args[:place], *args[place + (2 if args[place] == OPTION else 1) :]])
+
+
+def _place(args: Sequence[str]) -> int | None:
+    """Where among the arguments the language is asked for; None where it is not."""
+    end = args.index("--") if "--" in args else len(args)
+    places = (place for place, arg in enumerate(args[:end]) if arg == OPTION or arg.startswith(f"{OPTION}="))
+    return next(places, None)
+
+
+def _name(args: Sequence[str], place: int) -> str:
+    """The language at a place; "" where the option is the last of all, which click is to complain of."""
+    return "".join(args[place + 1 : place + 2]) if args[place] == OPTION else args[place].removeprefix(f"{OPTION}=")
 
 
 @dataclass(frozen=True)
@@ -60,11 +93,13 @@ class Speaker:
 
     def card(self, card: Scorecard) -> Scorecard:
         """The scorecard, all of whose sentences are in that language."""
-        spoken = language()
-        titles = {kata.id: kata.title_in(spoken.code) for kata in self.course.katas}
-        told = {kata.id for kata in card.katas}
-        texts = {kata.id: self._texts(kata.id) for kata in self.course.katas if kata.id in told}
-        return worded(card, spoken, texts, titles)
+        return worded(card, language(), {kata.id: self._told(kata.id, kata.readme) for kata in card.katas})
+
+    def _told(self, kata: str, readme: str) -> Told:
+        (found,) = self.course.select([kata])
+        page = found.statement(language().code)
+        shown = f"katas/{kata}/{page.name}" if readme and page.is_file() else readme
+        return Told(found.title_in(language().code), shown, self._texts(kata))
 
     def test(self, kata: str, result: TestResult) -> TestResult:
         """One test, likewise."""

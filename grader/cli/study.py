@@ -11,8 +11,9 @@ from pathlib import Path
 
 import click
 
-from grader.cli.options import coloured, course_option, here, language_option
-from grader.cli.speech import language
+from grader.cli.options import coloured, course_option, here
+from grader.cli.speech import language, note
+from grader.cli.spoken import command, named, option
 from grader.course import Course, find
 from grader.errors import UsageFault
 from grader.kata import Kata
@@ -37,7 +38,7 @@ _STYLES = {State.NEW: "dim", State.BEGUN: "cyan", State.PASSED: "green", State.C
 def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
     """The course around here, and its store."""
     course = find(here(), root)
-    store = Store(course.root, lambda said: print(f"grade: {language().say(said)}", file=sys.stderr))
+    store = Store(course.root, note)
     try:
         yield course, store
     finally:
@@ -49,8 +50,7 @@ def one_kata(course: Course, name: str) -> Kata:
     return course.select([name])[0]
 
 
-@click.command("list")
-@language_option
+@named("list")
 @course_option
 def list_(root: Path | None) -> int:
     """List the katas of the course: how far you are, how long each takes, and how hard it is.
@@ -100,8 +100,7 @@ def _cells(line: str) -> int:
     return cell_len(line)
 
 
-@click.command("next")
-@language_option
+@named("next")
 @course_option
 def next_(root: Path | None) -> int:
     """Say which kata to take up: one that is begun, else the first whose requirements pass.
@@ -126,9 +125,8 @@ def next_(root: Path | None) -> int:
     return 0
 
 
-@click.command()
+@command
 @click.argument("kata")
-@language_option
 @course_option
 def show(kata: str, root: Path | None) -> int:
     """Show the statement of KATA.
@@ -154,10 +152,9 @@ def show(kata: str, root: Path | None) -> int:
     return 0
 
 
-@click.command()
+@command
 @click.argument("kata")
-@click.option("--again", is_flag=True, help="Show the hints that were given already, and no new one.")
-@language_option
+@option("--again", is_flag=True, help="Show the hints that were given already, and no new one.")
 @course_option
 def hint(kata: str, again: bool, root: Path | None) -> int:
     """Give a hint for KATA: each time one more, the last with most of the code.
@@ -190,9 +187,8 @@ def hint(kata: str, again: bool, root: Path | None) -> int:
     return 0
 
 
-@click.command()
+@command
 @click.argument("kata", required=False)
-@language_option
 @course_option
 def history(kata: str | None, root: Path | None) -> int:
     """Show your attempts at KATA, or at all katas, oldest first.

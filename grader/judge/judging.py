@@ -27,6 +27,7 @@ from grader.judge.verdicts import Ending, StubProblem, ending, plain_ending, uni
 from grader.judge.workers import Worker, Workshop
 from grader.limits import SUITE_GRACE_SECONDS, WALL_FACTOR
 from grader.messages import message, text
+from grader.messages.message import first_paragraph
 from grader.scorecard import Line, Observation, TestResult, Verdict
 
 _MIB = 1 << 20
@@ -261,8 +262,7 @@ def _kind(item: pytest.Item) -> str:
 
 def _title(item: pytest.Item) -> str:
     """The first paragraph of the test's docstring, on one line."""
-    doc = getattr(getattr(item, "obj", None), "__doc__", None) or ""
-    return " ".join(doc.strip().partition("\n\n")[0].split())
+    return first_paragraph(getattr(getattr(item, "obj", None), "__doc__", None) or "")
 
 
 def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import InternalFault
+from grader.messages import text
 from grader.wire import HEADER, BadFrame, Encoder, Frame, decode, read_header
 
 SEED = 0  # of the run that was recorded: what asks for a recorded reference is judged with it, whatever the run's seed
@@ -39,7 +40,9 @@ class Recorded:
             form, sketch, generators = form_of(name, (args, kwargs))
             near = [call for call in self._calls.get(form, ()) if distance(call[1], sketch) <= 1.0]
             if not near:
-                raise InternalFault(f"this call of reference.{name} was not recorded when the course was released")
+                raise InternalFault(
+                    text("this call of reference.{name} was not recorded when the course was released", name=name)
+                )
             _, _, value, states = min(near, key=lambda call: distance(call[1], sketch))
             for generator, state in zip(generators, states, strict=True):
                 _advance(generator, state)
@@ -90,7 +93,9 @@ def load(path: Path) -> Recorded:
     try:
         return Recorded(unpacked(path.read_bytes()))
     except (OSError, BadFrame, TypeError, ValueError, struct.error) as error:
-        raise InternalFault(f"{path.name} of {path.parent.name} cannot be read: {error}") from None
+        raise InternalFault(
+            text("{file} of {kata} cannot be read: {error}", file=path.name, kata=path.parent.name, error=str(error))
+        ) from None
 
 
 def _enter(value: Any, digest: Any, sketch: list[float], generators: list[Any]) -> None:

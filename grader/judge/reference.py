@@ -13,6 +13,7 @@ import pytest
 
 from grader.errors import InternalFault
 from grader.judge import recorded
+from grader.messages import text
 
 
 def load(path: Path) -> ModuleType | recorded.Recorded:
@@ -20,7 +21,7 @@ def load(path: Path) -> ModuleType | recorded.Recorded:
     if is_recorded(path):
         return recorded.load(_recording(path))
     if not path.is_file():
-        raise InternalFault(f"the suite asks for the reference, and {path.name} is not here")
+        raise InternalFault(text("the suite asks for the reference, and {file} is not here", file=path.name))
     return module_from(path, f"reference_{path.stem}")
 
 
@@ -48,7 +49,7 @@ def module_from(path: Path, name: str) -> ModuleType:
     """Import the file at `path` under `name`, afresh."""
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise InternalFault(f"{path} is not a Python file")
+        raise InternalFault(text("{file} is not a Python file", file=str(path)))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -12,7 +12,7 @@ from grader.judge.alarm import Interrupted
 from grader.judge.bridge import Bridge
 from grader.judge.explain import help_with
 from grader.judge.gone import LearnerError, WorkerGone
-from grader.messages import Message, Value, message
+from grader.messages import Message, Value, message, text
 from grader.messages.message import ENGLISH
 from grader.scorecard import Cause, Verdict, cause_of
 from grader.todo import is_the_stubs
@@ -187,4 +187,8 @@ def _lines(error: BaseException) -> str:
 
 
 def _described(error: Any) -> Value:
-    return message("suite.no_worker") if error is None else f"{type(error).__name__}: {_lines(error)}"
+    if error is None:
+        return message("suite.no_worker")
+    if isinstance(error, GradeError):
+        return text("{type}: {said}", type=type(error).__name__, said=error.said)
+    return f"{type(error).__name__}: {_lines(error)}"

@@ -105,6 +105,11 @@ SAYS = {
     "raises.nothing": Says("{function} did not raise {exception}", "", "it returned {got}", "{exception}"),
     "the.call": Says("the call"),
     "no.text": Says("no text"),
+    "and": Says(", "),  # between the parts of a list
+    "lines": Says("{lines:lines}"),
+    # what a suite leaves unnamed, and what it may call so itself
+    "gradient": Says("gradient"),
+    "loss": Says("loss"),
     # gradients
     "gradient.wrong": Says(
         "{name} of {key} is wrong{slip} (relative error {relative:.2g}, allowed {allowed:.2g}){note}",

@@ -16,6 +16,7 @@ from grader.messages.message import Texts, Value, Wording, text
 
 LOCALE = Path(__file__).parents[1] / "locale"
 DOMAIN = "grader"
+VARIABLE = "GRADE_LANG"
 SOURCE = "en"  # the language in which everything is written first
 
 
@@ -32,13 +33,13 @@ class Language:
     def plural(self, one: str, many: str, count: int, /, **fields: Value) -> str:
         """The same, by `count`, which is a field too."""
         chosen = self._catalogue.ngettext(one, many, count)
-        return Wording(lambda english: english, {}).say(text(chosen, count=count, **fields))
+        return self.wording().filled(chosen, text(chosen, count=count, **fields))
 
     def say(self, value: Value, texts: Texts | None = None) -> str:
         """A message in words; `texts` are those of the kata that it comes from."""
-        return self.wording(texts or {}).say(value)
+        return self.wording(texts).say(value)
 
-    def wording(self, texts: Texts) -> Wording:
+    def wording(self, texts: Texts | None = None) -> Wording:
         """How this language words what the harness and one kata say."""
         return Wording(self._translated, texts)
 
@@ -57,14 +58,14 @@ def known() -> list[str]:
 
 def of_environment(environment: Mapping[str, str]) -> Language:
     """The language that GRADE_LANG or else the locale asks for; English where the harness does not speak it."""
-    names = (environment.get(name, "") for name in ("GRADE_LANG", "LC_ALL", "LC_MESSAGES", "LANG"))
-    return Language(next((code for name in names if name for code in [_code(name)]), SOURCE))
+    names = (environment.get(name, "") for name in (VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG"))
+    return Language(code_of(next(filter(None, names), "")) or SOURCE)
 
 
-def _code(name: str) -> str:
-    """`zh` for `zh_CN.UTF-8`; English for what is not spoken here."""
+def code_of(name: str) -> str | None:
+    """`zh` for `zh_CN.UTF-8`; None for what is not spoken here."""
     code = name.replace("-", "_").partition(".")[0].partition("_")[0].lower()
-    return code if code in known() else SOURCE
+    return code if code in known() else None
 
 
 def texts_of(folder: Path, language: Language) -> dict[str, str]:

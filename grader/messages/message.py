@@ -9,6 +9,7 @@ languages in a catalogue beside the suite.
 from __future__ import annotations
 
 import math
+import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from grader.messages.english import SAYS, Says
 Value = Any
 LONGEST = 4_000  # characters of one string
 _MOST_BITS = 63
+_FIELD = re.compile(r"\{[^{}]*\}")
+_WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
+_SET_OFF = re.compile(rf"[{_WIDE}](?: \0|\0 )[{_WIDE}]")
+_NAME = re.compile(r"[\w.]*(?:\([^()]*\)|\[[^\[\]]*\])*[\w.]*")
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +57,16 @@ def message(code: str, /, **args: Value) -> Message:
 def said(value: Value) -> Value:
     """A text of a suite's own as a message: its English is its name."""
     return Message(value) if type(value) is str else value
+
+
+def is_name(english: str) -> bool:
+    """Whether it is one word of code, such as `w_ih`, `states[:, 0]` or `{part}.forward`, and the same in every language."""
+    return bool(_NAME.fullmatch(_FIELD.sub("x", english)))
+
+
+def first_paragraph(documented: str) -> str:
+    """What a docstring says at first, as one line: of a test, its title."""
+    return " ".join(documented.strip().partition("\n\n")[0].split())
 
 
 def _plain(value: Value) -> Value:
@@ -94,17 +109,27 @@ class Rows:
 
 @dataclass(frozen=True)
 class Wording:
-    """How one language words what the harness says, and what one kata's suite says."""
+    """How one language words what the harness says, and what one kata's suite says.
+
+    texts: of the kata; without one, all that has no code is the harness's.
+    """
 
     translated: Translator
-    texts: Texts
+    texts: Texts | None = None
 
     def say(self, value: Value) -> str:
         """A message in words; any other value as it is shown in the midst of a sentence."""
         if not isinstance(value, Message):
             return _Formatter(self).format_field(value, "")
         says = SAYS.get(value.code)
-        return self._filled(says.head if says else value.code, value, own=says is None)
+        template = self.translated(says.head) if says else self.own(value.code)
+        return self.filled(template, value) if says or value.args else template  # with whatever braces it has
+
+    def own(self, english: str) -> str:
+        """A text that has no code: the kata's or else the harness's, of whose words none stands for a name in code."""
+        if self.texts is None:
+            return self.translated(english)
+        return self.texts.get(english) or (english if is_name(english) else self.translated(english))
 
     def rows(self, message: Message) -> Rows:
         """The rows under a message."""
@@ -115,13 +140,10 @@ class Wording:
         fields = [name for _, name, _, _ in string.Formatter().parse(template) if name]
         if not template or any(message.args.get(name) in (None, "") for name in fields):
             return ""
-        return self._filled(template, message, own=False)
+        return self.filled(self.translated(template), message)
 
-    def _filled(self, english: str, message: Message, *, own: bool) -> str:
-        template = self.texts.get(english, "") if own else ""
-        template = template or self.translated(english)
-        if own and not message.args:
-            return template  # with whatever braces it has
+    def filled(self, template: str, message: Message) -> str:
+        """The template with the values of its fields."""
         try:
             return _Formatter(self).vformat(template, (), message.args)
         except (KeyError, ValueError, IndexError):
@@ -129,10 +151,23 @@ class Wording:
 
 
 class _Formatter(string.Formatter):
-    """Python's format strings, for the values that a message may have."""
+    """Python's format strings, for the values that a message may have.
+
+    A catalogue sets its fields off by spaces, since a number or a name in code may stand there; where a value is of the
+    same script as what is around it, as Chinese in Chinese, the space goes.
+    """
 
     def __init__(self, wording: Wording) -> None:
         self._wording = wording
+
+    def vformat(self, template: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        filled = ""
+        for literal, name, spec, conversion in self.parse(template):
+            filled = _joined(filled, literal)
+            if name is not None:
+                value = self.convert_field(self.get_field(name, args, kwargs)[0], conversion)
+                filled = _joined(filled, self.format_field(value, spec or ""))
+        return filled
 
     def format_field(self, value: Any, spec: str) -> str:
         if isinstance(value, Message):
@@ -140,8 +175,11 @@ class _Formatter(string.Formatter):
         if value is None:
             return ""
         if isinstance(value, Sequence) and not isinstance(value, str):
+            if spec == "lines":
+                return "\n".join(self.format_field(each, "") for each in value)
             if spec == "at" or not all(type(each) is int for each in value):
-                inner = ", ".join(self.format_field(each, "") for each in value)
+                between = ", " if spec == "at" else self._wording.translated(SAYS["and"].head)
+                inner = between.join(self.format_field(each, "") for each in value)
                 return f"({inner})" if spec == "at" else inner
             return str(tuple(value))
         if isinstance(value, float):
@@ -149,9 +187,14 @@ class _Formatter(string.Formatter):
         return format(value, spec) if spec and not isinstance(value, str) else str(value)
 
 
+def _joined(left: str, right: str) -> str:
+    """Both, without the one space between two signs that are written without."""
+    return left + right if not _SET_OFF.search(f"{left[-2:]}\0{right[:2]}") else left.rstrip(" ") + right.lstrip(" ")
+
+
 def shortest(value: float) -> str:
     """A float in as few digits as tell it from all others."""
     return next(shown for digits in range(1, 18) if float(shown := f"{value:.{digits}g}") == value or digits == 17)
 
 
-ENGLISH = Wording(lambda english: english, {})
+ENGLISH = Wording(lambda english: english)

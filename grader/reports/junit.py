@@ -86,7 +86,7 @@ def _case(id: str, test: TestResult, stub: str, language: Language) -> Element:
     case = Element("testcase", classname=name, name=test.name, time=f"{test.seconds:.3f}")
     if tag := _tag(test.verdict):
         word = test.verdict.value if test.verdict is Verdict.INTERNAL else words(test.verdict, language)
-        message = ": ".join(part for part in (word, test.message) if part)
+        message = language.text("{verdict}: {said}", verdict=word, said=test.message) if test.message else word
         SubElement(case, tag, type=test.verdict.value, message=message).text = "\n".join(_lines(test, stub, language))
     if test.output:
         SubElement(case, "system-out").text = test.output
@@ -95,7 +95,8 @@ def _case(id: str, test: TestResult, stub: str, language: Language) -> Element:
 
 def _lines(test: TestResult, stub: str, language: Language) -> list[str]:
     lines = [test.title, test.message]
-    lines += [f"{label}: {text}" for label, text in rows(test.cause, language)] if test.cause else []
+    told = rows(test.cause, language) if test.cause else []
+    lines += [language.text("{label}: {said}", label=label, said=said) for label, said in told]
     if test.line and stub:
         lines.append(f"{stub}:{test.line.number}: {test.line.source.strip()}")
     return [line for line in lines if line]

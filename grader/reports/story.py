@@ -36,7 +36,7 @@ def story(kata: KataResult, width: int, paint: Paint, language: Language) -> str
         title = language.text("All {count} tests end like this", count=len(kata.tests))
     kind = language.say(KINDS[test.kind][0]) if test.kind in KINDS else test.kind
     how = [kind] * (not same) + [word(test.verdict, language)] * (test.verdict is not Verdict.FAIL)
-    heading = f"{title} ({', '.join(how)})" if how else title
+    heading = language.text("{title} ({how})", title=title, how=how) if how else title
     lines += [""] * bool(kata.message) + _told(test, heading, kata.stub, width, paint, language)
     if not same:
         lines += [paint(line, "dim") for line in _others(kata, test, width, language)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -11,19 +12,27 @@ from grader.messages.message import Texts, Wording
 from grader.scorecard import Cause, KataResult, Picture, Scorecard, TestResult, cause_of
 
 
-def worded(card: Scorecard, language: Language, texts: Mapping[str, Texts], titles: Mapping[str, str]) -> Scorecard:
-    """The same scorecard in this language; texts and titles are those of the katas, by id. English is how it is made."""
+class Told(NamedTuple):
+    """What a kata has in a language: its title, the page of its statement, and its texts, from English."""
+
+    title: str
+    readme: str
+    texts: Texts
+
+
+def worded(card: Scorecard, language: Language, told: Mapping[str, Told]) -> Scorecard:
+    """The same scorecard in this language; `told` has what is the katas' own, by id. English is how it is made."""
     if language.code == SOURCE:
         return card
-    katas = tuple(_kata(kata, language, texts.get(kata.id, {}), titles.get(kata.id, kata.title)) for kata in card.katas)
-    return replace(card, katas=katas)
+    own = {kata.id: told.get(kata.id, Told(kata.title, kata.readme, {})) for kata in card.katas}
+    return replace(card, katas=tuple(_kata(kata, language, *own[kata.id]) for kata in card.katas))
 
 
-def _kata(kata: KataResult, language: Language, texts: Texts, title: str) -> KataResult:
+def _kata(kata: KataResult, language: Language, title: str, readme: str, texts: Texts) -> KataResult:
     wording = language.wording(texts)
     message = "\n".join(map(wording.say, kata.said))
     tests = tuple(in_language(test, language, texts) for test in kata.tests)
-    return replace(kata, title=title, message=message or kata.message, tests=tests)
+    return replace(kata, title=title, readme=readme, message=message or kata.message, tests=tests)
 
 
 def in_language(test: TestResult, language: Language, texts: Texts) -> TestResult:
@@ -34,7 +43,7 @@ def in_language(test: TestResult, language: Language, texts: Texts) -> TestResul
     message = wording.say(test.said) if test.said else test.message
     pictures = tuple(_picture(picture, wording) for picture in test.pictures)
     cause = _cause(test, wording)
-    return replace(test, title=texts.get(test.title, test.title), message=message, cause=cause, pictures=pictures)
+    return replace(test, title=wording.own(test.title), message=message, cause=cause, pictures=pictures)
 
 
 def _cause(test: TestResult, wording: Wording) -> Cause | None:
@@ -47,4 +56,4 @@ def _cause(test: TestResult, wording: Wording) -> Cause | None:
 
 
 def _picture(picture: Picture, wording: Wording) -> Picture:
-    return replace(picture, name=wording.texts.get(picture.name, picture.name))
+    return replace(picture, name=wording.own(picture.name))

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from grader.messages import Message, text
 from grader.scorecard import KataResult, Verdict
 from grader.store.database import Database
 
@@ -93,7 +94,7 @@ class Store:
     No method raises for what the disk does; `notice` is told what is wrong, in a sentence. From one thread only.
     """
 
-    def __init__(self, root: Path, notice: Callable[[str], None]) -> None:
+    def __init__(self, root: Path, notice: Callable[[Message], None]) -> None:
         self._database = Database(root / ".grade" / "store.sqlite", MIGRATIONS, notice)
         self._attempt, self._sql, self.close = self._database.attempt, self._database.sql, self._database.close
 
@@ -172,7 +173,8 @@ class Store:
             if digest == _digest(key + sandbox, content) and result.id == kata and storable(result):
                 layers = frozenset(filter(None, sandbox.split(",")))
                 return replace(result, from_store=True) if accepts(layers) else None
-        self._database.notice(f"the stored result of {kata} is damaged: it is set aside, and the kata judged anew")
+        damaged = "the stored result of {kata} is damaged: it is set aside, and the kata judged anew"
+        self._database.notice(text(damaged, kata=kata))
         with self._database.transaction():
             self._sql("INSERT INTO set_aside SELECT key, stored, result FROM results WHERE key = ?", key)
             self._sql("DELETE FROM results WHERE key = ?", key)

@@ -15,10 +15,20 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from grader.messages import Message, Value, text
+
 T = TypeVar("T")
 
 BUSY_SECONDS = 3.0  # how long another `grade` is waited for
 DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}  # the last: tables are not as expected
+
+
+class _Newer(OSError):
+    """The file was made by a newer grader."""
+
+
+def _reason(error: Exception) -> Value:
+    return text("it was made by a newer grader") if isinstance(error, _Newer) else str(error)
 
 
 class Database:
@@ -29,7 +39,7 @@ class Database:
     To be used from one thread.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str], notice: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, migrations: Sequence[str], notice: Callable[[Message], None]) -> None:
         self.path = path
         self.notice = notice
         self._migrations = migrations
@@ -50,7 +60,9 @@ class Database:
                 self.close()
                 if retry or not self._mended(error):
                     self._off = True
-                    self.notice(f"results are not kept in {self.path}: {error}")
+                    self.notice(
+                        text("results are not kept in {file}: {reason}", file=str(self.path), reason=_reason(error))
+                    )
         return otherwise
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -95,7 +107,7 @@ class Database:
                         self.sql(statement)
                 self.sql(f"PRAGMA user_version = {newest}")
         if self._version() > newest:
-            raise OSError("it was made by a newer grader")
+            raise _Newer
 
     def _version(self) -> int:
         return int(self.sql("PRAGMA user_version")[0][0])
@@ -120,4 +132,5 @@ class Database:
             os.replace(self.path, bad)
             with suppress(FileNotFoundError):
                 os.replace(f"{self.path}-journal", f"{bad}-journal")
-            self.notice(f"{self.path} is damaged: it is kept as {bad.name}, and begun anew")
+            kept = "{file} is damaged: it is kept as {name}, and begun anew"
+            self.notice(text(kept, file=str(self.path), name=bad.name))
