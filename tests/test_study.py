@@ -157,3 +157,8 @@ def test_history_tells_every_attempt_and_where_its_file_was(course: Course, caps
     attempt(course, kata.id, Verdict.PASS, origin="/elsewhere")
     lines = said(capsys, "history", kata.slug).splitlines()
     assert len(lines) == 2 and "fail" in lines[0] and "from /elsewhere" in lines[1]
+
+
+def test_a_slip_in_a_verb_is_told_with_the_verb(course: Course) -> None:
+    with pytest.raises(UsageFault, match="did you mean history?"):
+        run(["histori"])

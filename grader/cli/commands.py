@@ -9,6 +9,7 @@ import click
 from grader import __version__
 from grader.cli import speech
 from grader.cli.spoken import Group, Option
+from grader.cli.verbs import COMMANDS
 
 _PYTHONS = ("list", "next")  # names that Python has already
 
@@ -16,22 +17,7 @@ _PYTHONS = ("list", "next")  # names that Python has already
 class _Commands(Group):
     """Commands by name, imported when they are asked for; whatever is no command is meant for `run`."""
 
-    _lazy: ClassVar = {
-        "run": "grader.cli.learn",
-        "list": "grader.cli.study",
-        "next": "grader.cli.study",
-        "show": "grader.cli.study",
-        "hint": "grader.cli.study",
-        "history": "grader.cli.study",
-        "reset": "grader.cli.files",
-        "undo": "grader.cli.files",
-        "solution": "grader.cli.files",
-        "doctor": "grader.cli.doctor",
-        "new": "grader.cli.scaffold",
-        "stub": "grader.cli.scaffold",
-        "check": "grader.cli.author",
-        "release": "grader.cli.release",
-    }
+    _lazy: ClassVar = COMMANDS
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         args = speech.without_language(args)

@@ -28,6 +28,7 @@ from grader.cli.options import (
 )
 from grader.cli.speech import Speaker, language, note
 from grader.cli.spoken import command, option
+from grader.cli.verbs import COMMANDS
 from grader.course import Course, find, locate
 from grader.errors import UsageFault
 from grader.messages import text
@@ -103,7 +104,7 @@ def run(
     place = readable(locate(here(), root))
     store = Store(place, note)
     course = find(place, place, known_good=store.known_good, on_good=store.on_good)
-    asked = course.select(katas)
+    asked = course.select([_meant(name) for name in katas], COMMANDS)
     session = Session(course, store, seed=seed, jobs=jobs)
     files = [(form, path) for form, path in wanted if path is not None]
     speaker = Speaker(course)
@@ -136,6 +137,11 @@ def run(
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
     return _worse(card, solved) if fail_on == "worse" else exit_code(card)
+
+
+def _meant(name: str) -> str:
+    """`.` and the like mean the kata in whose folder the command was started."""
+    return here().joinpath(name).resolve().name if name.strip("./") == "" else name
 
 
 def _stopping(session: Session, seconds: float) -> threading.Timer:
