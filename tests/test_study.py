@@ -160,5 +160,5 @@ def test_history_tells_every_attempt_and_where_its_file_was(course: Course, caps
 
 
 def test_a_slip_in_a_verb_is_told_with_the_verb(course: Course) -> None:
-    with pytest.raises(UsageFault, match="did you mean history?"):
+    with pytest.raises(UsageFault, match=r"did you mean history\?"):
         run(["histori"])
