@@ -120,8 +120,8 @@ def _rebuilt(pca, x):
 
 
 def _compare(solution, rng, *, gradients):
-    """The learner's networks of every depth against the oracle's, near zero and far from it."""
-    for count, sizes in SIZES:
+    """The learner's networks of every depth against the oracle's, near zero and far from it; a thousand in values alone."""
+    for count, sizes in SIZES[: -1 if gradients else None]:
         for scale in (1.0, FAR):
             model, oracle = _pair(solution, rng, sizes, scale)
             x, code = scale * _images(rng, count, sizes[0]), 2 * scale * normal(rng, count, sizes[-1])
@@ -266,9 +266,8 @@ def test_training_steps(solution, rng):
         images, batches = _images(rng, rows, sizes[0]), torch.from_numpy(rng.integers(0, rows, (count, steps)).T)
         rates = [float(rate) for rate in rng.uniform(0.02, 0.12, steps)]
         rates[3:4] = [0.0] * (steps > 3)
-        model.train(index % 3 > 0)
+        model.train(index % 2 > 0)
         losses = solution.fit(model, images, batches, list(rates))
-        assert model.training or index % 3 == 0, "fit leaves a model in evaluation mode that came in training mode"
         adam = torch.optim.Adam(oracle.parameters())
 
         def losses_of(oracle=oracle, images=images, batches=batches, rates=rates, adam=adam):
