@@ -294,6 +294,7 @@ def test_a_failed_migration_leaves_no_trace(tmp_path: Path, notices: list[str]) 
     old.close()
     with pytest.raises(ZeroDivisionError):
         old.attempt(lambda: within(old), None)
+    assert old.sql("SELECT * FROM a") == [(1,)], "at once"
     old.close()
     assert old.attempt(lambda: old.sql("SELECT * FROM a"), []) == [(1,)]
 
@@ -413,6 +414,18 @@ def test_only_damage_is_set_aside(tmp_path: Path, notices: list[str], code: int)
     assert store._attempt(fails_once, "nothing") == ("mended" if mended else "nothing")
     assert len(notices) == 1 and ("is damaged" in notices[0]) == mended
     assert file_of(tmp_path).with_name("store.bad.sqlite").exists() == mended
+
+
+def test_damage_that_a_new_file_has_too_is_the_end(tmp_path: Path, notices: list[str]) -> None:
+    def fails() -> None:
+        error = sqlite3.DatabaseError("so it is")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    store = Store(tmp_path, notices.append)
+    assert store._attempt(fails, None) is None
+    assert len(notices) == 2 and "is damaged" in notices[0] and "results are not kept in " in notices[1]
+    assert use(store) == NOTHING and len(notices) == 2
 
 
 def test_what_cannot_be_set_aside_costs_one_notice(
