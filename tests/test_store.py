@@ -205,6 +205,14 @@ def test_a_damaged_row_is_set_aside_and_replaced(
     assert len(notices) == 1
 
 
+def test_text_that_is_none_is_damage_of_its_row_alone(store: Store, tmp_path: Path, notices: list[str]) -> None:
+    store.put(ONE, result())
+    store.put(TWO, result())
+    edit(tmp_path, "UPDATE results SET sandbox = CAST(x'ff' AS TEXT) WHERE key = ?", ONE)
+    assert store.get(ONE, KATA.id) is None and store.get(TWO, KATA.id) is not None
+    assert notices == ["the stored result of 04_lstm is damaged: it is set aside, and the kata judged anew"]
+
+
 def test_the_row_of_another_kata_or_key_is_not_believed(store: Store, tmp_path: Path, notices: list[str]) -> None:
     store.put(ONE, result())
     edit(tmp_path, "UPDATE results SET key = ?", TWO)
