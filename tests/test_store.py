@@ -255,6 +255,16 @@ def test_the_journal_of_a_damaged_file_is_not_played_into_the_new_one(tmp_path: 
     assert file_of(tmp_path).with_name("store.bad.sqlite-journal").exists() or not journal.exists()
 
 
+def test_a_journal_goes_with_its_file(tmp_path: Path, notices: list[str]) -> None:
+    store = Store(tmp_path, notices.append)
+    use(store)
+    journal = file_of(tmp_path).with_name("store.sqlite-journal")
+    journal.write_bytes(b"what was to be undone")
+    store._database._set_aside()
+    assert file_of(tmp_path).with_name("store.bad.sqlite-journal").read_bytes() == b"what was to be undone"
+    assert not journal.exists() and not file_of(tmp_path).exists()
+
+
 def test_whatever_bytes_are_flipped_nothing_is_raised(tmp_path: Path) -> None:
     random.seed(5)
     store = Store(tmp_path, lambda text: None)
