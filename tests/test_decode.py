@@ -10,8 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from grader.limits import MAX_COLLISIONS, MAX_DEPTH, MAX_DIMENSIONS, MAX_INTEGER_BYTES, MAX_KINDS, MAX_RAW_BYTES
-from grader.wire import BadFrame, Decoder, Encoder, Frame, decode
+from grader.limits import (
+    MAX_COLLISIONS,
+    MAX_DEPTH,
+    MAX_DIMENSIONS,
+    MAX_INTEGER_BYTES,
+    MAX_KINDS,
+    MAX_RAW_BYTES,
+    MAX_TREE_BYTES,
+)
+from grader.wire import BadFrame, Decoder, Encoder, Frame, decode, read_header
 from grader.wire import decode as decode_function
 from grader.wire.frame import CODE, DTYPES, REQUIRES_GRAD, STRIDED
 
@@ -58,6 +66,29 @@ def refused(why: str, tree: bytes, raw: bytes = b"", **known: Any) -> None:
 
 
 # A frame as a whole
+
+
+def header(
+    magic: bytes = b"gk", version: int = 2, kind: int = 3, call: int = 4, tree: int = 16, raw: int = 5
+) -> tuple[int, int, int, int]:
+    return tuple(read_header(struct.pack("<2sBBIIQ", magic, version, kind, call, tree, raw)))  # type: ignore[return-value]
+
+
+def test_the_header_is_held_to_its_bounds_before_memory_is_taken() -> None:
+    assert header() == (3, 4, 16, 5)
+    assert header(tree=MAX_TREE_BYTES, raw=MAX_RAW_BYTES)[2:] == (MAX_TREE_BYTES, MAX_RAW_BYTES)
+    assert header(tree=0, raw=0)[2:] == (0, 0)
+    for sizes in ({"tree": MAX_TREE_BYTES + 16}, {"raw": MAX_RAW_BYTES + 1}, {"tree": 8}, {"tree": 17}):
+        with pytest.raises(BadFrame, match="a frame declares"):
+            header(**sizes)
+    for begins in ({"magic": b"kg"}, {"version": 1}, {"version": 3}):
+        with pytest.raises(BadFrame, match="a frame begins with"):
+            header(**begins)
+    whole = struct.pack("<2sBBIIQ", b"gk", 2, 3, 4, 16, 5)
+    assert tuple(read_header(whole + b"more")) == (3, 4, 16, 5)
+    with pytest.raises(BadFrame, match="ends inside its header"):
+        read_header(whole[:-1])
+
 
 WHOLE = {
     "an int": integer(1),

@@ -212,6 +212,14 @@ def test_a_damaged_row_is_set_aside_and_replaced(
     assert len(notices) == 1
 
 
+def test_text_that_is_none_is_damage_of_its_row_alone(store: Store, tmp_path: Path, notices: list[str]) -> None:
+    store.put(ONE, result())
+    store.put(TWO, result())
+    edit(tmp_path, "UPDATE results SET sandbox = CAST(x'ff' AS TEXT) WHERE key = ?", ONE)
+    assert store.get(ONE, KATA.id) is None and store.get(TWO, KATA.id) is not None
+    assert notices == ["the stored result of 04_lstm is damaged: it is set aside, and the kata judged anew"]
+
+
 def test_the_row_of_another_kata_or_key_is_not_believed(store: Store, tmp_path: Path, notices: list[str]) -> None:
     store.put(ONE, result())
     edit(tmp_path, "UPDATE results SET key = ?", TWO)
@@ -252,6 +260,16 @@ def test_the_journal_of_a_damaged_file_is_not_played_into_the_new_one(tmp_path: 
     journal.write_bytes(bytes.fromhex("d9d505f920a163d7") + b"\x01" * 600)
     assert use(Store(tmp_path, notices.append)) != NOTHING
     assert file_of(tmp_path).with_name("store.bad.sqlite-journal").exists() or not journal.exists()
+
+
+def test_a_journal_goes_with_its_file(tmp_path: Path, notices: list[str]) -> None:
+    store = Store(tmp_path, notices.append)
+    use(store)
+    journal = file_of(tmp_path).with_name("store.sqlite-journal")
+    journal.write_bytes(b"what was to be undone")
+    store._database._set_aside()
+    assert file_of(tmp_path).with_name("store.bad.sqlite-journal").read_bytes() == b"what was to be undone"
+    assert not journal.exists() and not file_of(tmp_path).exists()
 
 
 def test_whatever_bytes_are_flipped_nothing_is_raised(tmp_path: Path) -> None:
@@ -301,6 +319,7 @@ def test_a_failed_migration_leaves_no_trace(tmp_path: Path, notices: list[str]) 
     old.close()
     with pytest.raises(ZeroDivisionError):
         old.attempt(lambda: within(old), None)
+    assert old.sql("SELECT * FROM a") == [(1,)], "at once"
     old.close()
     assert old.attempt(lambda: old.sql("SELECT * FROM a"), []) == [(1,)]
 
@@ -420,6 +439,18 @@ def test_only_damage_is_set_aside(tmp_path: Path, notices: list[str], code: int)
     assert store._attempt(fails_once, "nothing") == ("mended" if mended else "nothing")
     assert len(notices) == 1 and ("is damaged" in notices[0]) == mended
     assert file_of(tmp_path).with_name("store.bad.sqlite").exists() == mended
+
+
+def test_damage_that_a_new_file_has_too_is_the_end(tmp_path: Path, notices: list[str]) -> None:
+    def fails() -> None:
+        error = sqlite3.DatabaseError("so it is")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    store = Store(tmp_path, notices.append)
+    assert store._attempt(fails, None) is None
+    assert len(notices) == 2 and "is damaged" in notices[0] and "results are not kept in " in notices[1]
+    assert use(store) == NOTHING and len(notices) == 2
 
 
 def test_what_cannot_be_set_aside_costs_one_notice(
