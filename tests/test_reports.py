@@ -27,7 +27,7 @@ from grader.reports.table import amount
 from grader.scorecard import Cause, KataResult, Line, Scorecard, TestResult, Verdict
 
 GOLDEN = Path(__file__).with_name("golden")
-CASES = sorted(path.name for path in GOLDEN.iterdir())
+CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 

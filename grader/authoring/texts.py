@@ -80,7 +80,7 @@ class _Reader:
         elif function in ("text", "Says") or owner == "record":
             told = call.args if function == "Says" else call.args[:1]
             told = [*told, *(keyword.value for keyword in call.keywords if function == "Says")]
-            yield from (each for part in told for each in self._strings(part, scope) if _says(each.english))
+            yield from (each for part in told for each in self._strings(part, scope) if self._says(each.english))
         elif function == "assert_that" and len(call.args) > 1:
             yield from self._words(call.args[1], scope)
         for keyword in call.keywords if function not in _NO_KEYWORDS else ():
@@ -100,6 +100,10 @@ class _Reader:
     def _words(self, node: ast.expr, scope: ast.AST) -> Iterator[Text]:
         """What may stand there, without the names that are the same in every language."""
         yield from (each for each in self._strings(node, scope) if not is_name(each.english))
+
+    def _says(self, english: str) -> bool:
+        """Whether there are words beside the fields; one word alone is one of the harness's, or a name in a suite's code."""
+        return not is_name(english) or (english.isalpha() and not self._suite)
 
     def _strings(self, node: ast.expr, scope: ast.AST) -> list[Text]:
         found = [each for each in self._values(node, scope, frozenset()) if isinstance(each, ast.Constant)]
@@ -224,8 +228,3 @@ def _title(node: ast.AST) -> str:
     if not isinstance(node, _Function) or not node.name.startswith("test_"):
         return ""
     return first_paragraph(ast.get_docstring(node) or "")
-
-
-def _says(english: str) -> bool:
-    """Whether there are words beside the fields."""
-    return not is_name(english) or english.isalpha()

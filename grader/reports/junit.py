@@ -96,7 +96,7 @@ def _case(id: str, test: TestResult, stub: str, language: Language) -> Element:
 def _lines(test: TestResult, stub: str, language: Language) -> list[str]:
     lines = [test.title, test.message]
     told = rows(test.cause, language) if test.cause else []
-    lines += [language.text("{label}: {said}", label=label, said=said) for label, said in told]
+    lines += [language.text("{label}: {said}", label=label.rstrip(), said=said) for label, said in told]
     if test.line and stub:
         lines.append(f"{stub}:{test.line.number}: {test.line.source.strip()}")
     return [line for line in lines if line]

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from grader.messages import text
 from grader.messages.language import Language
-from grader.reports.layout import Paint, cut, pad, wrap
+from grader.reports.layout import Paint, cut, wrap
 from grader.reports.table import KINDS, mark, rows, style, word
 from grader.scorecard import KataResult, TestResult, Verdict
 
@@ -83,8 +83,9 @@ def _told(test: TestResult, heading: str, stub: str, width: int, paint: Paint, l
     lines = [paint(line, "bold") for line in _indented(heading, 2, width)]
     lines += _indented(test.message, 4, width, most=12)
     for label, said in rows(test.cause, language) if test.cause else ():
-        starts = chain([pad(label, 8)], repeat(" " * 8))
-        for start, line in zip(starts, wrap(said, width - 14, most=6), strict=False):
+        indent = cell_len(label)
+        starts = chain([label], repeat(" " * indent))
+        for start, line in zip(starts, wrap(said, width - indent - 6, most=6), strict=False):
             lines.append(f"    {paint(start, 'dim')}  {line}")
     if test.line and stub:
         lines += ["", "    " + paint(f"{stub}:{test.line.number}", "cyan")]

@@ -32,6 +32,7 @@ WORDS = {
     Verdict.INTERNAL: text("our fault"),
     Verdict.NOT_RUN: text("not run"),
 }
+LABELS = (text("where"), text("got"), text("expected"), text("look at"), text("your bug"))
 MARKS = {Verdict.PASS: "✓", Verdict.TODO: "○", Verdict.INTERNAL: "!", Verdict.NOT_RUN: "-"}
 STYLES = {Verdict.PASS: "green", Verdict.TODO: "dim", Verdict.INTERNAL: "magenta", Verdict.NOT_RUN: "yellow"}
 TITLE = 20  # cells below which titles are left out
@@ -44,16 +45,12 @@ def word(verdict: Verdict, language: Language) -> str:
 
 
 def rows(cause: Cause, language: Language) -> list[tuple[str, str]]:
-    """What there is to say under a message, each under the word that the learner reads before it."""
+    """What there is to say under a message, and the words that the learner reads before each, all equally wide."""
     bug = cause.diagnosis_zh if language.code == "zh" and cause.diagnosis_zh else cause.diagnosis
-    found = [
-        (language.text("where"), cause.where),
-        (language.text("got"), cause.actual),
-        (language.text("expected"), cause.expected),
-        (language.text("look at"), cause.help),
-        (language.text("your bug"), bug),
-    ]
-    return [(label, text) for label, text in found if text]
+    said = (cause.where, cause.actual, cause.expected, cause.help, bug)
+    labels = [language.say(label) for label in LABELS]
+    widest = _widest(labels)
+    return [(pad(label, widest), each) for label, each in zip(labels, said, strict=True) if each]
 
 
 def mark(verdict: Verdict) -> str:
