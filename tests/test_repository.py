@@ -249,6 +249,7 @@ def test_make_lists_its_targets(clone: Path) -> None:
             "fuzz",
             "search",
             "lint",
+            "texts",
             "bench",
             "ways",
             "roads",

@@ -118,10 +118,10 @@ def next_(root: Path | None) -> int:
     print(f"{kata.id}  {kata.title_in(spoken.code)}")
     print(f"  {blurb}")
     print()
-    print(spoken.text("  statement  grade show {kata}", kata=kata.slug))
+    print(spoken.text("  statement  `grade show {kata}`", kata=kata.slug))
     print(spoken.text("  your file  katas/{kata}/{file}", kata=kata.id, file=kata.stub.name))
-    print(spoken.text("  judge it   grade {kata}", kata=kata.slug))
-    print(spoken.text("  a hint     grade hint {kata}", kata=kata.slug))
+    print(spoken.text("  judge it   `grade {kata}`", kata=kata.slug))
+    print(spoken.text("  a hint     `grade hint {kata}`", kata=kata.slug))
     return 0
 
 
