@@ -38,7 +38,7 @@ BACK = (2, 40, 3, 4, 5, 6)  # for gradients, which must come back from there
 SLOWLY = 701  # times as many frames, or clips: with these there are more than 5,000
 # Clips, frames, classes and labels: torch's CTC takes any number of them.
 CLIPS_OF_TORCH = [(4, 30, 6, 7), (1, 25, 4, 9), (3, 40, 9, 6), (5, 20, 3, 5), (2, 1, 4, 1), (2, 500, 30, 60)]
-HUGE = [(5001, 3, 4, 2), (2, 5001, 4, 3), (1, 1800, 1201, 1101)]
+HUGE = [(5001, 3, 4, 2), (2, 1101, 4, 3), (2, 4, 1201, 2)]
 FAR = 100.0  # times what is usual: nothing has a bound that the formula does not give
 EXACT = 1e-9  # relative tolerance where float64 has to agree with itself
 
@@ -327,16 +327,17 @@ def test_every_alignment(solution, rng):
 
 @pytest.mark.value
 def test_long_clips(solution, rng):
-    """Long clips, of unequal lengths and up to thousands of frames, have the loss and the gradient of torch's CTC."""
+    """Long clips, of unequal lengths and up to 1,101 frames, have the loss and the gradient of torch's CTC."""
     learner, oracle = (_of_logits(loss) for loss in (lambda *given: _loss(solution, *given), _torch_loss))
     help = "each clip by itself; of many frames the probability is far below the smallest float; is anything NaN?"
-    for size, far in (*((size, 1.0) for size in CLIPS_OF_TORCH), (CLIPS_OF_TORCH[0], FAR)):
+    for size, far in (*((size, 1.0) for size in CLIPS_OF_TORCH), ((5, 5, 4, 2), 12.0)):  # nats beyond 50 at a frame
         given = _batch(rng, *size)
         given["logits"] = far * given["logits"]
         assert_agrees(learner, oracle, given, rng, gradients=False, tol=EXACT, name="loss", help=help)
         assert_agrees(learner, oracle, given, rng, tol=1e-7, name="loss of logits", help=help)
     for size in HUGE:
         given = _batch(rng, *size)
+        given["input_lengths"][0] = size[1]
         assert_close(learner(**given), oracle(**given), tol=EXACT, name="loss", help=help)
 
 
@@ -496,7 +497,7 @@ def test_spoken_digits(solution, rng, record):
     heard = _decode(solution, answers, frames)
     spoken = [row[:length] for row, length in zip(targets.tolist(), lengths, strict=True)]
     longest = int(lengths.argmax())
-    labels = ["blank", *map(str, SOUNDS)]
+    labels = ["-", *map(str, SOUNDS)]
     chances = answers[longest, : frames[longest]].exp().T
     record.matrix("what is heard at each frame of the longest text", chances, labels)
     lines = [f"{one!s:<12} → {two}" for one, two in zip(spoken[:12], heard, strict=False)]
