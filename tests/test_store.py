@@ -430,14 +430,17 @@ def test_only_damage_is_set_aside(tmp_path: Path, notices: list[str], code: int)
     error = sqlite3.OperationalError("so it is")
     error.sqlite_errorcode = code
 
+    tried: list[int] = []
+
     def fails_once() -> str:
+        tried.append(1)
         if not notices:
             raise error
         return "mended"
 
     mended = CODES[code]
     assert store._attempt(fails_once, "nothing") == ("mended" if mended else "nothing")
-    assert len(notices) == 1 and ("is damaged" in notices[0]) == mended
+    assert len(notices) == 1 and ("is damaged" in notices[0]) == mended and len(tried) == (2 if mended else 1)
     assert file_of(tmp_path).with_name("store.bad.sqlite").exists() == mended
 
 
@@ -456,13 +459,21 @@ def test_damage_that_a_new_file_has_too_is_the_end(tmp_path: Path, notices: list
 def test_what_cannot_be_set_aside_costs_one_notice(
     tmp_path: Path, notices: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tried: list[int] = []
+
     def refuse(*places: object) -> None:
         raise PermissionError("no")
 
-    file_of(tmp_path).parent.mkdir()
-    file_of(tmp_path).write_text("no database " * 100)
+    def fails() -> None:
+        tried.append(1)
+        error = sqlite3.DatabaseError("so it is")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
     monkeypatch.setattr(os, "replace", refuse)
-    assert use(Store(tmp_path, notices.append)) == NOTHING
+    store = Store(tmp_path, notices.append)
+    assert store._attempt(fails, None) is None and tried == [1], "nor is it tried again"
+    assert use(store) == NOTHING
     assert len(notices) == 1 and notices[0].startswith("results are not kept in ")
 
 
