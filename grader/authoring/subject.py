@@ -86,7 +86,7 @@ class Subject:
         text = read_text("mistakes", path, self.mistakes_file)
         if isinstance(text, Finding):
             return Mistakes(findings=(text,))
-        return mistakes.read(text, self.mistakes_file, self.reference)
+        return mistakes.read(text, self.mistakes_file, self.reference, self.course.languages[1:])
 
     @cached_property
     def variants(self) -> tuple[Case, ...]:
