@@ -15,10 +15,11 @@ _SHORT_LIST = 12
 
 @dataclass(frozen=True)
 class Course:
-    """The katas of one folder, by number."""
+    """The katas of one folder, by number, and the languages in which they are written."""
 
     root: Path
     katas: tuple[Kata, ...]
+    languages: tuple[str, ...] = manifests.ENGLISH
 
     def reference(self, kata: Kata) -> Path:
         """The author's solution of a kata; a release has none."""
@@ -78,7 +79,8 @@ def find(
 ) -> Course:
     """The course around `start`, its manifests checked (see `kata.load` for `known_good` and `on_good`)."""
     root = locate(start, explicit)
-    return Course(root, manifests.load(root, known_good=known_good, on_good=on_good))
+    katas = manifests.load(root, known_good=known_good, on_good=on_good)
+    return Course(root, katas, manifests.languages(root, known_good=known_good, on_good=on_good))
 
 
 def _is_course(folder: Path) -> bool:

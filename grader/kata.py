@@ -15,15 +15,18 @@ from grader.messages import text
 from grader.schema import faults as schema_faults
 
 FORMAT_VERSION = 1
-SCHEMA = Path(__file__).parent / "schemas" / "kata.schema.json"
+SCHEMAS = Path(__file__).parent / "schemas"
+SCHEMA = SCHEMAS / "kata.schema.json"
+SETTINGS = "course.toml"
+ENGLISH: tuple[str, ...] = ("en",)  # the languages of a course that says nothing of them
 
 
 @dataclass(frozen=True)
 class Hint:
-    """One of three nudges, in both languages."""
+    """One of three nudges, in the languages of the course."""
 
     en: str
-    zh: str
+    zh: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,19 +121,41 @@ def survey(
     """The katas under `root/katas` that can be read, by number, and every fault of every manifest."""
     katas: list[Kata] = []
     faults: list[Fault] = []
+    spoken = ENGLISH
+    try:
+        spoken = languages(root, known_good=known_good, on_good=on_good)
+    except CourseFault as fault:
+        faults += fault.faults
     manifests = sorted(root.glob("katas/*/kata.toml"))
     for path in manifests:
         try:
-            katas.append(_kata(root, path.parent, _read(path, known_good, on_good)))
+            katas.append(_kata(root, path.parent, _read(root, path, SCHEMA, known_good, on_good)))
         except CourseFault as fault:
             faults += fault.faults
     faults += _rules(katas, {path.parent.name for path in manifests})
+    faults += [fault for kata in katas for language in spoken[1:] for fault in _untold(kata, language)]
     return tuple(sorted(katas, key=lambda kata: kata.number)), tuple(faults)
 
 
-def _read(path: Path, known_good: Callable[[str], bool], on_good: Callable[[str], None]) -> dict[str, Any]:
-    """The fields of one manifest, once they are known to follow the schema."""
-    file = f"katas/{path.parent.name}/{path.name}"
+def languages(
+    root: Path,
+    *,
+    known_good: Callable[[str], bool] = lambda digest: False,
+    on_good: Callable[[str], None] = lambda digest: None,
+) -> tuple[str, ...]:
+    """The languages of the course at `root`, English first: what its `course.toml` says, and English alone without one."""
+    path = root / SETTINGS
+    if not path.is_file():
+        return ENGLISH
+    fields = _read(root, path, SCHEMAS / "course.schema.json", known_good, on_good)
+    return tuple(fields["languages"])
+
+
+def _read(
+    root: Path, path: Path, schema: Path, known_good: Callable[[str], bool], on_good: Callable[[str], None]
+) -> dict[str, Any]:
+    """The fields of one file, once they are known to follow the schema."""
+    file = path.relative_to(root).as_posix()
     try:
         content = path.read_bytes()
         fields = tomllib.loads(content.decode("utf-8-sig"), parse_float=_finite)
@@ -147,10 +172,10 @@ def _read(path: Path, known_good: Callable[[str], bool], on_good: Callable[[str]
         help = text("made for a newer grader: upgrade gradkata")
         raise CourseFault([Fault(file, "format_version", wanted, str(version), help)])
 
-    schema = SCHEMA.read_bytes()
-    digest = sha256(schema + content).hexdigest()
+    rules = schema.read_bytes()
+    digest = sha256(rules + content).hexdigest()
     if not known_good(digest):
-        if faults := schema_faults(file, json.loads(schema), fields):
+        if faults := schema_faults(file, json.loads(rules), fields):
             raise CourseFault(faults)
         on_good(digest)
     return fields
@@ -163,7 +188,8 @@ def _finite(number: str) -> float | str:
 
 def _kata(root: Path, folder: Path, fields: dict[str, Any]) -> Kata:
     taken: dict[str, Any] = {
-        **{name: fields[name] for name in ("id", "title", "title_zh", "blurb", "blurb_zh", "track", "worker")},
+        **{name: fields[name] for name in ("id", "title", "blurb", "track", "worker")},
+        **{name: fields.get(name, "") for name in ("title_zh", "blurb_zh")},
         **{name: int(fields[name]) for name in ("number", "difficulty", "minutes", "tests")},
         **{name: tuple(fields.get(name, ())) for name in ("requires", "entry_points", "aliases")},
     }
@@ -212,6 +238,13 @@ def _rules(katas: list[Kata], ids: set[str]) -> Iterator[Fault]:
                 key = "number" if name.isdigit() else "aliases" if name in kata.aliases else "id"
                 yield Fault(kata.manifest, key, text("must be unique"), name, text("{owner} has it too", owner=owner))
     yield from _cycles({kata.id: kata for kata in katas})
+
+
+def _untold(kata: Kata, language: str) -> Iterator[Fault]:
+    """What the manifest lacks in a language of the course."""
+    missing = [name for name in (f"title_{language}", f"blurb_{language}") if not getattr(kata, name)]
+    missing += [f"hints[{place}].{language}" for place, hint in enumerate(kata.hints) if not getattr(hint, language)]
+    yield from (Fault(kata.manifest, name, text("is missing")) for name in missing)
 
 
 def _cycles(katas: dict[str, Kata]) -> Iterator[Fault]:

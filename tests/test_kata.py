@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from grader import schema as complaints
 from grader.errors import CourseFault
-from grader.kata import SCHEMA, Data, Hint, load
+from grader.kata import SCHEMA, Data, Hint, languages, load
 
 TEMPLATE = Path(__file__).with_name("kata.template.toml").read_text(encoding="utf-8")
 
@@ -28,6 +28,7 @@ def add(root: Path, id: str = "04_lstm", *edits: tuple[str, str]) -> Path:
     folder.mkdir(parents=True)
     (folder / "kata.toml").write_text(text, encoding="utf-8")
     (folder / f"test_{slug}.py").touch()
+    (root / "course.toml").write_text('format_version = 1\nlanguages = ["en", "zh"]\n', encoding="utf-8")
     return folder
 
 
@@ -100,6 +101,7 @@ def test_what_is_optional_may_be_left_out(tmp_path: Path) -> None:
         ('\n[[hints]]\nen = "nudge"\nzh = "一"\n', "", "hints must hold at least 3, found 2"),
         ('en = "nudge"', 'en = ""', 'hints[0].en must not be empty, found ""'),
         ('zh = "二"\n', "", "hints[1].zh is missing"),
+        ('title_zh = "从零实现 LSTM"\n', "", "title_zh is missing"),
         ('blurb = "A cell', 'blurb = 7 #', "blurb must be text, found 7"),
         ("shape = 1\nvalue = 3\ngradient = 3.5", "", "points must not be empty, found {}"),
         ("shape = 1\nvalue = 3\ngradient = 3.5", "shape = 0", "points must not all be 0"),
@@ -213,6 +215,7 @@ def test_a_manifest_that_is_a_folder_is_a_fault(tmp_path: Path) -> None:
 
 def test_the_schema_is_asked_once_for_each_content(tmp_path: Path) -> None:
     path = add(tmp_path) / "kata.toml"
+    (tmp_path / "course.toml").unlink()
     good: set[str] = set()
     asked: list[str] = []
 
@@ -259,3 +262,57 @@ def test_the_schema_is_sound_and_every_rule_in_it_has_its_words() -> None:
 
     check(schema)
     assert all("description" in rule for rule in schema["properties"].values())
+
+
+IN_CHINESE = re.compile(r"^(?:\w+_)?zh = .*\n", re.MULTILINE)
+
+
+@pytest.mark.parametrize("settings", [None, 'format_version = 1\nlanguages = ["en"]\n'])
+def test_a_course_in_english_needs_no_chinese(tmp_path: Path, settings: str | None) -> None:
+    manifest = add(tmp_path) / "kata.toml"
+    manifest.write_text(IN_CHINESE.sub("", manifest.read_text(encoding="utf-8")), encoding="utf-8")
+    (tmp_path / "course.toml").unlink()
+    if settings is not None:
+        (tmp_path / "course.toml").write_text(settings, encoding="utf-8")
+    assert languages(tmp_path) == ("en",)
+    (kata,) = load(tmp_path)
+    assert (kata.title_zh, kata.blurb_zh, kata.hints[0].zh) == ("", "", "")
+    assert kata.title_in("zh") == kata.title
+
+
+def test_a_course_in_chinese_is_told_all_that_is_missing(tmp_path: Path) -> None:
+    manifest = add(tmp_path) / "kata.toml"
+    manifest.write_text(IN_CHINESE.sub("", manifest.read_text(encoding="utf-8")), encoding="utf-8")
+    missing = ["title_zh", "blurb_zh", "hints[0].zh", "hints[1].zh", "hints[2].zh"]
+    assert faults(tmp_path) == [f"katas/04_lstm/kata.toml: {name} is missing" for name in missing]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("languages = []", "languages must hold at least 1, found 0"),
+        ('languages = ["zh"]', 'languages[0] must be en, found "zh"'),
+        ('languages = ["en", "xx"]', 'languages[1] must be one of zh, found "xx"'),
+        ('languages = ["en", "zh", "zh"]', 'languages must not say the same twice, found ["en", "zh", "zh"]'),
+        ('languages = ["en"]\nlanguage = "en"', "language is not a known field; did you mean languages?"),
+        ("", "languages is missing"),
+        ("languages = ", "is not valid TOML: Invalid value (at line 2, column 13)"),
+    ],
+)
+def test_a_fault_of_the_courses_settings_is_told_beside_those_of_its_katas(
+    tmp_path: Path, settings: str, told: str
+) -> None:
+    add(tmp_path, "04_lstm", ("difficulty = 3", "difficulty = 9"))
+    (tmp_path / "course.toml").write_text(f"format_version = 1\n{settings}\n", encoding="utf-8")
+    assert faults(tmp_path) == [
+        f"course.toml: {told}",
+        "katas/04_lstm/kata.toml: difficulty must be <= 5, found 9",
+    ]
+
+
+def test_settings_of_a_newer_grader_are_refused(tmp_path: Path) -> None:
+    add(tmp_path)
+    (tmp_path / "course.toml").write_text("format_version = 2\n", encoding="utf-8")
+    assert faults(tmp_path) == [
+        "course.toml: format_version must be 1, found 2; made for a newer grader: upgrade gradkata"
+    ]

@@ -20,7 +20,7 @@ from grader.cli import speech
 from grader.messages import message, text
 from grader.messages.english import SAYS
 from grader.messages.language import DOMAIN, LOCALE, Language, code_of, known, of_environment, texts_of
-from grader.messages.message import Message, Wording
+from grader.messages.message import Message, Wording, is_name
 from grader.reports import terminal
 from grader.reports.worded import Told, worded
 from grader.scorecard import Scorecard
@@ -140,6 +140,17 @@ def test_a_name_in_code_is_never_taken_for_a_word_of_ours() -> None:
     """`value`, `time` and `pass` are headings of the scorecard, and may be names of a learner's."""
     assert ZH.say(text("value")) == "数值"
     assert ZH.say(message("value.dtype", name=text("value"), got="a", expected="b"), {}) == "value 的 dtype 不对"
+
+
+@pytest.mark.parametrize(
+    ("english", "name"),
+    [
+        ("w_ih", True), ("states[:, 0]", True), ("sigmoid(z)", True), ("{part}.forward", True), ("b_ih + b_hh", True),
+        ("a.b(x, y)[0]", True), ("the loss", False), ("{name} of lstm", False), ("h, c", False), ("loss: {a}", False),
+    ],
+)  # fmt: skip
+def test_what_is_code_is_the_same_in_every_language(english: str, name: bool) -> None:
+    assert is_name(english) == name
 
 
 def test_the_kata_has_the_first_word_and_the_harness_the_second() -> None:

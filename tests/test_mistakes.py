@@ -78,7 +78,7 @@ BROKEN = {
 def test_a_broken_entry_is_refused_with_its_line(name: str) -> None:
     change, expected = BROKEN[name]
     fields = {key: value for key, value in (GOOD | change).items() if value is not None}
-    found = read("# head\n" + entry(**fields), "reference/a/mistakes.toml", REFERENCE)
+    found = read("# head\n" + entry(**fields), "reference/a/mistakes.toml", REFERENCE, ["zh"])
     assert found.mistakes == ()
     told = [str(finding) for finding in found.findings]
     assert any(line.startswith("reference/a/mistakes.toml:2: ") and expected in line for line in told), told

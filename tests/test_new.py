@@ -24,6 +24,7 @@ def course(tmp_path: Path) -> Course:
     """The toy course, to be written into."""
     for name in ("katas", "reference"):
         shutil.copytree(TOY / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(TOY / "course.toml", tmp_path)
     return find(tmp_path, tmp_path)
 
 
@@ -146,9 +147,20 @@ def test_the_command_names_what_it_wrote_and_what_comes_next(
     code, said, _ = run(capsys, "new", "51_my_topic", "--worker", "numpy")
     assert code == 0
     written = list(said.partition("\n\n")[0].splitlines())
-    assert len(written) == 9 and all((course.root / path).is_file() for path in written)
+    assert len(written) == 10 and all((course.root / path).is_file() for path in written)
     assert said.endswith(f"{next_steps('51_my_topic')}\n")
     code, said, told = run(capsys, "new", "51_my_topic")
     assert (code, said) == (2, "")
     assert "51_my_topic has the name" in told and "the next free number is 52" in told
     assert run(capsys, "new", "53_other", "--worker", "jax")[0] == 2
+
+
+def test_a_course_in_english_gets_katas_in_english(course: Course, tmp_path: Path) -> None:
+    (tmp_path / "course.toml").unlink()
+    course = find(tmp_path, tmp_path)
+    files = new(course, "51_my_topic", worker="numpy")
+    course = find(tmp_path, tmp_path)
+    assert {path.name for path in files}.isdisjoint(["README.zh.md", "zh.po"])
+    assert not any("\u4e00" <= sign <= "\u9fff" for path in files for sign in path.read_text(encoding="utf-8"))
+    (kata,) = course.select(["51"])
+    assert [str(finding) for rule in ON_FILES for finding in rule(Subject(course, kata))] == []

@@ -12,14 +12,17 @@ from grader.authoring.bench import Bench
 from grader.authoring.case import Role
 from grader.authoring.evidence import Evidence
 from grader.authoring.finding import Finding
-from grader.authoring.outcome import Trial
-from grader.authoring.rules import ON_FILES, broken
+from grader.authoring.outcome import Outcome, Ran, Trial
+from grader.authoring.rules import ON_FILES, broken, texts
 from grader.authoring.subject import Subject
 from grader.course import Course
+from grader.messages import Message, message, text
+from grader.scorecard import Verdict
 
 from .workshop import ID, SHORT, Edits, edited, judge, new_bench, scaffold
 
 DOC = '    """Every result has the shape that the statement gives it, for a batch of one too."""'
+QUOTES = '"'
 SHAPES = f"@pytest.mark.shape\ndef test_shapes(solution, rng):\n{DOC}\n"
 GAP = '    raise NotImplementedError("train_step: both parameters go against their gradient")\n'
 LAST = "    assert_unchanged(mutated)\n"
@@ -90,6 +93,16 @@ FILES: dict[str, tuple[Edits, str, str, str]] = {
     "no table": ({"page": "# Line\n"}, "page", "# Line", "has no table of shapes"),
     "a shape that no docstring has": ({"page": ("| `y (N,)` |", "| `y (N, 1)` |")}, "page", "| `y (N, 1)`", "the table says `y (N, 1)`, and no docstring of the stub does"),
     "a shape that the table lacks": ({"chinese page": without("| `y (N,)` | 目标 |\n")}, "chinese page", "| `x (N, D)`", "the stub's docstring at line 29 says `y (N,)`, and the table does not"),
+    # Texts in other languages
+    "no catalogue": ({"zh.po": None}, "zh.po", "", f"lacks 'one sum per sample', which katas/{ID}/test_my_topic.py:"),
+    "a text that the catalogue lacks": ({"suite": ('"mean, squares"', '"squares first"')}, "zh.po", "", "lacks 'squares first', which"),
+    "a text that no test tells": ({"suite": ('"mean, squares"', '"squares first"')}, "zh.po", 'msgid "mean, squares"', "'mean, squares' is told by no test: take it out"),
+    "a title that changed": ({"suite": (DOC, '    """Shapes are right."""')}, "zh.po", "", "lacks 'Shapes are right.', which"),
+    "a claim without words": ({"suite": (LAST, LAST + '    assert True, "it stays as it was"\n')}, "zh.po", "", "lacks 'it stays as it was', which"),
+    "an empty translation": ({"zh.po": ('msgstr "平均、平方"', 'msgstr ""')}, "zh.po", 'msgid "mean, squares"', "'mean, squares' has no translation"),
+    "a fuzzy translation": ({"zh.po": ('msgid "mean, squares"', '#, fuzzy\nmsgid "mean, squares"')}, "zh.po", 'msgid "mean, squares"', "is fuzzy"),
+    "another field": ({"zh.po": ('msgstr "平均、平方"', 'msgstr "平均、{n} 次方"')}, "zh.po", 'msgid "mean, squares"', "has the fields {n}, and its English has none"),
+    "no catalogue at all": ({"zh.po": "nonsense\n"}, "zh.po", "", "is no catalogue"),
     # What else lies there
     "a stray file": ({f"katas/{ID}/notes.txt": "mine"}, f"katas/{ID}/notes.txt", "", "is a stray file: neither kata nor suite names it"),
     "a stray file behind": ({f"reference/{ID}/old.py": "x = 1\n"}, f"reference/{ID}/old.py", "", "is a stray file"),
@@ -135,6 +148,7 @@ def test_a_new_kata_breaks_no_rule_on_files(course: Course, tmp_path: Path) -> N
             f"katas/{ID}/__pycache__/a.pyc": b"\0",
             f"katas/{ID}/.cache/CACHEDIR.TAG": b"\0",
             f"reference/{ID}/test_hidden.py": f"import pytest\n\n\n{SHAPES.replace('shapes', 'hidden')}    pass\n",
+            f"reference/{ID}/zh.po": f'msgid "{DOC.strip().strip(QUOTES)}"\nmsgstr "隐藏的"\n',
         },
     )
     assert [str(finding) for rule in ON_FILES for finding in rule(subject)] == []
@@ -238,3 +252,56 @@ def test_what_trials_show_is_named_with_its_line(course: Course, bench: Bench, t
     edits, what, place, on_line, words = EVIDENCE[name]
     subject = edited(course, tmp_path, edits)
     assert_told(broken(gathered(bench, subject, what)), tmp_path, place, on_line, words)
+
+
+def said_of_a_mistake(subject: Subject, *said: Message) -> Evidence:
+    """Evidence of a judge who said this of the kata's first mistake, in its first test."""
+    evidence = Evidence(subject, 1)
+    ran = [Ran("test_shapes", Verdict.FAIL, 0.1, "", None, "", (), each) for each in said]
+    evidence.found[Trial(subject.of(Role.MISTAKE)[0])] = Outcome(tuple(ran))
+    return evidence
+
+
+@pytest.mark.parametrize(
+    ("told", "lacking"),
+    [
+        (message("value.dtype", name=text("weight"), got="a", expected="b"), []),
+        (message("value.dtype", name=text("squared error"), got="a", expected="b"), []),
+        (message("value.dtype", name=text("the result"), got="a", expected="b"), []),
+        (message("to_do", text=text("predict: one product and one sum")), []),
+        (message("value.dtype", name=text("weight after 3 steps"), got="a", expected="b"), ["weight after 3 steps"]),
+        (message("test.claim_of_none", claim=text("it stays"), function="f"), ["it stays"]),
+        (message("gradient.also", place=text("a place"), keys=[text("a key"), "b"]), ["a place", "a key"]),
+        (message("your own {a}", a="b"), ["your own {a}"]),
+    ],
+)
+def test_what_a_judge_said_has_words_in_every_language(
+    course: Course, tmp_path: Path, told: Message, lacking: list[str]
+) -> None:
+    subject = edited(course, tmp_path, {})
+    name = subject.of(Role.MISTAKE)[0].name
+    found = list(texts.worded(said_of_a_mistake(subject, told)))
+    said = "test_shapes says {english!r} of {case}, for which there are no words in zh: is it a text(...)?"
+    assert [each.message for each in found] == [said.format(english=english, case=name) for english in lacking]
+    assert_told(found, tmp_path, "suite", "def test_shapes", "") if lacking else None
+
+
+def test_recording_adds_the_entries_that_are_missing_and_keeps_the_others(course: Course, tmp_path: Path) -> None:
+    subject = edited(course, tmp_path, {"suite": ('"mean, squares"', '"squares first"')})
+    path = tmp_path / SHORT["zh.po"]
+    before = path.read_text(encoding="utf-8")
+    texts.write(subject)
+    after = path.read_text(encoding="utf-8")
+    assert 'msgid "squares first"\nmsgstr ""\n' in after
+    assert sorted(before.split("\n")) == sorted(after.replace('msgid "squares first"\nmsgstr ""\n\n', "").split("\n"))
+    told = [each.message for each in texts.translated(Subject(subject.course, subject.kata))]
+    assert told == ["'squares first' has no translation", "'mean, squares' is told by no test: take it out"]
+    texts.write(subject)
+    assert path.read_text(encoding="utf-8") == after
+
+
+def test_a_course_in_english_is_asked_for_no_other_words(course: Course, tmp_path: Path) -> None:
+    subject = edited(course, tmp_path, {"zh.po": None, "chinese page": None, "course.toml": None})
+    assert subject.course.languages == ("en",)
+    assert list(texts.translated(subject)) == []
+    assert list(texts.worded(said_of_a_mistake(subject, text("your own {a}", a="b")))) == []

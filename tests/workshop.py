@@ -19,6 +19,7 @@ SHORT = {
     "kata.toml": f"katas/{ID}/kata.toml",
     "page": f"katas/{ID}/README.md",
     "chinese page": f"katas/{ID}/README.zh.md",
+    "zh.po": f"katas/{ID}/zh.po",
     "suite": f"katas/{ID}/test_my_topic.py",
     "stub": f"katas/{ID}/my_topic.py",
     "reference": f"reference/{ID}/my_topic.py",
@@ -32,7 +33,8 @@ Edits = Mapping[str, tuple[str, str] | str | bytes | None]
 def scaffold(root: Path, worker: str = "numpy") -> Course:
     """A course at `root` with nothing but a new kata."""
     (root / "katas").mkdir(parents=True)
-    new(Course(root, ()), ID, worker=worker)
+    (root / "course.toml").write_text('format_version = 1\nlanguages = ["en", "zh"]\n', encoding="utf-8")
+    new(Course(root, (), ("en", "zh")), ID, worker=worker)
     return find(root, root)
 
 

@@ -68,11 +68,13 @@ class _Plain(Catalog):
 
 
 def template(texts: Mapping[str, Iterable[Text]]) -> Catalog:
-    """The texts of files by their names, without translations."""
+    """The texts of files by their names, without translations; those of a file without a name are in one place only."""
     catalog = _Plain(fuzzy=False, header_comment="")
     for file, found in texts.items():
         for each in found:
-            catalog.add((each.english, each.many) if each.many else each.english, locations=[(file, each.line)])
+            catalog.add(
+                (each.english, each.many) if each.many else each.english, locations=[(file, each.line)] if file else []
+            )
     return catalog
 
 

@@ -15,10 +15,11 @@ from grader.authoring.document import Check, Limits, kata_check
 from grader.authoring.evidence import Evidence
 from grader.authoring.finding import Finding, of_fault
 from grader.authoring.outcome import Trial
+from grader.authoring.rules import texts
 from grader.authoring.subject import Subject
 from grader.course import Course
 from grader.engine.key import grader_digest, versions
-from grader.errors import Fault, UsageFault, did_you_mean
+from grader.errors import CourseFault, Fault, UsageFault, did_you_mean
 from grader.kata import Kata
 from grader.messages import text
 
@@ -42,7 +43,7 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
     """Examine the katas of the course at `root`."""
     began = time.perf_counter()
     katas, faults = kata.survey(root, known_good=bench.store.known_good, on_good=bench.store.on_good)
-    course = Course(root, katas)
+    course = Course(root, katas, _languages(root))
     findings = [of_fault("manifest", fault) for fault in faults]
     if not wanted.katas:
         findings += _stray_folders(course)
@@ -53,6 +54,8 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
     fates = {id: slips[id] + behaviour[id] for id in slips}
     checks = []
     for each in evidence:
+        if wanted.record:
+            texts.write(each.subject)
         found = rules.broken(each)
         if wanted.record and {finding.rule for finding in found} <= _RECORDED:
             strength.write(each)
@@ -79,7 +82,7 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
 def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> str:
     """The source of one mutant of one kata. Raises UsageFault where there is none of this name."""
     survey, faults = kata.survey(root, known_good=bench.store.known_good, on_good=bench.store.on_good)
-    course = Course(root, survey)
+    course = Course(root, survey, _languages(root))
     chosen = _chosen(course, katas, faults)
     if len(katas) != 1 or not chosen:
         raise UsageFault(
@@ -95,6 +98,14 @@ def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> st
             did_you_mean(mutant, found) or listed,
         )
     return found[mutant]
+
+
+def _languages(root: Path) -> tuple[str, ...]:
+    """Those of the course; English alone where its settings are at fault, which the survey tells."""
+    try:
+        return kata.languages(root)
+    except CourseFault:
+        return kata.ENGLISH
 
 
 def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from grader.authoring.finding import Finding
 from grader.errors import did_you_mean
 
-_NEEDED = ("id", "find", "replace", "caught_by", "says", "says_zh")
-_AGAIN = ("mistake", "variant", "find", "replace")
-_KNOWN = {"mistake": (*_NEEDED, "source", "ablation"), "equivalent": ("mutant", "reason"), "again": _AGAIN}
+_NEEDED = {
+    "mistake": ("id", "find", "replace", "caught_by", "says"),
+    "equivalent": ("mutant", "reason"),
+    "again": ("mistake", "variant", "find", "replace"),
+}
+_KNOWN = {**_NEEDED, "mistake": (*_NEEDED["mistake"], "says_zh", "source", "ablation")}
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LINE = re.compile(r"at line (\d+)")
 
@@ -64,11 +67,19 @@ class Mistakes:
     findings: tuple[Finding, ...] = ()
 
 
-def read(text: str, file: str, reference: str, variants: Mapping[str, str] | None = None) -> Mistakes:
+def read(
+    text: str,
+    file: str,
+    reference: str,
+    languages: Sequence[str] = (),
+    variants: Mapping[str, str] | None = None,
+) -> Mistakes:
     """The mistakes that `text` describes as edits of the source `reference`; `file` is its name in messages.
 
-    variants: sources by name, into which mistakes may be written once more.
+    languages: those beside English in which each says what its learner is told; variants: sources by name, into which
+    mistakes may be written once more.
     """
+    needed = _NEEDED | {"mistake": (*_NEEDED["mistake"], *(f"says_{language}" for language in languages))}
     try:
         fields = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -82,25 +93,26 @@ def read(text: str, file: str, reference: str, variants: Mapping[str, str] | Non
     ]
     mistakes: list[Mistake] = []
     for line, entry in _entries(fields, "mistake", text):
-        faults = [*_shape("mistake", entry), *(_edit(entry, reference) if _complete("mistake", entry) else ())]
+        complete = _complete(entry, needed["mistake"])
+        faults = [*_shape("mistake", entry, needed), *(_edit(entry, reference) if complete else ())]
         name = entry.get("id", "a mistake without an id")
         findings += [Finding("mistakes", file, line, f"{name}: {fault}") for fault in faults]
         if not faults:
             edited = reference.replace(entry["find"], entry["replace"])
-            told = entry["says"], entry["says_zh"], entry.get("ablation", False)
+            told = entry["says"], entry.get("says_zh", ""), entry.get("ablation", False)
             mistakes.append(Mistake(entry["id"], edited, entry["caught_by"], line, *told))
     findings += [Finding("mistakes", file, line, message) for line, message in _twice(mistakes)]
     excuses: list[Excuse] = []
     for line, entry in _entries(fields, "equivalent", text):
-        faults = list(_shape("equivalent", entry))
+        faults = list(_shape("equivalent", entry, needed))
         findings += [Finding("mistakes", file, line, f"an excused mutant: {fault}") for fault in faults]
         if not faults:
             excuses.append(Excuse(entry["mutant"], entry["reason"], line))
     again: list[Again] = []
     for line, entry in _entries(fields, "again", text):
         faults = [
-            *_shape("again", entry),
-            *(_once_more(entry, mistakes, variants or {}) if _complete("again", entry) else ()),
+            *_shape("again", entry, needed),
+            *(_once_more(entry, mistakes, variants or {}) if _complete(entry, needed["again"]) else ()),
         ]
         findings += [Finding("mistakes", file, line, f"a mistake again: {fault}") for fault in faults]
         if not faults:
@@ -128,14 +140,13 @@ def _entries(fields: Mapping[str, Any], table: str, text: str) -> Iterator[tuple
         yield lines[index] if index < len(lines) else 1, entry if isinstance(entry, dict) else {}
 
 
-def _complete(table: str, entry: Mapping[str, Any]) -> bool:
-    needed = _NEEDED if table == "mistake" else _KNOWN[table]
+def _complete(entry: Mapping[str, Any], needed: Sequence[str]) -> bool:
     return all(isinstance(entry.get(name), str) for name in needed)
 
 
-def _shape(table: str, entry: Mapping[str, Any]) -> Iterator[str]:
+def _shape(table: str, entry: Mapping[str, Any], needed: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """What is missing, unknown, empty or of another type."""
-    for name in _NEEDED if table == "mistake" else _KNOWN[table]:
+    for name in needed[table]:
         if name not in entry:
             yield f"{name} is missing"
     for name, value in entry.items():

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from string import Template
 
+from grader.authoring.catalogue import in_step, read, template, written
 from grader.authoring.stub import make_stub
 from grader.authoring.stubs import remember
+from grader.authoring.texts import told
 from grader.course import Course
 from grader.errors import UsageFault
 from grader.messages import Message, text
@@ -18,6 +20,7 @@ from grader.store import Store
 
 _ID = re.compile(r"(?P<number>[0-9]{2,3})_(?P<slug>[a-z][a-z0-9_]*)")
 _TEMPLATES = Path(__file__).parent / "template"
+_IN_CHINESE = re.compile(r"^(?:\w+_)?zh = .*\n", re.MULTILINE)  # of a manifest or of mistakes
 _LIBRARIES = {"numpy", "torch", "scipy", "sklearn", "pytest", "grader"}
 
 _WORDS = {
@@ -42,7 +45,9 @@ def new(course: Course, name: str, *, worker: str = "torch", title: str = "", ti
     """Write the files of the kata `name` and return their paths; raises UsageFault, before writing, where it cannot be."""
     number, slug = _checked(course, name)
     words = _words(name, number, slug, worker, title, title_zh)
-    files = {course.root / path: content for path, content in _files(name, slug, worker, words).items()}
+    files = {
+        course.root / path: content for path, content in _files(name, slug, worker, words, course.languages).items()
+    }
     folders = [course.root / place / name for place in ("katas", "reference")]
     for folder in folders:
         if folder.exists() or folder.is_symlink():
@@ -78,8 +83,8 @@ _NEXT_STEPS = """\
      the solution; what stands between its markers is cut out of the stub, which `grade stub {slug}` writes
   2. katas/{id}/test_{slug}.py and kata.toml
      the suite, each test with one kind and a line for the learner; their number, points, limits and three hints
-  3. katas/{id}/README.md and README.zh.md
-     the statement, in both languages
+  3. katas/{id}/README.md
+     the statement; and both in each further language of course.toml, as README.zh.md and zh.po are in Chinese
   4. reference/{id}/mistakes.toml and variants/
      six or more wrong solutions, each with the test that catches it; two or three right ones in another style
 
@@ -143,19 +148,22 @@ def _words(name: str, number: int, slug: str, worker: str, title: str, title_zh:
     }
 
 
-def _files(name: str, slug: str, worker: str, words: dict[str, str]) -> dict[str, str]:
-    """All files of the kata by their path in the course."""
+def _files(name: str, slug: str, worker: str, words: dict[str, str], languages: tuple[str, ...]) -> dict[str, str]:
+    """All files of the kata by their path in the course, in the languages that the course has."""
 
-    def filled(template: str) -> str:
-        return Template((_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")).substitute(words)
+    def filled(page: str) -> str:
+        content = Template((_TEMPLATES / f"{page}.in").read_text(encoding="utf-8")).substitute(words)
+        return content if "zh" in languages or page.endswith(".py") else _IN_CHINESE.sub("", content)
 
     reference = filled("reference.py")
-    return {
+    suite = filled(f"suite_{worker}.py")
+    catalogue = in_step(read(_TEMPLATES / "zh.po.in", "zh"), template({"": told(suite, suite=True)}))
+    chinese = {f"katas/{name}/README.zh.md": filled("README.zh.md"), f"katas/{name}/zh.po": written(catalogue)}
+    return (chinese if "zh" in languages else {}) | {
         f"katas/{name}/kata.toml": filled("kata.toml"),
         f"katas/{name}/README.md": filled("README.md"),
-        f"katas/{name}/README.zh.md": filled("README.zh.md"),
         f"katas/{name}/{slug}.py": make_stub(reference, f"reference/{name}/{slug}.py"),
-        f"katas/{name}/test_{slug}.py": filled(f"suite_{worker}.py"),
+        f"katas/{name}/test_{slug}.py": suite,
         f"reference/{name}/{slug}.py": reference,
         f"reference/{name}/mistakes.toml": filled("mistakes.toml"),
         f"reference/{name}/strength.toml": filled(f"strength_{worker}.toml"),

@@ -21,7 +21,7 @@ from grader.authoring.subject import Subject
 from grader.course import Course
 from grader.errors import CourseFault, Fault
 from grader.judge.recorded import FILE as RECORDING
-from grader.kata import Kata
+from grader.kata import SETTINGS, Kata
 from grader.messages import text
 
 PACKAGE = Path(__file__).parents[1]
@@ -42,6 +42,9 @@ def contents(course: Course) -> Files:
             files |= {f"katas/{kata.id}/{name}": content for name, content in _kata_files(course, kata)}
         except CourseFault as fault:
             faults += fault.faults
+    settings = course.root / SETTINGS
+    if settings.is_file():
+        files[SETTINGS] = settings.read_bytes()
     for name in (*_COPIED, _WORKFLOW, "pyproject.toml"):
         path = next((root / name for root in (course.root, PACKAGE.parent) if (root / name).is_file()), None)
         if path is not None:
@@ -73,7 +76,8 @@ def _kata_files(course: Course, kata: Kata) -> Iterator[tuple[str, bytes]]:
         is_data = (
             path.suffix not in (".py", ".toml") and path.name in source and path.name not in (RECORDING, diagnosis.FILE)
         )
-        told = path.name in (kata.suite.name, *PAGES) or path.suffix == ".po"
+        pages = [PAGES[language][0] for language in course.languages]
+        told = path.name in (kata.suite.name, *pages, *(f"{language}.po" for language in course.languages[1:]))
         if (told or is_data) and path.is_file() and not path.is_symlink():
             yield path.name, path.read_bytes()
     recording = record(course, kata)
@@ -121,10 +125,10 @@ def _pages(course: Course, title: str, files: Files) -> dict[str, str]:
     """The README and the Makefile of a learner."""
 
     def row(kata: Kata) -> str:
-        page, page_zh = (f"katas/{kata.id}/{name}" for name in PAGES)
+        pages = {code: f"katas/{kata.id}/{PAGES[code][0]}" for code in ("en", "zh")}
         linked, linked_zh = (
             f"[{name}]({path})" if path in files else name
-            for name, path in ((kata.title, page), (kata.title_zh, page_zh))
+            for name, path in ((kata.title, pages["en"]), (kata.title_zh, pages["zh"]))
         )
         stars = "★" * kata.difficulty + "☆" * (5 - kata.difficulty)
         return f"| {kata.number} | {linked}: {kata.blurb} | {linked_zh} | {kata.minutes} | {stars} |"

@@ -1,15 +1,15 @@
-"""The statement in both languages: short, with hints in three levels, and with the shapes that the stub says."""
+"""The statement in the languages of the course: short, with hints in three levels, and with the shapes that the stub says."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from grader.authoring.finding import Finding, read_text
 
-PAGES = {"README.md": "English", "README.zh.md": "Chinese"}
+PAGES = {"en": ("README.md", "English"), "zh": ("README.zh.md", "Chinese")}
 MOST_LINES = 79
 
 _SHAPE_LINE = re.compile(r"[ \t]*([A-Za-z_][\w.]*(?:, [A-Za-z_][\w.]*)*) (\([^()]*\))(?:[ \t]{2,}\S|[ \t]*$)")
@@ -21,10 +21,10 @@ _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 Shapes = dict[str, int]  # `x (N, D)` -> the line where it stands first
 
 
-def faults(folder: Path, shown: str, stub: str) -> Iterator[Finding]:
+def faults(folder: Path, shown: str, stub: str, languages: Iterable[str]) -> Iterator[Finding]:
     """Everything that is wrong with the pages in `folder`, which is called `shown` in messages."""
     said = docstring_shapes(stub)
-    for name, language in PAGES.items():
+    for name, language in (PAGES[code] for code in languages):
         file, path = f"{shown}/{name}", folder / name
         if not path.is_file():
             yield Finding("statement", file, None, f"is missing: the statement in {language}")
@@ -35,7 +35,7 @@ def faults(folder: Path, shown: str, stub: str) -> Iterator[Finding]:
             continue
         if (count := len(text.splitlines())) > MOST_LINES:
             yield Finding("statement", file, MOST_LINES + 1, f"has {count} lines; a statement has at most {MOST_LINES}")
-        if name == "README.zh.md" and not _CHINESE.search(text):
+        if language == "Chinese" and not _CHINESE.search(text):
             yield Finding("statement", file, 1, "is not in Chinese")
         yield from _table_faults(text, file, said)
         yield from _hint_faults(text, file)

@@ -87,7 +87,8 @@ class Subject:
         if isinstance(text, Finding):
             return Mistakes(findings=(text,))
         variants = {case.name: case.source.decode("utf-8", "replace") for case in self.variants}
-        return mistakes.read(text, self.mistakes_file, self.reference, variants)
+        languages = self.course.languages[1:]
+        return mistakes.read(text, self.mistakes_file, self.reference, languages, variants)
 
     @cached_property
     def variants(self) -> tuple[Case, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from grader.messages.message import Texts, Value, Wording, text
+from grader.messages.message import Texts, Value, Wording, is_name, text
 
 LOCALE = Path(__file__).parents[1] / "locale"
 DOMAIN = "grader"
@@ -34,6 +34,10 @@ class Language:
         """The same, by `count`, which is a field too."""
         chosen = self._catalogue.ngettext(one, many, count)
         return self.wording().filled(chosen, text(chosen, count=count, **fields))
+
+    def has(self, english: str) -> bool:
+        """Whether one of the harness's own texts has words in it, which a name in code does not need."""
+        return is_name(english) or self.code == SOURCE or self._translated(english) != english
 
     def say(self, value: Value, texts: Texts | None = None) -> str:
         """A message in words; `texts` are those of the kata that it comes from."""

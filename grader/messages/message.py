@@ -27,7 +27,8 @@ _MOST_BITS = 63
 _FIELD = re.compile(r"\{[^{}]*\}")
 _WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
 _SET_OFF = re.compile(rf"[{_WIDE}](?: \0|\0 )[{_WIDE}]")
-_NAME = re.compile(r"[\w.]*(?:\([^()]*\)|\[[^\[\]]*\])*[\w.]*")
+_WORD = r"[\w.]*(?:\([^()]*\)|\[[^\[\]]*\])*[\w.]*"
+_NAME = re.compile(rf"{_WORD}(?: [-+*/@] {_WORD})*")
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +61,7 @@ def said(value: Value) -> Value:
 
 
 def is_name(english: str) -> bool:
-    """Whether it is one word of code, such as `w_ih`, `states[:, 0]` or `{part}.forward`, and the same in every language."""
+    """Whether it is code, such as `w_ih`, `states[:, 0]`, `{part}.forward` or `b_ih + b_hh`, and the same in every language."""
     return bool(_NAME.fullmatch(_FIELD.sub("x", english)))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from grader.authoring import fingerprints, strength
 from grader.authoring.evidence import Evidence
 from grader.authoring.finding import Finding
-from grader.authoring.rules import files, numbers, verdicts
+from grader.authoring.rules import files, numbers, texts, verdicts
 from grader.authoring.subject import Subject
 
 ON_FILES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
@@ -19,6 +19,7 @@ ON_FILES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     files.stub,
     files.mistakes,
     files.stray,
+    texts.translated,
 )
 ON_EVIDENCE: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     verdicts.runs,
@@ -35,6 +36,7 @@ ON_EVIDENCE: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     numbers.limit,
     strength.weaker,
     fingerprints.stale,
+    texts.worded,
 )
 
 

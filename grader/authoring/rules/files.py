@@ -12,8 +12,6 @@ from grader.authoring.stub import StubFault, make_stub
 from grader.authoring.subject import Subject, python_finding
 from grader.errors import did_you_mean
 
-TEXTS = "zh.po"  # what a suite says, in Chinese
-
 
 def suite(subject: Subject) -> Iterator[Finding]:
     """Every test has one kind and a docstring, and the manifest says how many tests of which kinds there are."""
@@ -32,9 +30,9 @@ def suite(subject: Subject) -> Iterator[Finding]:
 
 
 def pages(subject: Subject) -> Iterator[Finding]:
-    """Both statements are there, short, with hints in three levels and the shapes of the stub."""
+    """The statements are there, short, with hints in three levels and the shapes of the stub."""
     if subject.stub is not None:
-        yield from statement.faults(subject.kata.folder, subject.shown, subject.stub)
+        yield from statement.faults(subject.kata.folder, subject.shown, subject.stub, subject.course.languages)
 
 
 def stub(subject: Subject) -> Iterator[Finding]:
@@ -84,7 +82,9 @@ def mistakes(subject: Subject) -> Iterator[Finding]:
 def stray(subject: Subject) -> Iterator[Finding]:
     """Nothing lies in the folders that belongs to no part of a kata; data must be named by the suite and by [[data]]."""
     kata = subject.kata
-    own = {"kata.toml", *statement.PAGES, kata.stub.name, kata.suite.name, TEXTS}
+    catalogues = {f"{language}.po" for language in subject.course.languages[1:]}
+    pages = {statement.PAGES[language][0] for language in subject.course.languages}
+    own = {"kata.toml", kata.stub.name, kata.suite.name} | pages | catalogues
     suites = "".join(suite.text for suite in subject.suites)
     sources = " ".join(data.source for data in kata.data)
     for path in _entries(kata.folder):
@@ -95,7 +95,7 @@ def stray(subject: Subject) -> Iterator[Finding]:
         elif path.name not in sources:
             message = f"is data whose origin no [[data]] entry of {kata.manifest} gives: name it in `source`"
             yield Finding("files", subject.name(path), None, message)
-    own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", TEXTS, strength.FILE, diagnosis.FILE}
+    own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", strength.FILE, diagnosis.FILE} | catalogues
     folders = [
         (subject.behind, own | {"variants"}),
         (subject.behind / "variants", {case.name + ".py" for case in subject.variants}),
