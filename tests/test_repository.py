@@ -18,7 +18,7 @@ from grader.cli.commands import grade
 ROOT = Path(__file__).parents[1]
 
 FOLDERS = {"katas", "reference", "grader", "tests"}
-FILES = {"README.md", "LICENSE", "CHANGELOG.md", "Makefile", "pyproject.toml"}
+FILES = {"README.md", "LICENSE", "CHANGELOG.md", "Makefile", "course.toml", "pyproject.toml"}
 DOTTED = {".gitignore", ".github", ".ci"}
 
 # What `grader.checks.assert_state` holds a module to, word for word in every statement that asks for one.
