@@ -55,7 +55,7 @@ lint: venv ## check style, formatting and types
 	$(BIN)/mypy
 
 texts: venv ## bring the catalogues of what the harness says into step with its sources
-	$(BIN)/python -m grader.authoring.catalogue
+	$(BIN)/python -m grader.authoring.proving.catalogue
 
 bench: venv ## measure the speed of the harness, as ratios of one run
 	$(BIN)/python tests/bench/run.py

@@ -7,10 +7,10 @@ from contextlib import closing
 
 import pytest
 
-from grader.authoring import fingerprints
-from grader.authoring.bench import Bench
-from grader.authoring.evidence import Evidence
-from grader.authoring.subject import Subject
+from grader.authoring.proving import fingerprints
+from grader.authoring.proving.bench import Bench
+from grader.authoring.proving.evidence import Evidence
+from grader.authoring.proving.subject import Subject
 from grader.course import find
 from grader.store import Store
 

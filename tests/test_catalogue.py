@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from babel.messages.mofile import read_mo
 
-from grader.authoring import catalogue
-from grader.authoring.texts import constants, told
+from grader.authoring.proving import catalogue
+from grader.authoring.proving.texts import constants, told
 from grader.errors import UsageFault
 from grader.messages.language import DOMAIN, LOCALE, SOURCE, known
 

@@ -15,12 +15,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import grader
-from grader.authoring import measures, pace, tables
-from grader.authoring.case import Role
 from grader.authoring.check import Wanted, check
-from grader.authoring.document import FORMAT_VERSION, Check
-from grader.authoring.outcome import Comparison, Outcome, Ran, Trial
-from grader.authoring.subject import Subject
+from grader.authoring.proving import measures, pace
+from grader.authoring.proving.case import Role
+from grader.authoring.proving.outcome import Comparison, Outcome, Ran, Trial
+from grader.authoring.proving.subject import Subject
+from grader.authoring.showing import tables
+from grader.authoring.showing.document import FORMAT_VERSION, Check
 from grader.cli import main
 from grader.course import Course, find
 from grader.scorecard import Verdict

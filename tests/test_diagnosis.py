@@ -12,11 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from grader import diagnosis
-from grader.authoring import fingerprints, release
-from grader.authoring.bench import Bench
-from grader.authoring.case import Role
-from grader.authoring.evidence import Evidence
-from grader.authoring.subject import Subject
+from grader.authoring.making import release
+from grader.authoring.proving import fingerprints
+from grader.authoring.proving.bench import Bench
+from grader.authoring.proving.case import Role
+from grader.authoring.proving.evidence import Evidence
+from grader.authoring.proving.subject import Subject
 from grader.course import Course, find
 from grader.diagnosis import Fingerprints, Known, Print, agree, diagnosed, rich
 from grader.messages import Message, Value, message, text

@@ -15,7 +15,7 @@ import pytest
 from rich.cells import cell_len
 
 from grader import reports
-from grader.authoring import catalogue
+from grader.authoring.proving import catalogue
 from grader.cli import speech
 from grader.messages import message, text
 from grader.messages.english import SAYS

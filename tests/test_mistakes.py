@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from grader.authoring.mistakes import Excuse, Mistake, read
+from grader.authoring.proving.mistakes import Excuse, Mistake, read
 
 REFERENCE = '''"""A line."""
 

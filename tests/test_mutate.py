@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring import survivors, tables
-from grader.authoring.bench import Bench
-from grader.authoring.case import Case, Role
 from grader.authoring.check import Wanted, check
-from grader.authoring.evidence import Evidence
-from grader.authoring.fate import Fate, excused, score
-from grader.authoring.mistakes import Excuse
-from grader.authoring.mutate import mutants
+from grader.authoring.mutating import survivors
+from grader.authoring.mutating.fate import Fate, excused, score
+from grader.authoring.mutating.mutate import mutants
+from grader.authoring.proving.bench import Bench
+from grader.authoring.proving.case import Case, Role
+from grader.authoring.proving.evidence import Evidence
+from grader.authoring.proving.mistakes import Excuse
+from grader.authoring.showing import tables
 from grader.course import Course
 from grader.errors import UsageFault
 
@@ -121,7 +122,7 @@ def test_an_excuse_must_be_for_a_mutant_that_lives(course: Course, tmp_path: Pat
 def test_a_machine_without_libcst_is_told_what_to_install(
     course: Course, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "grader.authoring.mutate", None)
+    monkeypatch.setitem(sys.modules, "grader.authoring.mutating.mutate", None)
     with pytest.raises(UsageFault, match="--mutate needs") as refused:
         survivors.judge([Evidence(edited(course, tmp_path, {}), 1)], new_bench(tmp_path))
     assert "pip install libcst" in str(refused.value.next_step)

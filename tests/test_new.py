@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.new import new, next_steps
-from grader.authoring.rules import ON_FILES
-from grader.authoring.stub import is_in_step
-from grader.authoring.subject import Subject
+from grader.authoring.making.new import new, next_steps
+from grader.authoring.making.stub import is_in_step
+from grader.authoring.proving.rules import ON_FILES
+from grader.authoring.proving.subject import Subject
 from grader.cli import main
 from grader.course import Course, find
 from grader.errors import CourseFault, UsageFault

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from grader.authoring.new import new
-from grader.authoring.recorded import record
-from grader.authoring.release import contents
-from grader.authoring.subject import Subject
+from grader.authoring.making.new import new
+from grader.authoring.making.recorded import record
+from grader.authoring.making.release import contents
+from grader.authoring.proving.subject import Subject
 from grader.cli import main
 from grader.course import Course, find
 from grader.errors import CourseFault, InternalFault

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.bench import Bench
-from grader.authoring.case import Role
-from grader.authoring.evidence import Evidence
-from grader.authoring.finding import Finding
-from grader.authoring.outcome import Outcome, Ran, Trial
-from grader.authoring.rules import ON_FILES, broken, texts
-from grader.authoring.subject import Subject
+from grader.authoring.proving.bench import Bench
+from grader.authoring.proving.case import Role
+from grader.authoring.proving.evidence import Evidence
+from grader.authoring.proving.finding import Finding
+from grader.authoring.proving.outcome import Outcome, Ran, Trial
+from grader.authoring.proving.rules import ON_FILES, broken, texts
+from grader.authoring.proving.subject import Subject
 from grader.course import Course
 from grader.messages import Message, message, text
 from grader.scorecard import Verdict

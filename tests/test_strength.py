@@ -13,15 +13,15 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from grader.authoring import strength
-from grader.authoring.bench import Bench
-from grader.authoring.case import Role
 from grader.authoring.check import Wanted, check
-from grader.authoring.evidence import Evidence
-from grader.authoring.finding import Finding
-from grader.authoring.outcome import Comparison, Outcome, Ran, Trial
-from grader.authoring.rules import broken, files
-from grader.authoring.subject import Subject
+from grader.authoring.proving import strength
+from grader.authoring.proving.bench import Bench
+from grader.authoring.proving.case import Role
+from grader.authoring.proving.evidence import Evidence
+from grader.authoring.proving.finding import Finding
+from grader.authoring.proving.outcome import Comparison, Outcome, Ran, Trial
+from grader.authoring.proving.rules import broken, files
+from grader.authoring.proving.subject import Subject
 from grader.course import Course, find
 from grader.scorecard import Verdict
 

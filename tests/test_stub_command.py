@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring import stubs
+from grader.authoring.making import stubs
 from grader.cli import main
 from grader.course import Course, find
 from grader.store import Store

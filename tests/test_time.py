@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.case import Case, Role
-from grader.authoring.outcome import Trial
-from grader.authoring.subject import Subject
+from grader.authoring.proving.case import Case, Role
+from grader.authoring.proving.outcome import Trial
+from grader.authoring.proving.subject import Subject
 from grader.course import Course
 from grader.scorecard import KataResult, TestResult, Verdict
 from grader.session import Session

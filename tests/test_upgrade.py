@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.authoring.placing import RECORD, place
-from grader.authoring.release import contents
+from grader.authoring.making.placing import RECORD, place
+from grader.authoring.making.release import contents
 from grader.cli import main
 from grader.course import Course, find
 from grader.errors import GradeError

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from grader.authoring import tables, wrapped
-from grader.authoring.bench import Bench
-from grader.authoring.case import Case, Role
 from grader.authoring.check import Wanted, check, source_of
-from grader.authoring.evidence import Evidence
-from grader.authoring.fate import Fate, excuse_of, excused
-from grader.authoring.mistakes import Excuse
-from grader.authoring.outcome import Trial
-from grader.authoring.subject import Subject
-from grader.authoring.wrappers.entries import entries
-from grader.authoring.wrappers.kinds import KINDS
+from grader.authoring.mutating import wrapped
+from grader.authoring.mutating.fate import Fate, excuse_of, excused
+from grader.authoring.mutating.wrappers.entries import entries
+from grader.authoring.mutating.wrappers.kinds import KINDS
+from grader.authoring.proving.bench import Bench
+from grader.authoring.proving.case import Case, Role
+from grader.authoring.proving.evidence import Evidence
+from grader.authoring.proving.mistakes import Excuse
+from grader.authoring.proving.outcome import Trial
+from grader.authoring.proving.subject import Subject
+from grader.authoring.showing import tables
 from grader.course import Course
 from grader.errors import UsageFault
 

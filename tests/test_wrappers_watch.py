@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grader.authoring.wrappers import calls
-from grader.authoring.wrappers.entries import entries
+from grader.authoring.mutating.wrappers import calls
+from grader.authoring.mutating.wrappers.entries import entries
 from grader.checks.observations import drain
 
 SOURCE = "found = []\n\n\ndef grown(x, n):\n    found.append(x)\n    return x * 4.0 ** len(found)\n"

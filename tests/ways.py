@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.authoring import mistakes
+from grader.authoring.proving import mistakes
 from grader.course import Course, find
 from grader.kata import Kata
 

@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from grader.authoring.bench import Bench
-from grader.authoring.evidence import Evidence
-from grader.authoring.new import new
-from grader.authoring.outcome import Trial
-from grader.authoring.subject import Subject
+from grader.authoring.making.new import new
+from grader.authoring.proving.bench import Bench
+from grader.authoring.proving.evidence import Evidence
+from grader.authoring.proving.outcome import Trial
+from grader.authoring.proving.subject import Subject
 from grader.course import Course, find
 from grader.store import Store
 

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader import __version__, kata
-from grader.authoring import fate, fingerprints, measures, rules, strength, survivors, wrapped
-from grader.authoring.bench import Bench, in_order
-from grader.authoring.case import Role
-from grader.authoring.document import Check, Limits, kata_check
-from grader.authoring.evidence import Evidence
-from grader.authoring.finding import Finding, of_fault
-from grader.authoring.outcome import Trial
-from grader.authoring.rules import texts
-from grader.authoring.subject import Subject
+from grader.authoring.mutating import fate, survivors, wrapped
+from grader.authoring.proving import fingerprints, measures, rules, strength
+from grader.authoring.proving.bench import Bench, in_order
+from grader.authoring.proving.case import Role
+from grader.authoring.proving.evidence import Evidence
+from grader.authoring.proving.finding import Finding, of_fault
+from grader.authoring.proving.outcome import Trial
+from grader.authoring.proving.rules import texts
+from grader.authoring.proving.subject import Subject
+from grader.authoring.showing.document import Check, Limits, kata_check
 from grader.course import Course
 from grader.engine.key import grader_digest, versions
 from grader.errors import CourseFault, Fault, UsageFault, did_you_mean

@@ -30,8 +30,8 @@ from grader.reports.layout import cut
 from grader.store import Store
 
 if TYPE_CHECKING:
-    from grader.authoring.case import Case
-    from grader.authoring.subject import Subject
+    from grader.authoring.proving.case import Case
+    from grader.authoring.proving.subject import Subject
 
 _FORMATS = ("json", "markdown")
 _EVERY = 25  # trials between two lines, where they stay on the screen
@@ -96,10 +96,10 @@ def check(
     ready_to_judge(jobs)
     import msgspec
 
-    from grader.authoring import tables
-    from grader.authoring.bench import Bench
     from grader.authoring.check import Wanted, source_of
     from grader.authoring.check import check as examine
+    from grader.authoring.proving.bench import Bench
+    from grader.authoring.showing import tables
 
     for form, path in wanted:
         if path is None or (form == "markdown" and not path.is_file()):

@@ -32,7 +32,7 @@ def reset(kata: str, yes: bool, root: Path | None) -> int:
 
     Example: grade reset lstm
     """
-    from grader.authoring.stubs import original
+    from grader.authoring.making.stubs import original
 
     spoken, course = language(), find(here(), root)
     chosen = one_kata(course, kata)

@@ -29,8 +29,8 @@ def release(out: Path, git: bool, root: Path | None) -> int:
 
     OUT is empty, or not there, or a former release: then what its learner wrote is kept.
     """
-    from grader.authoring.placing import place
-    from grader.authoring.release import contents
+    from grader.authoring.making.placing import place
+    from grader.authoring.making.release import contents
 
     spoken = language()
     course = find(here(), root)

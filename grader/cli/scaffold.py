@@ -22,8 +22,8 @@ from grader.store import Store
 @course_option
 def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> int:
     """Begin the kata ID, such as 51_my_topic: small, complete, and in order, for you to change."""
-    from grader.authoring.new import new as make
-    from grader.authoring.new import next_steps
+    from grader.authoring.making.new import new as make
+    from grader.authoring.making.new import next_steps
 
     course = find(here(), root)
     for path in make(course, id, worker=worker, title=title, title_zh=title_zh):
@@ -42,7 +42,7 @@ def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
 
     A file that may be somebody's work is kept beside the stub, as <slug>.py.bak.
     """
-    from grader.authoring import stubs
+    from grader.authoring.making import stubs
 
     spoken = language()
     course = find(here(), root)

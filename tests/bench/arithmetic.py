@@ -20,11 +20,11 @@ from typing import Any
 import numpy
 
 from grader import diagnosis
-from grader.authoring.bench import Bench, in_order
-from grader.authoring.case import Role
-from grader.authoring.evidence import Evidence
-from grader.authoring.outcome import Outcome, Trial
-from grader.authoring.subject import Subject
+from grader.authoring.proving.bench import Bench, in_order
+from grader.authoring.proving.case import Role
+from grader.authoring.proving.evidence import Evidence
+from grader.authoring.proving.outcome import Outcome, Trial
+from grader.authoring.proving.subject import Subject
 from grader.course import find
 from grader.diagnosis import Fingerprints
 from grader.scorecard import Cause, TestResult, grade_kata

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from grader.authoring.mutate import mutants
+from grader.authoring.mutating.mutate import mutants
 
 
 @dataclass(frozen=True)

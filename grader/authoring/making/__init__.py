@@ -1,0 +1,1 @@
+"""What makes katas and courses: a new one, its stub, a release."""

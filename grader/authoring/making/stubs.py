@@ -1,0 +1,132 @@
+"""The stubs of a course, written from its references, and never over what somebody else wrote.
+
+A stub is replaced where it is known to be generated: it was the last thing that `grade stub` wrote, or it is the stub of
+the reference that git has. Everything else may be somebody's work, so it is first moved aside.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.authoring.making.stub import is_in_step, make_stub
+from grader.course import Course
+from grader.errors import CourseFault, Fault, UsageFault
+from grader.kata import Kata
+from grader.messages import text
+from grader.store import Store, key
+
+ORIGINAL = ".stub"  # how the copy of a stub in a release ends
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A stub that is not in step. `saved_as` is where the file that is in its way goes, if it may be somebody's work."""
+
+    kata: Kata
+    text: str
+    saved_as: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        return f"katas/{self.kata.id}/{self.kata.stub.name}"
+
+
+def original(course: Course, kata: Kata) -> bytes:
+    """The stub as its learner found it: from the reference, or from the copy that a release has of it.
+
+    Raises UsageFault where there is neither.
+    """
+    if course.reference(kata).is_file():
+        return generated(course, kata).encode()
+    copy = kata.folder / f"{kata.slug}{ORIGINAL}"
+    if copy.is_file():
+        return copy.read_bytes()
+    raise UsageFault(
+        text("the stub of {kata} is not kept in this course", kata=kata.id),
+        text("git may have it: git checkout -- katas/{kata}/{file}", kata=kata.id, file=kata.stub.name),
+    )
+
+
+def pending(course: Course, katas: Iterable[Kata], store: Store) -> list[Pending]:
+    """The stubs that are not in step; raises CourseFault with every fault of every reference."""
+    found: list[Pending] = []
+    faults: list[Fault] = []
+    for kata in katas:
+        try:
+            text = generated(course, kata)
+            if not kata.stub.is_symlink() and kata.stub.is_file():
+                present = kata.stub.read_bytes()
+                if present.replace(b"\r\n", b"\n") == text.replace("\r\n", "\n").encode():
+                    remember(kata.id, present, store)
+                    continue
+                replaceable = _is_generated(course, kata, present, store)
+            else:
+                replaceable = not os.path.lexists(kata.stub)
+            found.append(Pending(kata, text, None if replaceable else free_name(kata.stub)))
+        except CourseFault as fault:
+            faults += fault.faults
+    if faults:
+        raise CourseFault(faults)
+    return found
+
+
+def write(stub: Pending, store: Store) -> None:
+    """Put the stub in its place, in one step, once what was there is saved."""
+    path, content = stub.kata.stub, stub.text.encode()
+    try:
+        if stub.saved_as is not None:
+            path.rename(stub.saved_as)
+        part = path.with_suffix(".part")
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        raise UsageFault(text("cannot write {file}: {reason}", file=stub.shown, reason=error.strerror)) from None
+    remember(stub.kata.id, content, store)
+
+
+def remember(id: str, content: bytes, store: Store) -> None:
+    """Note that nobody wrote these bytes, so that they may be replaced."""
+    store.put_check(_known_as(id, content), id, b"generated")
+
+
+def free_name(path: Path) -> Path:
+    """`lstm.py.bak`, or the first of `lstm.py.bak2`, `lstm.py.bak3` ... that is not taken."""
+    count = 1
+    while os.path.lexists(found := path.with_name(f"{path.name}.bak{count if count > 1 else ''}")):
+        count += 1
+    return found
+
+
+def generated(course: Course, kata: Kata) -> str:
+    """The stub that the kata's reference gives; raises CourseFault."""
+    reference = course.reference(kata)
+    file = f"reference/{kata.id}/{reference.name}"
+    try:
+        return make_stub(reference.read_bytes().decode("utf-8-sig"), file)
+    except FileNotFoundError:
+        raise CourseFault([Fault(file, wanted=text("is missing: the stub is made from it"))]) from None
+    except OSError as error:
+        raise CourseFault([Fault(file, wanted=text("cannot be read: {reason}", reason=error.strerror))]) from None
+    except UnicodeDecodeError:
+        raise CourseFault([Fault(file, wanted=text("is not UTF-8 text"))]) from None
+
+
+def _is_generated(course: Course, kata: Kata, content: bytes, store: Store) -> bool:
+    """Whether nobody wrote these bytes."""
+    if store.check(_known_as(kata.id, content)) is not None:
+        return True
+    reference = course.reference(kata)
+    command = ["git", "-c", "safe.directory=*", "show", f"HEAD:./{reference.name}"]
+    try:
+        committed = subprocess.run(command, cwd=reference.parent, capture_output=True, check=True).stdout.decode()
+        return is_in_step(committed, content.decode())
+    except (OSError, subprocess.SubprocessError, ValueError, CourseFault):
+        return False
+
+
+def _known_as(id: str, content: bytes) -> str:
+    return key({"what": "a generated stub", "kata": id, "content": content})

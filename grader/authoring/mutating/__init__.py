@@ -1,0 +1,1 @@
+"""What shows that a suite is strong: wrong code that a machine makes, and what became of it."""
