@@ -423,7 +423,7 @@ def test_training_steps(solution, rng):
         (SIZES[0], 7, 12, 4),
         (SIZES[2], 7, 12, 3),
         (SIZES[4], 1, 3, 2),
-        (LONG, 1101, 1, 2),
+        ((3, 70, 1, 2, 4, 5), 1101, 1, 2),
     ):
         _, frames, *sizes, most = size
         model, oracle = _models(solution, rng, *sizes)
