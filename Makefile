@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test lowest escapes fuzz search lint texts bench ways roads soak kills clean
+.PHONY: help venv grade test lowest escapes fuzz search lint texts bench ways roads arithmetic soak kills mutants clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 venv: $(STAMP) ## create .venv and install into it; nothing to do while pyproject.toml stays the same
 
@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml
 grade: venv ## grade your katas; ARGS="lstm --fresh" is handed on
 	@$(BIN)/grade $(ARGS) || { code=$$?; [ $$code -eq 1 ] || exit $$code; }
 
-PYTEST := $(BIN)/pytest -n 2 -W error --timeout 120
+PYTEST := $(BIN)/pytest -o testpaths=tests -n 2 -W error --timeout 120
 
 test: venv ## run the project's own tests; ARGS="-k floors" is handed on
 	$(PYTEST) $(ARGS)
@@ -35,7 +35,7 @@ test: venv ## run the project's own tests; ARGS="-k floors" is handed on
 lowest: ## run the tests with the oldest versions that pyproject.toml admits, in .venv-lowest
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' $$($(PYTHON) tests/lowest.py)
-	.venv-lowest/bin/pytest -n 2 --timeout 120 $(ARGS)
+	.venv-lowest/bin/pytest -o testpaths=tests -n 2 --timeout 120 $(ARGS)
 
 escapes: venv ## run every hostile case, and write down what came of each
 	ESCAPES=write $(PYTEST) tests/test_escapes.py $(ARGS)
@@ -66,12 +66,18 @@ ways: venv ## grade every solution, right or wrong, both ways, and compare test 
 roads: venv ## look for callables of torch that do a from-scratch kata's whole job; ARGS=04_lstm for one
 	$(BIN)/python -W ignore tests/bench/roads.py $(ARGS)
 
+arithmetic: venv ## judge as if on other processors and with two threads, and list what differs; ARGS="04 14" for some katas
+	$(BIN)/python tests/bench/arithmetic.py $(ARGS)
+
 soak: venv ## run 5,000 workers, a third of them hostile, and count what they leave
 	$(BIN)/python tests/bench/soak.py $(ARGS)
 
 kills: venv ## kill 200 random processes of runs, and see that no verdict is wrong and nothing is left
 	$(BIN)/python tests/bench/kills.py $(ARGS)
 
+mutants: venv ## hold the grader itself to its tests, by small slips; ARGS=grader/wire is handed on
+	$(BIN)/python -m tests.mutants $(ARGS)
+
 clean: ## remove what was installed and cached; your attempts in .grade/ stay
-	rm -rf $(VENV) .venv-lowest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-lowest build dist *.egg-info .hypothesis .mypy_cache .mutants .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -25,22 +25,22 @@ class Course:
         """The author's solution of a kata; a release has none."""
         return self.root / "reference" / kata.id / f"{kata.slug}.py"
 
-    def select(self, names: Iterable[str] = ()) -> tuple[Kata, ...]:
+    def select(self, names: Iterable[str] = (), also: Iterable[str] = ()) -> tuple[Kata, ...]:
         """The katas meant by `04_lstm`, `lstm`, `4`, `04`, an alias or a path, in course order; all when none is named.
 
-        Raises UsageFault for all names together that mean no kata.
+        Raises UsageFault for all names together that mean no kata; `also` are other words that may have been meant.
         """
         found = {name: self._named.get(_key(name)) for name in names}
         if unknown := [name for name, kata in found.items() if kata is None]:
-            raise UsageFault(message("lines", lines=[*map(self._unknown, unknown)]), self._listing())
+            raise UsageFault(message("lines", lines=[self._unknown(name, also) for name in unknown]), self._listing())
         return tuple(kata for kata in self.katas if not found or kata in found.values())
 
     @cached_property
     def _named(self) -> dict[str, Kata]:
         return {name: kata for kata in self.katas for name in (*kata.aliases, kata.slug, kata.id, str(kata.number))}
 
-    def _unknown(self, name: str) -> Message:
-        words = [word for word in self._named if not word.isdigit()]
+    def _unknown(self, name: str, also: Iterable[str]) -> Message:
+        words = [*(word for word in self._named if not word.isdigit()), *also]
         meant = did_you_mean(_key(name), words)
         unknown = text("there is no kata {name!r}", name=name)
         return text("{problem}: {help}", problem=unknown, help=meant) if meant else unknown

@@ -1,8 +1,8 @@
 """A fork server: one warm process that forks a child for each request, and holds each child on a leash.
 
 A request is one datagram on a control socket: a JSON document and file descriptors, the first of which is the child's
-*leash*, one end of a socket pair whose other end the asker holds. On the leash the server writes the child's pid, and
-at its end how it ended; the asker writes `STACK` to have the child dump its stack, and closes the leash to have it
+*leash*, one end of a socket pair whose other end the asker holds. On the leash the server writes the child's pid, or why
+there is none, and at its end how it ended; the asker writes `STACK` to have the child dump its stack, and closes the leash to have it
 killed. An asker that dies closes its leash too, so that no child outlives whoever asked for it. The child never sees
 the leash.
 """
@@ -24,8 +24,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from grader import machine
+from grader.limits import WATCH_SECONDS
+
 STACK = b"s"
-STARTED = struct.Struct("<ci")
+PID, REFUSED = b"p", b"x"
+STARTED = struct.Struct("<ci")  # PID and the child's, or REFUSED and the number of the error
 ENDED = struct.Struct("<ciqdd")
 _MAX_REQUEST = 1 << 16
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
@@ -51,7 +55,7 @@ def harden(*, with_parent: bool = True) -> None:
     The kernel takes the end of the *thread* that started a process for the end of its parent: a process that is started by
     one of many threads must go without, and see `die_with`.
     """
-    if sys.platform != "linux":
+    if not machine.LINUX:
         return
     libc = ctypes.CDLL(None)
     if with_parent:
@@ -60,18 +64,47 @@ def harden(*, with_parent: bool = True) -> None:
 
 
 def die_with(peer: socket.socket) -> None:
-    """Have the kernel end this process (SIGIO) when the other end of `peer` closes, whatever it is doing then.
+    """Have this process end when the other end of `peer` closes, whatever it is doing then.
 
-    Nothing may ever be said on that line. Unlike a death signal, which the kernel sends when the *thread* that started a
-    process ends, this one waits for whoever holds the other end.
+    Nothing may ever be said on that line. On Linux the kernel sends SIGIO: unlike a death signal, which comes when the
+    *thread* that started a process ends, this one waits for whoever holds the other end. Elsewhere SIGIO ends nothing, and a
+    thread listens.
     """
-    import fcntl  # Windows has none
+    if not machine.LINUX:
+
+        def listen() -> None:
+            peer.recv(1)
+            os._exit(1)
+
+        _in_thread(listen)
+        return
+    import fcntl
 
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(peer, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(peer, fcntl.F_SETFL, fcntl.fcntl(peer, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([peer], [], [], 0)[0]:
         os._exit(1)  # it closed before the lines above
+
+
+def end_after(parent: int) -> None:
+    """Have this process and its group end soon after its parent, where no kernel sends a signal then.
+
+    Code that never lets go of the interpreter keeps the thread from it, until its own limit of processor time.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            select.select([], [], [], WATCH_SECONDS)
+        os.killpg(0, signal.SIGKILL)
+
+    _in_thread(watch)
+
+
+def _in_thread(work: Callable[[], object]) -> None:
+    from threading import Thread
+
+    Thread(target=work, daemon=True).start()
 
 
 def request(control: socket.socket, document: dict[str, Any], descriptors: Sequence[int]) -> None:
@@ -146,12 +179,14 @@ def _receive(control: socket.socket) -> tuple[bytes, list[int]] | None:
 def _fork(
     control: socket.socket, child: Child, by_fd: dict[int, _Held], data: bytes, descriptors: list[int]
 ) -> _Held | None:
-    """The child that was asked for. None where the machine has no room for it: its leash then closes, and says nothing."""
+    """The child that was asked for. None where the machine has no room for it: its leash then says why, and closes."""
     leash = socket.socket(fileno=descriptors[0])
     server = os.getpid()
     try:
         pid = os.fork()
-    except OSError:
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            leash.send(STARTED.pack(REFUSED, error.errno or 0))
         leash.close()
         for descriptor in descriptors[1:]:
             os.close(descriptor)
@@ -165,7 +200,7 @@ def _fork(
     for descriptor in descriptors[1:]:
         os.close(descriptor)
     with contextlib.suppress(OSError):
-        leash.send(STARTED.pack(b"p", pid))
+        leash.send(STARTED.pack(PID, pid))
     return _Held(pid, os.pidfd_open(pid), leash)
 
 

@@ -28,5 +28,6 @@ CLOSING_SHARE = 0.5  # of one limit, on the wall, is shared by all tests that fo
 # Seconds beside that limit.
 START_SECONDS = 60.0  # for a forked worker to be locked and say hello; nothing of the learner's runs in it
 ORDERLY_SECONDS = 0.8  # for a ladder to take itself down in order, before it is killed
+WATCH_SECONDS = 0.5  # between two looks of a worker for its judge, where no kernel tells of its end
 STACK_SECONDS = 0.5  # for a worker past its deadline to write its stack
 SUITE_GRACE_SECONDS = 30.0  # for a judge beyond the sum of its tests' limits

@@ -213,7 +213,8 @@ class _Run:
         result = self._dated(work, _result(work))
         ladder = self.engine.began
         layers = ladder.sandbox.layers if ladder is not None else frozenset[str]()
-        self._store.put(work.stored_as, result, layers, keep=not self._secret)
+        origin = "" if self._source_dir is None else str(self._source_dir)
+        self._store.put(work.stored_as, result, layers, keep=not self._secret, origin=origin)
         result = self._diagnosed(work.kata, result)  # not stored, since fingerprints may change while verdicts stay
         self._finish(result)  # first, so that what was told of is in the scorecard, whenever an interrupt comes
         self._tell.finished(result)

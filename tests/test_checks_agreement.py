@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from grader.checks import CheckFailure, as_view, assert_agrees
+from grader.checks import CheckFailure, as_view, assert_agrees, normal
 from grader.checks.failure import AuthorFault
 
 
@@ -111,6 +111,22 @@ def test_a_module_agrees_in_both_modes_and_by_every_parameter() -> None:
     compare(lambda net, y: y.clamp(-30, 30))
     with pytest.raises(CheckFailure, match="is off"):
         compare(lambda net, y: y.clamp(-30, 30), scale=1e3)
+
+
+def test_a_call_leaves_the_mode_as_it_was() -> None:
+    with pytest.raises(CheckFailure, match="a call puts the model into training mode"):
+        compare(lambda net, y: net.train(not net.training) and y)
+    with pytest.raises(CheckFailure, match="a call puts layer into evaluation mode"):
+        compare(lambda net, y: net.layer.eval() and y)
+
+
+def test_running_statistics_of_both_stay_alike() -> None:
+    learner, oracle = (nn.Sequential(nn.BatchNorm1d(3, dtype=torch.float64)) for _ in range(2))
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        assert_agrees(
+            lambda x: learner(x), lambda x: oracle(x), {"x": normal(rng, 4, 3)}, rng, modules=(learner, oracle)
+        )
 
 
 def test_parameters_without_modules_are_the_authors_fault() -> None:

@@ -413,3 +413,10 @@ def test_a_numpy_suite_needs_no_torch():
         "sys.exit('torch' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_of_errors_that_only_rounding_tells_apart_the_first_is_named() -> None:
+    actual = np.array([0.0, 1.0, 1.0 + 1e-15, 0.5])
+    assert failure(assert_close, actual, np.zeros(4)).where.startswith("index (1)")
+    actual[2] = 1.0 + 1e-6
+    assert failure(assert_close, actual, np.zeros(4)).where.startswith("index (2)")

@@ -18,10 +18,10 @@ from grader.authoring.case import Role
 from grader.authoring.evidence import Evidence
 from grader.authoring.subject import Subject
 from grader.course import Course, find
-from grader.diagnosis import Fingerprints, Known, agree, diagnosed, rich
+from grader.diagnosis import Fingerprints, Known, Print, agree, diagnosed, rich
 from grader.messages import Message, Value, message, text
 from grader.messages.english import SAYS, Says
-from grader.scorecard import Cause, KataResult, TestResult, Verdict
+from grader.scorecard import Cause, KataResult, TestResult, Trace, Verdict
 from grader.session import Session
 from grader.store import Store
 
@@ -30,17 +30,31 @@ from .workshop import ID, SHORT, Edits, edited, judge, new_bench, scaffold
 ROOT = Path(__file__).resolve().parents[1]
 FOUND = {"error": 0.2283, "relative": 0.38, "got": 0.0568742, "index": [2, 0], "wrong": 8, "size": 8}
 GIVEN = {"name": text("logits"), "allowed": 1e-6, "expected": 0.285125, "slip": None}
-PRINT = message("value.off", **FOUND, **GIVEN)
-OTHER = message("value.off", **{**FOUND, "error": 0.3149, "got": 0.6001}, **GIVEN)
-SHAPE = message("value.shape", name=text("h"), got=[2, 3], expected=[3, 2], swapped=None)
+SAID = message("value.off", **FOUND, **GIVEN)
+TRACE = Trace("a1", 40, (1.0, -2.0, 0.5, 0.25, 3.0))
+PRINT = Print(SAID, TRACE)
+OTHER = Print(message("value.off", **{**FOUND, "error": 0.3149, "got": 0.6001}, **GIVEN), TRACE)
+SHAPE = Print(message("value.shape", name=text("h"), got=[2, 3], expected=[3, 2], swapped=None), TRACE)
 
 
-def changed(print: Message, **args: Value) -> Message:
-    return message(print.code, **{**print.args, **args})
+def changed(print: Print, **args: Value) -> Print:
+    return replace(print, said=message(print.said.code, **{**print.said.args, **args}))
 
 
-def failing(name: str = "test_a", said: Message = PRINT) -> TestResult:
-    return TestResult(name=name, kind="value", title="A.", verdict=Verdict.FAIL, message=str(said), said=said)
+def told(said: Message) -> Print:
+    return Print(said, TRACE)
+
+
+def failing(name: str = "test_a", print: Print = PRINT) -> TestResult:
+    return TestResult(
+        name=name,
+        kind="value",
+        title="A.",
+        verdict=Verdict.FAIL,
+        message=str(print.said),
+        said=print.said,
+        trace=print.trace,
+    )
 
 
 def passing(name: str) -> TestResult:
@@ -61,7 +75,7 @@ def result(*tests: TestResult) -> KataResult:
     )
 
 
-def known(id: str, **tests: Message) -> Known:
+def known(id: str, **tests: Print) -> Known:
     return Known(id, f"You made {id}.", f"你犯了 {id}。", tests)
 
 
@@ -77,26 +91,31 @@ def said(found: KataResult, name: str = "test_a") -> str:
     "other, same",
     [
         (PRINT, True),
-        (changed(PRINT, error=0.2284, got=0.0568741), True),
-        (changed(PRINT, error=0.2293), False),
+        (changed(PRINT, error=0.2283004, got=0.0568743), True),
+        (changed(PRINT, error=0.2284), False),
+        (replace(PRINT, trace=replace(TRACE, numbers=(1.0, -2.0, 0.5, 0.2501, 3.0))), True),
+        (replace(PRINT, trace=replace(TRACE, numbers=(1.0, -2.0, 0.5, 0.26, 3.0))), False),
+        (replace(PRINT, trace=replace(TRACE, form="a2")), False),
+        (replace(PRINT, trace=replace(TRACE, count=41)), False),
+        (replace(PRINT, trace=None), False),
         (changed(PRINT, name=text("outputs")), False),
         (changed(PRINT, index=[2, 1]), False),
         (changed(PRINT, got=-0.0568742), False),
         (changed(PRINT, got=float("nan")), False),
-        (message("value.unequal", **PRINT.args), False),
-        (text("no"), False),
+        (told(message("value.unequal", **SAID.args)), False),
+        (told(text("no")), False),
         (changed(PRINT, slip=message("slip.zero")), False),
         (changed(PRINT, more=1), False),
     ],
 )
-def test_failures_agree_in_code_and_words_and_in_numbers_to_three_digits(other: Message, same: bool) -> None:
+def test_failures_agree_in_code_and_words_and_in_numbers_to_rounding(other: Print, same: bool) -> None:
     assert agree(PRINT, other) is same
     assert agree(other, PRINT) is same
 
 
 def test_what_was_raised_agrees_in_its_words_and_its_numbers() -> None:
-    def raised(error: str) -> Message:
-        return message("raised", error=error)
+    def raised(error: str) -> Print:
+        return told(message("raised", error=error))
 
     assert agree(raised("got nan at 1e-300"), raised("got nan at 3e-17"))
     assert not agree(raised("got inf"), raised("got nan"))
@@ -107,7 +126,7 @@ def test_what_was_raised_agrees_in_its_words_and_its_numbers() -> None:
 def test_a_fingerprint_outlives_the_wording(monkeypatch: pytest.MonkeyPatch) -> None:
     mistakes = Fingerprints((known("a", test_a=PRINT),))
     monkeypatch.setitem(SAYS, "value.off", Says("quite another sentence"))
-    assert said(diagnosed(result(failing(said=PRINT)), mistakes)) == "You made a."
+    assert said(diagnosed(result(failing(print=PRINT)), mistakes)) == "You made a."
 
 
 # What is said
@@ -120,20 +139,20 @@ def test_a_failure_that_one_mistake_explains_is_named_in_both_languages() -> Non
 
 
 @pytest.mark.parametrize(
-    "poor", [text("no"), SHAPE, changed(PRINT, got=0.5), changed(PRINT, got=float("inf"), error=1.0)]
+    "poor", [told(text("no")), SHAPE, changed(PRINT, got=0.5), changed(PRINT, got=float("inf"), error=1.0)]
 )
-def test_a_poor_trace_names_only_what_agrees_with_every_test_that_ran(poor: Message) -> None:
+def test_a_poor_trace_names_only_what_agrees_with_every_test_that_ran(poor: Print) -> None:
     mistakes = Fingerprints((known("a", test_a=poor, test_b=OTHER),))
-    assert not rich(poor)
-    assert said(diagnosed(result(failing(said=poor), failing("test_b", OTHER)), mistakes)) == "You made a."
-    assert said(diagnosed(result(failing(said=poor), failing("test_b", SHAPE)), mistakes)) == ""
-    assert said(diagnosed(result(failing(said=poor)), mistakes)) == "You made a."
+    assert not rich(poor.said)
+    assert said(diagnosed(result(failing(print=poor), failing("test_b", OTHER)), mistakes)) == "You made a."
+    assert said(diagnosed(result(failing(print=poor), failing("test_b", SHAPE)), mistakes)) == ""
+    assert said(diagnosed(result(failing(print=poor)), mistakes)) == "You made a."
 
 
 def test_a_rich_trace_names_alone_so_that_who_made_two_hears_of_each() -> None:
     mistakes = Fingerprints((known("a", test_a=PRINT, test_b=OTHER), known("b", test_b=changed(OTHER, got=0.7771))))
-    found = diagnosed(result(failing(said=PRINT), failing("test_b", changed(OTHER, got=0.7771))), mistakes)
-    assert rich(PRINT) and rich(OTHER)
+    found = diagnosed(result(failing(print=PRINT), failing("test_b", changed(OTHER, got=0.7771))), mistakes)
+    assert rich(PRINT.said) and rich(OTHER.said)
     assert (said(found), said(found, "test_b")) == ("You made a.", "You made b.")
 
 
@@ -242,14 +261,16 @@ def test_in_step_nothing_is_told(course: Course, bench: Bench, tmp_path: Path) -
 def test_what_the_zoo_fails_with_too_is_no_trace_of_a_mistake(course: Course, bench: Bench, tmp_path: Path) -> None:
     found = evidence(bench, edited(course, tmp_path, {}))
     zoo = {
-        (name, msgspec.json.encode(ran.said))
+        (name, msgspec.json.encode(ran.said), ran.trace)
         for case in found.subject.of(Role.ZOO)
         for name, ran in found.ran(case).items()
         if ran.verdict is Verdict.FAIL
     }
     prints = fingerprints.measured(found)
     assert prints is not None and zoo
-    assert not zoo & {(name, msgspec.json.encode(one)) for each in prints.mistakes for name, one in each.tests.items()}
+    assert not zoo & {
+        (name, msgspec.json.encode(one.said), one.trace) for each in prints.mistakes for name, one in each.tests.items()
+    }
 
 
 @pytest.mark.parametrize("kata", find(ROOT, ROOT).katas, ids=lambda kata: kata.id)

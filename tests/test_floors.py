@@ -16,11 +16,24 @@ FLOORS = {
     **dict.fromkeys(["cli"], 7),
     **dict.fromkeys(["authoring", "session", "watch"], 6),
     **dict.fromkeys(["engine"], 5),
-    **dict.fromkeys(["judge", "reports"], 4),
+    **dict.fromkeys(["judge", "reports", "standing", "copies"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
     **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
     **dict.fromkeys(
-        ["wire", "limits", "messages", "forkserver", "modulestate", "given", "todo", "errors", "schema", "seeds"], 1
+        [
+            "wire",
+            "limits",
+            "messages",
+            "forkserver",
+            "modulestate",
+            "given",
+            "todo",
+            "errors",
+            "schema",
+            "seeds",
+            "machine",
+        ],
+        1,
     ),
     "": 0,  # grader/__init__.py
 }
@@ -32,7 +45,12 @@ STAIRS = {
     ("store", "scorecard"),
     ("diagnosis", "scorecard"),
 }
-FOUNDATION = {"limits", "errors", "messages"}  # what the files of floor 1 may stand on, beside their own folder
+FOUNDATION = {
+    "limits",
+    "errors",
+    "messages",
+    "machine",
+}  # what the files of floor 1 may stand on, beside their own folder
 COLD = {
     "cli",
     "engine",

@@ -6,6 +6,7 @@ Nothing here sleeps: every wait is for a pipe or a leash to speak or to close.
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from grader.forkserver import ENDED, STACK, STARTED, Exit, read_exit
+from grader.forkserver import ENDED, REFUSED, STACK, STARTED, Exit, read_exit
 
 SERVER = """
 import ctypes, os, signal, socket, sys
@@ -329,9 +330,10 @@ def test_children_die_with_a_server_that_is_killed(server: Server) -> None:
 
 
 @pytest.mark.parametrize("manner", ["crowded"])
-def test_a_child_for_which_there_is_no_room_costs_only_itself(server: Server) -> None:
+def test_a_child_for_which_there_is_no_room_is_told_why_and_costs_only_itself(server: Server) -> None:
     for _ in range(3):
         child = server.ask(say="document")
+        assert child.leash.recv(256) == STARTED.pack(REFUSED, errno.EAGAIN)
         assert child.leash.recv(256) == b"" and child.rest() == ""
     assert server.end() == ("at end", "")
 

@@ -38,6 +38,7 @@ from grader.scorecard import KataResult, Score, Scorecard, TestResult, Verdict
 from grader.store import Store, _digest
 from grader.submission import read
 from grader.wire import HEADER, BadFrame, Encoder, Frame, decode, read_header
+from grader.wire.frame import VERSION
 from grader.wire.message import Kind
 from grader.worker.objects import Objects
 
@@ -165,7 +166,7 @@ def frames(draw: Any, call: int) -> bytes:
     tree = draw(spoilt(seed[HEADER.size : HEADER.size + header.tree_bytes].rstrip(b"\0")))
     tree += bytes(-len(tree) % 16)
     raw = seed[HEADER.size + header.tree_bytes :]
-    return HEADER.pack(b"gk", 1, header.kind, call, len(tree), len(raw)) + tree + raw
+    return HEADER.pack(b"gk", VERSION, header.kind, call, len(tree), len(raw)) + tree + raw
 
 
 class Nobody:

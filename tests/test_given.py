@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict, deque
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,10 @@ class Vocabulary:
         self.vectors = np.ones(2)
         self._cache: dict[str, int] = {}
         self.myself = self
+
+
+class Slots:
+    __slots__ = ("a",)
 
 
 class Net(torch.nn.Module):
@@ -43,6 +49,7 @@ CHANGES: dict[str, tuple[Any, Any]] = {
     "an element of a view": (np.ones((3, 4)).T[::2], lambda x: x.__setitem__((0, 0), 2)),
     "an element of a tensor": (torch.ones(3), lambda x: x.add_(1)),
     "an element of a transposed tensor": (torch.ones(2, 3).t(), lambda x: x.mul_(2)),
+    "an element of a conjugate": (torch.tensor([1 + 2j]).conj(), lambda x: x.mul_(2)),
     "an element of a bfloat16 tensor": (torch.ones(3, dtype=torch.bfloat16), lambda x: x.add_(1)),
     "a sign that no comparison sees": (np.zeros(2), lambda x: np.negative(x, out=x)),
     "the shape": (np.ones((2, 3)), lambda x: setattr(x, "shape", (3, 2))),
@@ -85,6 +92,10 @@ FREE: dict[str, tuple[Any, Any]] = {
     "a generator that is drawn from": (torch.Generator(), lambda x: torch.rand(1, generator=x)),
     "a generator of numpy": (np.random.default_rng(0), lambda x: x.normal()),
     "an optimiser": (torch.optim.SGD([torch.ones(1)], lr=0.1), lambda x: x.param_groups[0].update(lr=0.2)),
+    "what a library holds": (SimpleNamespace(a=1), lambda x: setattr(x, "a", 2)),
+    "what a library of numbers holds": (np.poly1d([1, 2]), lambda x: x.__dict__.update(more=1)),
+    "a class": (Vocabulary, lambda x: setattr(x, "more", 1)),
+    "slots": (Slots(), lambda x: setattr(x, "a", 2)),
     "a gradient": (Net(), lambda x: x.layer(torch.ones(1, 2)).sum().backward()),
     "NaN that stays": ([float("nan"), np.array([np.nan])], lambda x: x[0] + 1),
 }
@@ -114,6 +125,40 @@ def test_arguments_are_told_by_the_names_that_a_learner_gave_them() -> None:
     given = Given(len, (x,), {})
     x.append(1)
     assert given.changed() == ["argument 1 of len"] or given.changed() == ["obj of len"]
+
+
+def test_what_has_no_name_is_told_by_its_place() -> None:
+    a, b, c, same = [1], [2], [3], [4]
+    given = Given(call, (a, same, b, c), {})
+    for each in (a, b, c):
+        each.append(0)
+    assert given.changed() == ["x of call", "argument 3 of call", "argument 4 of call"]
+    given = Given(min, (same, a), {})  # which does not say what it takes
+    a.append(1)
+    assert given.changed() == ["argument 2 of min"]
+
+    class Called:
+        def __call__(self, x: Any) -> None: ...
+
+    given = Given(Called(), (a,), {})
+    a.append(2)
+    assert given.changed() == ["x of Called"]
+    given = Given(lambda: None, (), {})
+    assert given.changed() == []
+
+
+@pytest.mark.parametrize("missing", [("torch",), ("numpy", "torch")])
+def test_libraries_that_are_not_loaded_are_not_needed(
+    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...]
+) -> None:
+    for name in missing:
+        monkeypatch.delitem(sys.modules, name)
+    words = Vocabulary.__new__(Vocabulary)
+    words.words = {"a": 0}
+    given = Given(call, (words, [1.5, {2}]), {})
+    assert given.changed() == []
+    words.words["b"] = 1
+    assert given.changed() == ["x of call"]
 
 
 def test_an_object_that_holds_itself_many_times_ends() -> None:

@@ -179,6 +179,29 @@ def test_a_warning_in_a_learners_file_fails_no_plain_pytest(tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout
 
 
+def test_pytest_alone_collects_the_katas_and_make_test_the_projects_own_tests(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "Makefile"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "tests/toy/katas", tmp_path / "katas", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "tests").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / f"tests/test_{name}.py").write_text("def test_of_ours(): pass\n", encoding="utf-8")
+
+    def collected(*words: str) -> set[str]:
+        command = [sys.executable, "-m", "pytest", *words, "--collect-only", "-q"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return {line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line}
+
+    def of_make(*words: str) -> list[str]:
+        told = make(tmp_path, "--dry-run", "test", *words).stdout.splitlines()[-1]
+        return shlex.split(told)[1:]
+
+    katas, ours = {f"katas/{id}/test_{id[3:]}.py" for id in ("01_scale", "02_line")}, "tests/test_one.py"
+    assert collected() == katas
+    assert collected("tests") == collected(*of_make()) == {ours, "tests/test_two.py"}
+    assert collected(*of_make(f"ARGS={ours}")) == {ours}
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A folder with the Makefile, and an installation that is up to date and whose command ends as it is told."""
@@ -230,8 +253,10 @@ def test_make_lists_its_targets(clone: Path) -> None:
             "bench",
             "ways",
             "roads",
+            "arithmetic",
             "soak",
             "kills",
+            "mutants",
             "clean",
         }
     )

@@ -107,7 +107,7 @@ def test_the_worse_verdict_names_the_kata_in_whatever_order_they_come(worse: Ver
 
 def test_an_untouched_stub_is_to_do_and_a_begun_one_says_how_much_is_left() -> None:
     assert (grade(T, T, T, T, T, T).verdict, grade(T, T, T, T, T, T).message) == (T, "")
-    assert (grade(P, P, T, T, T, T).verdict, grade(P, P, T, T, T, T).message) == (F, "4 of 6 tests still to do")
+    assert (grade(P, P, T, T, T, T).verdict, grade(P, P, T, T, T, T).message) == (T, "4 of 6 tests still to do")
     assert (grade(P, F, T, P, P, P).verdict, grade(P, F, T, P, P, P).message) == (F, "1 of 6 tests still to do")
 
 

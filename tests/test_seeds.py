@@ -69,7 +69,26 @@ def test_no_result_of_a_secret_seed_is_in_the_store(course: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("content", ["", "7", "0" * 63, "0" * 65, "Z" * 64, "\u00e9" * 64])
+def test_a_seed_is_drawn_once_into_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "seed"
+    new, is_new = seeds.kept_in(path)
+    assert is_new and path.read_text(encoding="ascii") == new.digits + "\n" and len(bytes.fromhex(new.digits)) == 32
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert seeds.kept_in(path) == (new, False) and seeds.kept_in(tmp_path / "other")[0] != new
+    assert new.sha256 == sha256(new.digits.encode()).hexdigest()
+    path.write_text(new.digits, encoding="ascii")
+    assert seeds.kept_in(path) == (new, False), "with or without the end of its line"
+    with pytest.raises(AttributeError):
+        new.digits = ""  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("place", ["nowhere/seed", "."])
+def test_a_file_that_cannot_be_made_is_told(tmp_path: Path, place: str) -> None:
+    with pytest.raises(UsageFault, match="cannot keep a seed"):
+        seeds.kept_in(tmp_path / place)
+
+
+@pytest.mark.parametrize("content", ["0" * 64 + "\nx", "", "7", "0" * 63, "0" * 65, "Z" * 64, "\u00e9" * 64])
 def test_a_seed_of_ones_own_choosing_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "seed"
     path.write_text(content, encoding="utf-8")

@@ -17,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from grader import store as stores
 from grader.kata import Kata
 from grader.scorecard import KataResult, TestResult, Verdict, grade_kata, reject_kata
-from grader.store import KEPT_PER_KATA, Store, database, key, storable
+from grader.store import Attempt, Store, _digest, database, key, storable
 
+KEPT_PER_KATA = 20
 KATA = cast(Kata, SimpleNamespace(id="04_lstm", title="LSTM", tests=2, points={"value": 3.0}))
 ONE, TWO = key({"stub": "1"}), key({"stub": "2"})
 
@@ -73,11 +75,12 @@ def test_a_stored_result_comes_back_marked_as_such(store: Store, tmp_path: Path,
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_only_what_would_be_found_again_is_stored(store: Store, verdict: Verdict) -> None:
+def test_only_what_would_be_found_again_is_stored(store: Store, notices: list[str], verdict: Verdict) -> None:
     again = {Verdict.PASS, Verdict.FAIL, Verdict.TODO, Verdict.ERROR, Verdict.FORBIDDEN}
     store.put(ONE, result(verdict))
     assert (store.get(ONE, KATA.id) is not None) == (verdict in again)
     assert [attempt.verdict for attempt in store.attempts(KATA.id)] == [verdict] * (verdict is not Verdict.INTERNAL)
+    assert notices == [], "what is not found was not stored"
 
 
 def test_one_timeout_behind_a_worse_verdict_keeps_a_result_out() -> None:
@@ -97,6 +100,49 @@ def test_attempts_are_kept_whole_and_results_to_the_newest(store: Store) -> None
     assert (attempt.points, attempt.max, attempt.sha256) == (3.0, 3.0, "ab" * 32)
     assert store.attempts("07_vae") == []
     assert store.last_seconds() == {KATA.id: float(len(keys) - 1)}
+
+
+def test_an_attempt_stays_what_it_was(store: Store) -> None:
+    store.put(ONE, result())
+    (attempt,) = store.attempts(KATA.id)
+    with pytest.raises(AttributeError):
+        attempt.points = 9.0  # type: ignore[misc]
+    assert type(attempt) is Attempt
+
+
+def test_a_result_of_every_verdict_that_recurs_is_stored() -> None:
+    verdicts = (Verdict.PASS, Verdict.FAIL, Verdict.TODO, Verdict.ERROR, Verdict.FORBIDDEN)
+    assert storable(result(Verdict.PASS, tests=tuple(result(each).tests[0] for each in verdicts)))
+
+
+def test_what_would_not_be_stored_is_not_believed_either(store: Store, notices: list[str]) -> None:
+    content = msgspec.json.encode(result(Verdict.TIMEOUT))
+    row = (ONE, KATA.id, 0.0, content, "", _digest(ONE, content))
+    store._rows("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?)", *row)
+    assert store.get(ONE, KATA.id) is None and "damaged" in notices[0]
+
+
+def test_what_a_check_found_comes_back(store: Store, tmp_path: Path, notices: list[str]) -> None:
+    assert store.check("a") is None
+    store.put_check("a", KATA.id, b"1")
+    store.put_check("b", KATA.id, b"2")
+    store.put_check("a", KATA.id, b"3")
+    assert (store.check("a"), store.check("b"), store.check("c")) == (b"3", b"2", None)
+    for damage in ("x'31'", "'3'", "7"):
+        edit(tmp_path, f"UPDATE checks SET result = {damage} WHERE key = 'a'")
+        assert store.check("a") is None
+    assert store.check("b") == b"2" and notices == []
+
+
+def test_checks_are_kept_to_the_newest_of_each_kata(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stores.CHECKS_PER_KATA == 2000
+    monkeypatch.setattr(stores, "CHECKS_PER_KATA", 3)
+    for kata in ("a", "b"):
+        for number in range(5):
+            store.put_check(f"{kata}{number}", kata, b"x")
+    store.prune_checks("a")
+    left = [store.check(f"{kata}{number}") is not None for kata in "ab" for number in range(5)]
+    assert left == [False, False, True, True, True] + [True] * 5
 
 
 def test_manifests_known_to_be_good_are_remembered(store: Store) -> None:
@@ -156,6 +202,7 @@ def test_a_damaged_row_is_set_aside_and_replaced(
     edit(tmp_path, "UPDATE results SET result = ?", damage(msgspec.json.encode(result())))
     assert store.get(ONE, KATA.id) is None
     assert notices == ["the stored result of 04_lstm is damaged: it is set aside, and the kata judged anew"]
+    assert store.get(ONE, KATA.id) is None and len(notices) == 1, "it is told once"
     store.put(ONE, result())
     assert store.get(ONE, KATA.id) is not None
     assert len(store.attempts(KATA.id)) == 2
@@ -163,6 +210,14 @@ def test_a_damaged_row_is_set_aside_and_replaced(
         assert connection.execute("SELECT key FROM set_aside").fetchall() == [(ONE,)]
     connection.close()
     assert len(notices) == 1
+
+
+def test_text_that_is_none_is_damage_of_its_row_alone(store: Store, tmp_path: Path, notices: list[str]) -> None:
+    store.put(ONE, result())
+    store.put(TWO, result())
+    edit(tmp_path, "UPDATE results SET sandbox = CAST(x'ff' AS TEXT) WHERE key = ?", ONE)
+    assert store.get(ONE, KATA.id) is None and store.get(TWO, KATA.id) is not None
+    assert notices == ["the stored result of 04_lstm is damaged: it is set aside, and the kata judged anew"]
 
 
 def test_the_row_of_another_kata_or_key_is_not_believed(store: Store, tmp_path: Path, notices: list[str]) -> None:
@@ -205,6 +260,16 @@ def test_the_journal_of_a_damaged_file_is_not_played_into_the_new_one(tmp_path: 
     journal.write_bytes(bytes.fromhex("d9d505f920a163d7") + b"\x01" * 600)
     assert use(Store(tmp_path, notices.append)) != NOTHING
     assert file_of(tmp_path).with_name("store.bad.sqlite-journal").exists() or not journal.exists()
+
+
+def test_a_journal_goes_with_its_file(tmp_path: Path, notices: list[str]) -> None:
+    store = Store(tmp_path, notices.append)
+    use(store)
+    journal = file_of(tmp_path).with_name("store.sqlite-journal")
+    journal.write_bytes(b"what was to be undone")
+    store._database._set_aside()
+    assert file_of(tmp_path).with_name("store.bad.sqlite-journal").read_bytes() == b"what was to be undone"
+    assert not journal.exists() and not file_of(tmp_path).exists()
 
 
 def test_whatever_bytes_are_flipped_nothing_is_raised(tmp_path: Path) -> None:
@@ -254,6 +319,7 @@ def test_a_failed_migration_leaves_no_trace(tmp_path: Path, notices: list[str]) 
     old.close()
     with pytest.raises(ZeroDivisionError):
         old.attempt(lambda: within(old), None)
+    assert old.sql("SELECT * FROM a") == [(1,)], "at once"
     old.close()
     assert old.attempt(lambda: old.sql("SELECT * FROM a"), []) == [(1,)]
 
@@ -342,6 +408,73 @@ def test_a_lock_that_stays_costs_one_notice(
     other.execute("ROLLBACK")
     other.close()
     assert len(notices) == 1 and "locked" in notices[0]
+
+
+CODES = {
+    sqlite3.SQLITE_CORRUPT: True,
+    sqlite3.SQLITE_CORRUPT_INDEX: True,
+    sqlite3.SQLITE_NOTADB: True,
+    sqlite3.SQLITE_ERROR: True,
+    sqlite3.SQLITE_BUSY: False,
+    sqlite3.SQLITE_READONLY: False,
+    sqlite3.SQLITE_IOERR: False,
+    sqlite3.SQLITE_FULL: False,
+    sqlite3.SQLITE_CANTOPEN: False,
+}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_only_damage_is_set_aside(tmp_path: Path, notices: list[str], code: int) -> None:
+    store = Store(tmp_path, notices.append)
+    store.on_good("a")
+    error = sqlite3.OperationalError("so it is")
+    error.sqlite_errorcode = code
+
+    tried: list[int] = []
+
+    def fails_once() -> str:
+        tried.append(1)
+        if not notices:
+            raise error
+        return "mended"
+
+    mended = CODES[code]
+    assert store._attempt(fails_once, "nothing") == ("mended" if mended else "nothing")
+    assert len(notices) == 1 and ("is damaged" in notices[0]) == mended and len(tried) == (2 if mended else 1)
+    assert file_of(tmp_path).with_name("store.bad.sqlite").exists() == mended
+
+
+def test_damage_that_a_new_file_has_too_is_the_end(tmp_path: Path, notices: list[str]) -> None:
+    def fails() -> None:
+        error = sqlite3.DatabaseError("so it is")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    store = Store(tmp_path, notices.append)
+    assert store._attempt(fails, None) is None
+    assert len(notices) == 2 and "is damaged" in notices[0] and "results are not kept in " in notices[1]
+    assert use(store) == NOTHING and len(notices) == 2
+
+
+def test_what_cannot_be_set_aside_costs_one_notice(
+    tmp_path: Path, notices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def refuse(*places: object) -> None:
+        raise PermissionError("no")
+
+    def fails() -> None:
+        tried.append(1)
+        error = sqlite3.DatabaseError("so it is")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    monkeypatch.setattr(os, "replace", refuse)
+    store = Store(tmp_path, notices.append)
+    assert store._attempt(fails, None) is None and tried == [1], "nor is it tried again"
+    assert use(store) == NOTHING
+    assert len(notices) == 1 and notices[0].startswith("results are not kept in ")
 
 
 WRITER = """

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from grader import submission as submissions
 from grader.course import Course, find
 from grader.errors import UsageFault
-from grader.submission import MAX_BYTES, Problem, Submission, read
+from grader.submission import Problem, Submission, read
 
 TEMPLATE = Path(__file__).with_name("kata.template.toml").read_text(encoding="utf-8")
+MAX_BYTES = 1 << 20
 GOOD = b"def lstm_step(x):\n    return x\n"
 
 
@@ -40,6 +41,7 @@ def handed_in(tmp_path: Path) -> Path:
 def taken(course: Course, folder: Path | None) -> Submission:
     submission = read(course.katas[0], folder, course)
     assert (submission.source is None) == (submission.problem is not None)
+    assert submission.kata_id == "04_lstm" and submission.path.name == "lstm.py"
     return submission
 
 
@@ -63,6 +65,15 @@ def test_a_good_file_is_its_bytes_and_their_hash(course: Course, handed_in: Path
     assert submission.source == GOOD
     assert submission.sha256 == hashlib.sha256(GOOD).hexdigest()
     assert submission.display_path == f"{folder}/04_lstm/lstm.py"
+
+
+def test_what_was_read_stays_as_it_was(course: Course, handed_in: Path) -> None:
+    handed_in.write_bytes(b"\0")
+    submission = taken(course, handed_in.parent.parent)
+    assert submission.problem is not None and (submission.text, submission.line(1)) == ("", "")
+    for thing in (submission, submission.problem):
+        with pytest.raises(AttributeError):
+            thing.line = 3  # type: ignore[misc, union-attr, method-assign]
 
 
 def test_the_course_is_the_default(course: Course) -> None:
@@ -116,6 +127,7 @@ def test_a_folder_that_is_not_there_is_a_usage_fault(course: Course, tmp_path: P
     [
         (b"", "is empty", None),
         (b"\xef\xbb\xbf \r\n\t\n", "is empty", None),
+        (b"\0a = 1\n", "has a NUL byte at position 0", 1),
         (b"a = 1\r\nb = '\0'\r\n", "has a NUL byte at position 12", 2),
         (b"a = 1\nb = 2\n\n# caf\xe9\n", "has byte 0xe9 at position 18, which is not UTF-8", 4),
         (b"\xff", "has byte 0xff at position 0, which is not UTF-8", 1),
@@ -149,11 +161,12 @@ def test_what_may_be_python_is_taken_as_it_is(course: Course, handed_in: Path, c
 
 
 def test_lines_are_shown_as_python_counts_them(course: Course, handed_in: Path) -> None:
-    handed_in.write_bytes("\ufeffa = 'one\u2028line'\r\n    b = 'é'\n".encode())
+    handed_in.write_bytes("\ufeffa = 'one\u2028line'\r\n    b = 'é'\nc\n".encode())
     submission = taken(course, handed_in.parent.parent)
     assert submission.line(1) == "a = 'one\u2028line'"
     assert submission.line(2) == "b = 'é'"
-    assert [submission.line(number) for number in (-1, 0, 3)] == ["", "", ""]
+    assert submission.line(3) == "c"
+    assert [submission.line(number) for number in (-1, 0, 4)] == ["", "", ""]
     assert submission.text.startswith("a = ")
 
 
@@ -181,6 +194,17 @@ def test_no_link_is_followed(course: Course, tmp_path: Path, parent: bool, insid
 def test_a_link_to_nowhere_is_a_link(course: Course, handed_in: Path) -> None:
     handed_in.symlink_to("/nonexistent")
     assert "is a link" in problem(course, handed_in.parent.parent).message
+
+
+def test_a_link_that_comes_after_the_look_is_not_followed(
+    course: Course, handed_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step is opened without following, so nothing depends on what was seen before."""
+    monkeypatch.setattr(submissions, "_link", lambda root, place: "")
+    real = handed_in.with_name("real.py")
+    real.write_bytes(GOOD)
+    handed_in.symlink_to(real)
+    assert "cannot be read: " in problem(course, handed_in.parent.parent).message
 
 
 def test_without_stepwise_opening_links_are_refused_too(
@@ -253,9 +277,16 @@ def test_the_biggest_file_that_is_allowed_is_read(course: Course, handed_in: Pat
 def test_a_file_that_grows_while_it_is_read_is_refused(
     course: Course, handed_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[int] = []
+
+    def grow(descriptor: int, size: int) -> bytes:
+        asked.append(size)
+        return b"#" * min(size, 1 << 16)
+
     handed_in.write_bytes(GOOD)
-    monkeypatch.setattr(os, "read", lambda descriptor, size: b"#" * min(size, 1 << 16))
+    monkeypatch.setattr(os, "read", grow)
     assert problem(course, handed_in.parent.parent).message.endswith("grew past 1 MiB while it was read")
+    assert asked == [*range(MAX_BYTES + 1, 1, -(1 << 16)), 1], "one byte more than is taken shows it"
 
 
 def test_a_failing_disk_is_told(course: Course, handed_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:

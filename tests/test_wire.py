@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from grader.limits import MAX_KINDS
 from grader.wire import HEADER, BadFrame, Encoder, Frame, Kinds, Shadows, Unsendable, decode, read_header
 from grader.wire.frame import CODE, STRIDED, STRIDES, TAG_ARRAY, VERSION
+from grader.wire.kinds import is_special
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -129,6 +130,11 @@ def test_an_array_lies_there_as_it_lies_here(name: str) -> None:
         )
         arrived = received(sent(tensor))
         assert torch.equal(arrived, tensor) and arrived.stride() == tensor.stride()
+
+
+def test_a_large_array_with_gaps_of_one_length_arrives() -> None:
+    view = np.arange(40_000.0).reshape(-1, 2)[:, :1]
+    assert np.array_equal(received(sent(view)), view)
 
 
 def test_a_view_of_a_view_fails_there_as_it_fails_here() -> None:
@@ -282,6 +288,13 @@ def test_the_named_tuples_of_torch_are_tuples() -> None:
     assert values.tolist() == [1, 1] and places.dtype == torch.int64
     _, back = there_and_back(torch.ones(2, 3).max(dim=1))
     assert isinstance(back, tuple) and len(back) == 2
+
+
+def test_a_kind_has_one_number() -> None:
+    kinds = Kinds()
+    assert [kinds.number(value) for value in (State(1, 2), Words(), State(3, 4), Words(["a"]))] == [0, 1, 0, 1]
+    assert [is_special(kind) for kind in (tuple, list, dict, int, object)] == [False] * 5
+    assert [is_special(kind) for kind in (State, Words, deque, OrderedDict, Counter)] == [True] * 5
 
 
 def test_the_kinds_of_containers_are_bounded() -> None:

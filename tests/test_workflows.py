@@ -75,6 +75,18 @@ def test_a_hand_in_is_graded_on_a_seed_that_nobody_knows() -> None:
     assert "--seed secret" in graded["hand-in"][0] and "--seed" not in graded["self-check"][0]
 
 
+def test_the_tests_run_on_both_processors_that_are_promised() -> None:
+    job = read(ROOT / ".github/workflows/tests.yml")["jobs"]["tests"]
+    matrix = job["strategy"]["matrix"]
+    assert job["runs-on"] == "${{ matrix.system }}"
+    systems = {*matrix["system"], *(each["system"] for each in matrix["include"])}
+    assert systems == {"ubuntu-latest", "ubuntu-24.04-arm"}
+    # What is included is a job of its own only where it changes no other one.
+    assert all(
+        each["system"] not in matrix["system"] and set(each) == {"python", "system"} for each in matrix["include"]
+    )
+
+
 def git(repository: Path, *words: str) -> str:
     settings = ["-c", "user.name=A learner", "-c", "user.email=learner@example.org", "-c", "core.symlinks=true"]
     done = subprocess.run(["git", *settings, *words], cwd=repository, capture_output=True, text=True, check=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,8 @@ from grader.submission import Submission
 class Bench:
     """One store, one ladder; `tell` hears of every trial that had to be judged, and how many are left.
 
-    `pace` says how much slower than meant the machine is, whenever it is asked.
+    `pace` says how much slower than meant the machine is, whenever it is asked; `environment` is what judges and workers are
+    given beside their usual one.
     """
 
     store: Store
@@ -39,9 +40,12 @@ class Bench:
     fresh: bool = False
     tell: Callable[[Subject, Case, int], None] = lambda subject, case, left: None
     pace: Callable[[], float] = pace
+    environment: Mapping[str, str] = field(default_factory=dict)
     judged: int = 0
-    _keeper: Keeper = field(default_factory=Keeper)
     _courses: dict[Subject, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._keeper = Keeper(self.environment)
 
     def run(self, asked: Iterable[tuple[Subject, Trial]], *, keep: bool = True, alone: bool = False) -> list[Outcome]:
         """The outcomes of trials, in the order asked; the trials are best given longest first.
@@ -103,6 +107,7 @@ class Bench:
             "again": str(trial.again),
             "recorded as": Path(outcomes.__file__).read_bytes(),
             "without": os.environ.get("GRADKATA_TEST_WITHOUT", ""),
+            "environment": repr(sorted(self.environment.items())),
         }
         return key.of(task.job, course, more)
 

@@ -14,6 +14,7 @@ class Role(StrEnum):
     MISTAKE = "mistake"
     ZOO = "zoo"
     MUTANT = "mutant"
+    AGAIN = "again"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Case:
     file: str  # from the root of the course
     line: int | None = None
     caught_by: str = ""  # the test that a mistake names
+    again: str = ""  # the mistake that this is, in another style
     ablation: bool = False  # whether a mistake takes away what the task needs
 
     @property

@@ -7,11 +7,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from grader.authoring import measures
+from grader.authoring import measures, naming
 from grader.authoring.case import Role
 from grader.authoring.evidence import Evidence
 from grader.authoring.fate import Fate, score
 from grader.authoring.finding import Finding
+from grader.authoring.naming import Naming
 from grader.scorecard import Verdict
 
 FORMAT_VERSION: Final = 1
@@ -70,6 +71,7 @@ class Mutation(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     wrappers: float
     mutants: tuple[MutantRow, ...]
+    naming: Naming | None = None
 
 
 class KataCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +157,7 @@ def kata_check(evidence: Evidence, findings: list[Finding], fates: list[Fate] | 
         seconds=round(sum(seconds.values()), 3) if seconds else None,
         tests=tests,
         cases=tuple(_cases(evidence)),
-        mutation=_mutation(fates) if fates is not None else None,
+        mutation=_mutation(evidence, fates) if fates is not None else None,
     )
 
 
@@ -180,7 +182,7 @@ def _cases(evidence: Evidence) -> list[CaseRow]:
     ]
 
 
-def _mutation(fates: list[Fate]) -> Mutation:
+def _mutation(evidence: Evidence, fates: list[Fate]) -> Mutation:
     rows = []
     for fate in fates:
         word: Literal["killed", "survived", "convergence", "excused"]
@@ -207,7 +209,9 @@ def _mutation(fates: list[Fate]) -> Mutation:
         )
         rows.append(row)
     slips, wrappers = (score([fate for fate in fates if bool(fate.hint) == wrapped]) for wrapped in (False, True))
-    return Mutation(score=round(slips, 4), wrappers=round(wrappers, 4), mutants=tuple(rows))
+    return Mutation(
+        score=round(slips, 4), wrappers=round(wrappers, 4), mutants=tuple(rows), naming=naming.measured(evidence, fates)
+    )
 
 
 def _finite(number: float | None) -> float | None:

@@ -10,6 +10,7 @@ from grader.authoring.case import Case
 from grader.authoring.evidence import Evidence
 from grader.authoring.finding import Finding
 from grader.authoring.mistakes import Excuse
+from grader.authoring.outcome import Ran
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Fate:
     slow_only: bool = False  # whether convergence tests alone saw it
     excuse: Excuse | None = None
     hint: str = ""
+    tests: tuple[Ran, ...] = ()  # as far as they ran
 
     @property
     def survived(self) -> bool:

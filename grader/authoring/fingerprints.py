@@ -16,8 +16,7 @@ from grader.authoring.case import Case, Role
 from grader.authoring.evidence import Evidence
 from grader.authoring.finding import Finding
 from grader.authoring.subject import Subject
-from grader.diagnosis import FILE, Fingerprints, Known, agree
-from grader.messages import Message
+from grader.diagnosis import FILE, Fingerprints, Known, Print, agree
 from grader.scorecard import Verdict
 
 _RULE = "fingerprints"
@@ -96,10 +95,10 @@ def _same(one: Known, other: Known) -> bool:
     )
 
 
-def _failures(evidence: Evidence, case: Case) -> dict[str, Message]:
+def _failures(evidence: Evidence, case: Case) -> dict[str, Print]:
     """What the tests that fail on it say; convergence tests apart, whose numbers another machine would not repeat."""
     return {
-        name: ran.said
+        name: Print(ran.said, ran.trace)
         for name, ran in evidence.ran(case).items()
         if ran.verdict is Verdict.FAIL and ran.said is not None and name not in evidence.slow
     }

@@ -12,8 +12,12 @@ from typing import Any
 from grader.authoring.finding import Finding
 from grader.errors import did_you_mean
 
-_NEEDED = {"mistake": ("id", "find", "replace", "caught_by", "says"), "equivalent": ("mutant", "reason")}
-_KNOWN = {"mistake": (*_NEEDED["mistake"], "says_zh", "source", "ablation"), "equivalent": _NEEDED["equivalent"]}
+_NEEDED = {
+    "mistake": ("id", "find", "replace", "caught_by", "says"),
+    "equivalent": ("mutant", "reason"),
+    "again": ("mistake", "variant", "find", "replace"),
+}
+_KNOWN = {**_NEEDED, "mistake": (*_NEEDED["mistake"], "says_zh", "source", "ablation")}
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LINE = re.compile(r"at line (\d+)")
 
@@ -35,6 +39,16 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Again:
+    """A mistake once more, in the style of a variant: an exact edit of that file."""
+
+    mistake: str
+    variant: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
 class Excuse:
     """A mutant that no test can see, by name, and why not."""
 
@@ -49,13 +63,21 @@ class Mistakes:
 
     mistakes: tuple[Mistake, ...] = ()
     excuses: tuple[Excuse, ...] = ()
+    again: tuple[Again, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
-def read(text: str, file: str, reference: str, languages: Sequence[str] = ()) -> Mistakes:
+def read(
+    text: str,
+    file: str,
+    reference: str,
+    languages: Sequence[str] = (),
+    variants: Mapping[str, str] | None = None,
+) -> Mistakes:
     """The mistakes that `text` describes as edits of the source `reference`; `file` is its name in messages.
 
-    languages: those beside English in which each says what its learner is told.
+    languages: those beside English in which each says what its learner is told; variants: sources by name, into which
+    mistakes may be written once more.
     """
     needed = _NEEDED | {"mistake": (*_NEEDED["mistake"], *(f"says_{language}" for language in languages))}
     try:
@@ -71,7 +93,7 @@ def read(text: str, file: str, reference: str, languages: Sequence[str] = ()) ->
     ]
     mistakes: list[Mistake] = []
     for line, entry in _entries(fields, "mistake", text):
-        complete = all(isinstance(entry.get(name), str) for name in needed["mistake"])
+        complete = _complete(entry, needed["mistake"])
         faults = [*_shape("mistake", entry, needed), *(_edit(entry, reference) if complete else ())]
         name = entry.get("id", "a mistake without an id")
         findings += [Finding("mistakes", file, line, f"{name}: {fault}") for fault in faults]
@@ -86,7 +108,27 @@ def read(text: str, file: str, reference: str, languages: Sequence[str] = ()) ->
         findings += [Finding("mistakes", file, line, f"an excused mutant: {fault}") for fault in faults]
         if not faults:
             excuses.append(Excuse(entry["mutant"], entry["reason"], line))
-    return Mistakes(tuple(mistakes), tuple(excuses), tuple(findings))
+    again: list[Again] = []
+    for line, entry in _entries(fields, "again", text):
+        faults = [
+            *_shape("again", entry, needed),
+            *(_once_more(entry, mistakes, variants or {}) if _complete(entry, needed["again"]) else ()),
+        ]
+        findings += [Finding("mistakes", file, line, f"a mistake again: {fault}") for fault in faults]
+        if not faults:
+            edited = (variants or {})[entry["variant"]].replace(entry["find"], entry["replace"])
+            again.append(Again(entry["mistake"], entry["variant"], edited, line))
+    return Mistakes(tuple(mistakes), tuple(excuses), tuple(again), tuple(findings))
+
+
+def _once_more(entry: Mapping[str, Any], mistakes: list[Mistake], variants: Mapping[str, str]) -> Iterator[str]:
+    ids = [each.id for each in mistakes]
+    if entry["mistake"] not in ids:
+        yield f"there is no mistake {entry['mistake']!r}; {did_you_mean(entry['mistake'], ids)}".rstrip("; ")
+    if entry["variant"] not in variants:
+        yield f"there is no variant {entry['variant']!r}; {did_you_mean(entry['variant'], variants)}".rstrip("; ")
+    else:
+        yield from _edit(entry, variants[entry["variant"]])
 
 
 def _entries(fields: Mapping[str, Any], table: str, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -96,6 +138,10 @@ def _entries(fields: Mapping[str, Any], table: str, text: str) -> Iterator[tuple
     lines = [number for number, line in enumerate(text.splitlines(), 1) if header.match(line)]
     for index, entry in enumerate(entries if isinstance(entries, list) else [entries]):
         yield lines[index] if index < len(lines) else 1, entry if isinstance(entry, dict) else {}
+
+
+def _complete(entry: Mapping[str, Any], needed: Sequence[str]) -> bool:
+    return all(isinstance(entry.get(name), str) for name in needed)
 
 
 def _shape(table: str, entry: Mapping[str, Any], needed: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -1,9 +1,10 @@
-"""First-order mutants of a reference, inside its solution markers: each with one small change, as by a slip of the hand."""
+"""First-order mutants of a reference, inside its solution markers, or of any source: each with one small change, as by a slip
+of the hand."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import libcst as cst
@@ -42,19 +43,28 @@ _LEFT_ALONE = (cst.Annotation, cst.FormattedString, cst.Raise, cst.Import, cst.I
 
 @dataclass(frozen=True)
 class Mutant:
-    """One changed reference. Its name is the changed statement, with the function that it stands in."""
+    """One changed source. Its name is the changed statement, with the function that it stands in."""
 
     name: str
     text: str
     line: int
 
 
-def mutants(reference: str) -> list[Mutant]:
-    """All first-order mutants of the source, top to bottom; none that Python reads as the source itself, none twice."""
-    collector = _Collector([line for lines in marked_lines(reference) for line in lines])
-    module = cst.parse_module(reference)
+Slips = Callable[[cst.CSTNode], Iterable[cst.CSTNode]]
+
+
+def mutants(source: str, lines: Collection[int] | None = None, more: Slips = lambda node: ()) -> list[Mutant]:
+    """All first-order mutants of a source, top to bottom; none that Python reads as the source itself, none twice.
+
+    Changed is what begins on one of `lines`, by default those between solution markers. `more` gives what may stand in the
+    place of a node beside the usual slips.
+    """
+    if lines is None:
+        lines = [line for marked in marked_lines(source) for line in marked]
+    collector = _Collector(lines, lambda node: (*_slips(node), *more(node)))
+    module = cst.parse_module(source)
     MetadataWrapper(module, unsafe_skip_copy=True).visit(collector)
-    seen, names, found = {ast.dump(ast.parse(reference))}, dict[str, int](), list[Mutant]()
+    seen, names, found = {ast.dump(ast.parse(source))}, dict[str, int](), list[Mutant]()
     for change in collector.changes:
         text = change.apply(module)
         try:
@@ -76,11 +86,12 @@ class _Change:
     owner: str
     statement: cst.CSTNode
     changed: cst.CSTNode
+    within: tuple[cst.CSTNode, ...]
     removed: bool
     line: int
 
     def apply(self, module: cst.Module) -> str:
-        changed = module.deep_replace(self.statement, self.changed)
+        changed = module.visit(_Put(self))
         assert isinstance(changed, cst.Module)
         return changed.code
 
@@ -88,6 +99,21 @@ class _Change:
     def name(self) -> str:
         shown = self.statement if self.removed else self.changed
         return f"{self.owner}: {'without ' * self.removed}{_on_one_line(shown)}"
+
+
+class _Put(cst.CSTTransformer):
+    """Puts the changed statement in its place, and looks at nothing that it does not stand in."""
+
+    def __init__(self, change: _Change) -> None:
+        super().__init__()
+        self._change = change
+        self._within = frozenset(map(id, change.within))
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        return id(node) in self._within
+
+    def on_leave(self, original_node: cst.CSTNode, updated_node: cst.CSTNode) -> cst.CSTNode:  # type: ignore[override]
+        return self._change.changed if original_node is self._change.statement else updated_node
 
 
 def _on_one_line(statement: cst.CSTNode) -> str:
@@ -106,13 +132,15 @@ class _Collector(cst.CSTVisitor):
 
     METADATA_DEPENDENCIES = (PositionProvider,)
 
-    def __init__(self, lines: Sequence[int]) -> None:
+    def __init__(self, lines: Collection[int], slips: Slips) -> None:
         super().__init__()
+        self._slips = slips
         self.changes: list[_Change] = []
         self._lines = frozenset(lines)
         self._scopes: list[str] = []
-        self._bound: list[set[str]] = []
+        self._bound: list[set[str]] = [set()]
         self._statements: list[cst.CSTNode] = []
+        self._within: list[cst.CSTNode] = []
 
     def on_visit(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.FunctionDef | cst.ClassDef):
@@ -121,15 +149,17 @@ class _Collector(cst.CSTVisitor):
         if isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement):
             self._statements.append(node)
             self._remove(node)
+        self._within.append(node)
         if isinstance(node, _LEFT_ALONE):
             return False
         if self._statements and self._line(node) in self._lines:
-            for other in _slips(node):
+            for other in self._slips(node):
                 statement = self._statements[-1]
                 self._note(statement, statement.deep_replace(node, other), self._line(node))
         return True
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
+        self._within.pop()
         if isinstance(original_node, cst.FunctionDef | cst.ClassDef):
             self._scopes.pop()
             self._bound.pop()
@@ -143,14 +173,13 @@ class _Collector(cst.CSTVisitor):
         (statement, *others) = node.body
         names = _targets(statement)
         defines = names is not None and not names <= self._bound[-1]
-        if self._bound:
-            self._bound[-1] |= names or set()
-        if isinstance(statement, _REMOVABLE) and not others and not defines:
+        self._bound[-1] |= names or set()
+        if isinstance(statement, _REMOVABLE) and not others and not defines and not _is_text(statement):
             self._note(node, node.with_changes(body=[cst.Pass()]), self._line(node), removed=True)
 
     def _note(self, statement: cst.CSTNode, changed: object, line: int, *, removed: bool = False) -> None:
         assert isinstance(changed, cst.CSTNode)
-        self.changes.append(_Change(".".join(self._scopes), statement, changed, removed, line))
+        self.changes.append(_Change(".".join(self._scopes), statement, changed, tuple(self._within), removed, line))
 
     def _line(self, node: cst.CSTNode) -> int:
         place = self.get_metadata(PositionProvider, node, None)
@@ -192,6 +221,11 @@ def _other_calls(node: cst.Call) -> Iterator[cst.Call]:
         if not (first.keyword or second.keyword or first.star or second.star):
             swapped = [first.with_changes(value=second.value), second.with_changes(value=first.value)]
             yield node.with_changes(args=[*swapped, *rest])
+
+
+def _is_text(statement: cst.CSTNode) -> bool:
+    """Whether a statement is a docstring, or another text that nothing is done with."""
+    return isinstance(statement, cst.Expr) and isinstance(statement.value, cst.SimpleString | cst.ConcatenatedString)
 
 
 def _bracketed(test: cst.BaseExpression) -> cst.BaseExpression:

@@ -12,7 +12,7 @@ import msgspec
 from grader.authoring.case import Case
 from grader.engine.judgement import Judgement
 from grader.messages import Message, text
-from grader.scorecard import Observation, TestResult, Verdict
+from grader.scorecard import Observation, TestResult, Trace, Verdict
 from grader.store import STORABLE
 
 
@@ -55,6 +55,7 @@ class Ran(msgspec.Struct, frozen=True, array_like=True):
     comparisons: tuple[Comparison, ...]
     said: Message | None = None
     advice: Message | None = None
+    trace: Trace | None = None
 
     @property
     def passed(self) -> bool:
@@ -107,7 +108,9 @@ def _ran(test: TestResult, transcript: str) -> Ran:
     line = test.line.number if test.line else None
     seen = tuple(_comparisons(test.observations))
     seconds = round(test.seconds, 4)
-    return Ran(test.name, test.verdict, seconds, test.message, line, transcript, seen, test.said, test.advice)
+    return Ran(
+        test.name, test.verdict, seconds, test.message, line, transcript, seen, test.said, test.advice, test.trace
+    )
 
 
 def _comparisons(observations: Iterable[Observation]) -> list[Comparison]:

@@ -16,7 +16,7 @@ from grader import diagnosis
 from grader.authoring import fingerprints, suite
 from grader.authoring.recorded import record
 from grader.authoring.statement import PAGES
-from grader.authoring.stubs import generated
+from grader.authoring.stubs import ORIGINAL, generated
 from grader.authoring.subject import Subject
 from grader.course import Course
 from grader.errors import CourseFault, Fault
@@ -67,7 +67,9 @@ def contents(course: Course) -> Files:
 
 def _kata_files(course: Course, kata: Kata) -> Iterator[tuple[str, bytes]]:
     """The stub as it is generated, manifest, suite and statement, and the data that the suite names."""
-    yield kata.stub.name, generated(course, kata).encode()
+    stub = generated(course, kata).encode()
+    yield kata.stub.name, stub
+    yield f"{kata.slug}{ORIGINAL}", stub  # for `grade reset`
     yield "kata.toml", _manifest(kata).encode()
     source = kata.suite.read_text(encoding="utf-8")
     for path in sorted(kata.folder.iterdir()):
@@ -143,8 +145,7 @@ def _project(text: str) -> str:
     """The project's settings without those of its authors' tools."""
     tables = re.split(r"(?m)^(?=\[)", text)
     kept = [table for table in tables if not _OF_AUTHORS.fullmatch(table.partition("]")[0].strip("["))]
-    text = re.sub(r"(?m)^testpaths = .*$", 'testpaths = ["katas"]', "".join(kept))
-    text = re.sub(r"(?m)^norecursedirs = .*\n", "", text)
+    text = re.sub(r"(?m)^norecursedirs = .*\n", "", "".join(kept))
     return text.rstrip() + "\n"
 
 

@@ -86,7 +86,9 @@ class Subject:
         text = read_text("mistakes", path, self.mistakes_file)
         if isinstance(text, Finding):
             return Mistakes(findings=(text,))
-        return mistakes.read(text, self.mistakes_file, self.reference, self.course.languages[1:])
+        variants = {case.name: case.source.decode("utf-8", "replace") for case in self.variants}
+        languages = self.course.languages[1:]
+        return mistakes.read(text, self.mistakes_file, self.reference, languages, variants)
 
     @cached_property
     def variants(self) -> tuple[Case, ...]:
@@ -101,12 +103,18 @@ class Subject:
     def of(self, role: Role) -> tuple[Case, ...]:
         return tuple(case for case in self.cases if case.role is role)
 
+    def _caught(self, mistake: str) -> str:
+        return next(each.caught_by for each in self.mistakes.mistakes if each.id == mistake)
+
     def _cases(self) -> Iterator[Case]:
         if self.reference is not None:
             yield Case(Role.REFERENCE, self.kata.slug, self.reference.encode(), self.reference_file)
             yield from (case for case in self.variants if _python(self.root / case.file) is not None)
+            for again in self.mistakes.again:
+                name, caught = f"{again.mistake} in {again.variant}", self._caught(again.mistake)
+                yield Case(Role.AGAIN, name, again.text.encode(), self.mistakes_file, again.line, caught, again.mistake)
             for mistake in self.mistakes.mistakes:
-                facts = self.mistakes_file, mistake.line, mistake.caught_by, mistake.ablation
+                facts = self.mistakes_file, mistake.line, mistake.caught_by, "", mistake.ablation
                 yield Case(Role.MISTAKE, mistake.id, mistake.text.encode(), *facts)
         if self.stub is not None:
             for name, text in zoo.animals(self.stub).items():

@@ -9,7 +9,7 @@ from grader.authoring.bench import Bench
 from grader.authoring.case import Case, Role
 from grader.authoring.evidence import Evidence
 from grader.authoring.fate import Fate, excuse_of
-from grader.authoring.outcome import Trial
+from grader.authoring.outcome import Ran, Trial
 from grader.authoring.subject import Subject
 from grader.errors import CourseFault, UsageFault
 from grader.messages import text
@@ -28,6 +28,7 @@ def judge(evidence: Sequence[Evidence], bench: Bench) -> dict[str, list[Fate]]:
     cases = {each.subject.id: slips(each.subject) for each in evidence}
     killed: dict[tuple[str, Case], tuple[str, ...]] = {}
     slow: set[tuple[str, Case]] = set()
+    ran: dict[tuple[str, Case], tuple[Ran, ...]] = {}
     for round_ in range(3):
         trials = []
         for each in evidence:
@@ -36,15 +37,24 @@ def judge(evidence: Sequence[Evidence], bench: Bench) -> dict[str, list[Fate]]:
             left = [case for case in cases[each.subject.id] if only and (each.subject.id, case) not in killed]
             trials += [(each.subject, Trial(case, local=True, only=only, seconds=seconds)) for case in left]
         for (subject, trial), outcome in zip(trials, bench.run(trials), strict=True):
+            ran[subject.id, trial.case] = (*ran.get((subject.id, trial.case), ()), *outcome.tests)
             if outcome.failed or outcome.faults:
-                blind = {ran.name for ran in outcome.tests if not ran.failed}  # where a judge died, not all have ended
+                blind = {
+                    each.name for each in outcome.tests if not each.failed
+                }  # where a judge died, not all have ended
                 killed[subject.id, trial.case] = tuple(test for test in trial.only if test not in blind)
                 slow |= {(subject.id, trial.case)} if round_ == 2 else set()
     fates = {}
     for each in evidence:
         id, excuses = each.subject.id, each.subject.mistakes.excuses
         fates[id] = [
-            Fate(case, killed.get((id, case), ()), (id, case) in slow, excuse_of(case.name, excuses))
+            Fate(
+                case,
+                killed.get((id, case), ()),
+                (id, case) in slow,
+                excuse_of(case.name, excuses),
+                tests=ran.get((id, case), ()),
+            )
             for case in cases[id]
         ]
     return fates

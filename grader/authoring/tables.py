@@ -19,8 +19,8 @@ from grader.scorecard import Verdict
 BEGIN = "<!-- written by `grade check --report markdown` -->"
 END = "<!-- end of what `grade check` writes -->"
 _HEAD = """\
-| kata | | seeds | tests | mistakes | variants | right | wrong | margin | bar | slips | wrappers |
-|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
+| kata | | seeds | tests | mistakes | variants | right | wrong | margin | bar | slips | wrappers | named | recall |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
 _ROW = re.compile(r"^\| (\d\w+) \| .*\|$", re.MULTILINE)
 _FOLD = re.compile(
     r"^<details><summary>(\w+): tests and kill matrix</summary>.*?^</details>$", re.MULTILINE | re.DOTALL
@@ -47,7 +47,9 @@ def markdown(check: Check, before: str = "") -> str:
         f"*right*: the largest error of a right solution, as a share of its tolerance (at most {limits.right:g}). *wrong*: the smallest error of a "
         f"mistake where it is caught, in tolerances (at least {limits.wrong:g}). *margin*: from the worst seed of a right solution to the bar, in standard "
         f"deviations over the seeds (at least {limits.margin:g}). *bar*: where it stands between the nearest ablation (0), a mistake that takes away what "
-        "the task needs, and the worst right run (1). *slips*, *wrappers*: mutants killed of those that are not excused."
+        "the task needs, and the worst right run (1). *slips*, *wrappers*: mutants killed of those that are not excused. *named*: mutants that "
+        "were told as a mistake of the list, and how many of them falsely, since they returned other values. *recall*: mistakes in the style "
+        "of a variant that were named, of those that are written so."
     )
     rows = {each[1]: each[0] for each in _ROW.finditer(before)}
     folds = {each[1]: each[0] for each in _FOLD.finditer(before)}
@@ -55,9 +57,15 @@ def markdown(check: Check, before: str = "") -> str:
         rows[kata.id] = (
             f"| {kata.id} | {'holds' if kata.holds else '**does not hold**'} | {check.seeds} | {len(kata.tests)} "
             f"| {_count(kata, Role.MISTAKE)} | {_count(kata, Role.VARIANT)} | {_number(kata.right)} | {_number(kata.wrong)} "
-            f"| {_number(kata.margin)} | {_bars(kata)} | {_killed(kata, 'slip')} | {_killed(kata, 'wrapper')} |"
+            f"| {_number(kata.margin)} | {_bars(kata)} | {_killed(kata, 'slip')} | {_killed(kata, 'wrapper')} | {_named(kata)} | {_recall(kata)} |"
         )
-        lines = [*_tests(kata, Paint(False), timed=False), "", *_matrix(kata, Paint(False)), *_survivors(kata)]
+        lines = [
+            *_tests(kata, Paint(False), timed=False),
+            "",
+            *_matrix(kata, Paint(False)),
+            *_survivors(kata),
+            *_naming(kata),
+        ]
         folds[kata.id] = f"<details><summary>{kata.id}: tests and kill matrix</summary>\n\n```text\n" + "\n".join(
             [*lines, "```", "", "</details>"]
         )
@@ -100,8 +108,7 @@ def _kata(kata: KataCheck, paint: Paint) -> str:
     parts = [[f"{sign}  {paint(kata.id, 'bold')}  {kata.title}: {counts}{score}"]]
     if kata.tests:
         parts += [["", *_tests(kata, paint)], ["", *_matrix(kata, paint)]]
-    if survivors := _survivors(kata):
-        parts.append(survivors)
+    parts += [part for part in (_survivors(kata), _naming(kata)) if part]
     if kata.findings:
         parts.append(["", *_findings(kata.findings, paint)])
     return "\n".join(line for part in parts for line in part)
@@ -204,6 +211,27 @@ def _killed(kata: KataCheck, kind: str) -> str:
     killed = sum(mutant.fate == "killed" for mutant in counted)
     share = kata.mutation.score if kind == "slip" else kata.mutation.wrappers
     return f"{killed}/{len(counted)} ({int(100 * share)} %)"
+
+
+def _named(kata: KataCheck) -> str:
+    naming = kata.mutation.naming if kata.mutation else None
+    return "" if naming is None else f"{naming.named}, {len(naming.false)} falsely"
+
+
+def _recall(kata: KataCheck) -> str:
+    naming = kata.mutation.naming if kata.mutation else None
+    return f"{naming.recalled}/{naming.again}" if naming and naming.again else ""
+
+
+def _naming(kata: KataCheck) -> list[str]:
+    """Every mutant that is named falsely, and every mistake in another style that is not named."""
+    naming = kata.mutation.naming if kata.mutation else None
+    if naming is None:
+        return []
+    lines = ["", f"  named: {naming.named} of {naming.mutants} mutants, {len(naming.false)} falsely"]
+    lines += [f"    {each}" for each in naming.false]
+    lines.append(f"  mistakes in another style: {naming.recalled} of {naming.again} named")
+    return [*lines, *(f"    not {each}" for each in naming.missed)]
 
 
 def _bars(kata: KataCheck) -> str:

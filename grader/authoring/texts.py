@@ -16,6 +16,7 @@ from typing import NamedTuple
 from grader.messages.message import first_paragraph, is_name
 
 _KEYWORDS = ("name", "help")
+_COMMANDS = ("command", "named")  # decorators of a function that is one, whose docstring is its help
 _NO_KEYWORDS = (
     "text",
     "Says",
@@ -90,7 +91,7 @@ class _Reader:
         if self._suite and (title := _title(function)):
             yield Text(title, line=function.lineno)
         documented = ast.get_docstring(function, clean=False)
-        if documented and any(_called(decorator)[0] == "command" for decorator in function.decorator_list):
+        if documented and any(_called(decorator)[0] in _COMMANDS for decorator in function.decorator_list):
             yield Text(inspect.cleandoc(documented), line=function.lineno)
         for parameter, value in _defaults(function):
             if parameter in _KEYWORDS:

@@ -44,7 +44,8 @@ def judge(evidence: Sequence[Evidence], bench: Bench) -> dict[str, list[Fate]]:
             hint = (
                 wrapper.kind.hint if wrapper.reached - set(each.slow) else "no test but those of convergence calls it"
             )
-            fates[id].append(Fate(case, killed, excuse=excuse_of(case.name, excuses), hint=hint))
+            tests = outcomes[id, trial].tests if trial else ()
+            fates[id].append(Fate(case, killed, excuse=excuse_of(case.name, excuses), hint=hint, tests=tests))
     return fates
 
 

@@ -11,6 +11,7 @@ from grader.checks.gradients import assert_gradients, assert_numpy_gradients
 from grader.checks.inputs import normal, normal_array
 from grader.checks.results import assert_parts
 from grader.checks.state import assert_state, load_state, state_of, tensors_of
+from grader.checks.training import assert_trained, descend
 from grader.messages import text
 
 __all__ = [
@@ -30,8 +31,10 @@ __all__ = [
     "assert_shape",
     "assert_state",
     "assert_that",
+    "assert_trained",
     "assert_trajectory",
     "assert_unchanged",
+    "descend",
     "layer_laws",
     "load_state",
     "normal",

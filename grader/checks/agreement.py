@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grader.checks.close import assert_close
-from grader.checks.failure import AuthorFault
+from grader.checks.failure import AuthorFault, CheckFailure
 from grader.checks.results import assert_parts
 from grader.checks.slopes import fail_unreached
 from grader.checks.state import tensors_of
@@ -41,8 +41,9 @@ def assert_agrees(
 
     Both return a tensor, or a tuple of tensors with their names in `name`. Gradients are those of floating-point tensors
     that are not in `fixed`, under one random upstream gradient. modules: the learner's and the oracle's, where there are
-    any: values are compared in training and in evaluation, and `parameters` are their names in both, or from the learner's
-    to the oracle's. Values are compared once more where every tensor is a view that is not contiguous.
+    any: values are compared in training and in evaluation, and no call may change the mode; `parameters` are their names
+    in both, or from the learner's to the oracle's. Values are compared once more where every tensor is a view that is
+    not contiguous.
     """
     __tracebackhide__ = True
     import torch
@@ -50,12 +51,13 @@ def assert_agrees(
     names = [name] if isinstance(name, str | Message) else list(name)
     with torch.no_grad():
         for mode in _modes(modules):
-            want = _outputs(oracle(**inputs), names, oracle=True)
             for given, how in (
                 (inputs, "{value}"),
                 ({key: as_view(value) for key, value in inputs.items()}, _OF_VIEWS),
             ):
+                want = _outputs(oracle(**inputs), names, oracle=True)  # as often as the learner's: batch norm counts
                 got = _outputs(learner(**given), names)
+                _assert_mode(modules, help)
                 for one, expected, actual in zip(names, want, got, strict=True):
                     assert_close(actual, expected, tol=tol, name=_named(one, mode, how), help=help)
     if gradients:
@@ -93,6 +95,17 @@ def _modes(modules: tuple[torch.nn.Module, torch.nn.Module] | None) -> Iterable[
         for module in modules:
             module.train(training)
         yield text("{value} in training mode") if training else text("{value} in evaluation mode")
+
+
+def _assert_mode(modules: tuple[torch.nn.Module, torch.nn.Module] | None, help: Value) -> None:
+    """After a call the learner's module is in the mode that the oracle's is in, and so is all that it holds."""
+    __tracebackhide__ = True
+    if modules is None:
+        return
+    learner, oracle = modules
+    if flipped := [key for key, module in learner.named_modules() if module.training != oracle.training]:
+        code = "mode.evaluation" if oracle.training else "mode.training"
+        raise CheckFailure(code, name=flipped[0] or "the model", help=help)
 
 
 def _compare_gradients(

@@ -12,6 +12,7 @@ from grader.checks.observations import observe
 from grader.checks.reading import Reading, describe, of_shape, read
 from grader.messages import Value, message
 
+TIE = 1e-9  # relative difference below which two errors are equally large
 FLOOR = 1e-3  # expected values smaller than this are compared as if they were this large
 
 
@@ -67,15 +68,18 @@ def assert_close(
     observe("assert_close", str(name), worst / scale, allowed)
     if worst <= allowed * scale:
         return
-    index = tuple(map(int, np.unravel_index(np.argmax(difference), difference.shape)))
+    place = int(
+        np.flatnonzero(difference >= worst * (1 - TIE))[0]
+    )  # of several as large, whose last bits differ, the first
+    index = tuple(map(int, np.unravel_index(place, difference.shape)))
     shown = pair(got.entry(index), want.entry(index))
     wrong = int(np.count_nonzero(~(difference <= allowed * scale)))
-    place = {"index": index or None, "wrong": wrong, "size": difference.size, "got": shown[0], "expected": shown[1]}
+    found = {"index": index or None, "wrong": wrong, "size": difference.size, "got": shown[0], "expected": shown[1]}
     if exact:
-        raise CheckFailure("value.unequal", name=name, help=help, **place)
+        raise CheckFailure("value.unequal", name=name, help=help, **found)
     error = {"error": worst, "relative": worst / scale, "allowed": allowed}
     slip = proportion(got.data, want.data)
-    raise CheckFailure("value.off", name=name, slip=slip, help=help, **error, **place)
+    raise CheckFailure("value.off", name=name, slip=slip, help=help, **error, **found)
 
 
 def assert_finite(got: Reading, name: Value, help: Value) -> None:

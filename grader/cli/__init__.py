@@ -5,6 +5,7 @@ What stands here is imported within milliseconds: a signal is to be heard before
 
 from __future__ import annotations
 
+import os
 import sys
 
 from grader.cli import signals
@@ -14,10 +15,21 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+def _own_packages_first() -> None:
+    """Look where the command is installed before the folders of PYTHONPATH, as judges and workers do, which see none of them."""
+    named = os.environ.get("PYTHONPATH", "")
+    try:  # as Python puts them on the path
+        absolute = {os.path.abspath(path) for path in named.split(os.pathsep)} if named else set()
+    except OSError:  # the folder that this one stands in is gone
+        absolute = set()
+    sys.path.sort(key=lambda path: path in absolute)
+
+
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command and exit. Without `args` it is the process's own, with its signals and its streams."""
     if args is None:
         signals.take()
+        _own_packages_first()
     try:
         from grader.cli.exits import run
 

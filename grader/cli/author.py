@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from grader.cli.options import Report, coloured, course_option, jobs_option, processors, refuse_windows, write_report
+from grader.cli.options import (
+    Report,
+    coloured,
+    course_option,
+    here,
+    jobs_option,
+    processors,
+    readable,
+    ready_to_judge,
+    write_report,
+)
 from grader.cli.speech import language, note
 from grader.cli.spoken import Whole, command, option
 from grader.course import locate
@@ -82,7 +92,8 @@ def check(
 
     Exit code 0: every rule holds; 1: there are faults, all of which are told; 2: usage or course at fault; 3: a fault of ours.
     """
-    refuse_windows()
+    jobs = jobs or processors()
+    ready_to_judge(jobs)
     import msgspec
 
     from grader.authoring import tables
@@ -97,9 +108,9 @@ def check(
             raise UsageFault(text(needs, form=form), text("for example {example}", example=example))
         if form == "markdown":
             tables.earlier(_text(path), str(path), keep=bool(katas))  # raises now, and not after an hour
-    course = locate(Path.cwd(), root)
+    course = readable(locate(here(), root))
     store = Store(course, note)
-    bench = Bench(store, jobs=jobs or processors(), fresh=fresh, tell=_Telling(sys.stderr))
+    bench = Bench(store, jobs=jobs, fresh=fresh, tell=_Telling(sys.stderr))
     try:
         if show is not None:
             sys.stdout.write(source_of(course, katas, show, bench))

@@ -9,19 +9,15 @@ import click
 from grader import __version__
 from grader.cli import speech
 from grader.cli.spoken import Group, Option
+from grader.cli.verbs import COMMANDS
+
+_PYTHONS = ("list", "next")  # names that Python has already
 
 
 class _Commands(Group):
     """Commands by name, imported when they are asked for; whatever is no command is meant for `run`."""
 
-    _lazy: ClassVar = {
-        "run": "grader.cli.learn",
-        "doctor": "grader.cli.doctor",
-        "new": "grader.cli.scaffold",
-        "stub": "grader.cli.scaffold",
-        "check": "grader.cli.author",
-        "release": "grader.cli.release",
-    }
+    _lazy: ClassVar = COMMANDS
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         args = speech.without_language(args)
@@ -37,7 +33,9 @@ class _Commands(Group):
             return None
         import importlib
 
-        command: click.Command = getattr(importlib.import_module(self._lazy[name]), name)
+        command: click.Command = getattr(
+            importlib.import_module(self._lazy[name]), f"{name}_" if name in _PYTHONS else name
+        )
         return command
 
 

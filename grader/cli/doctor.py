@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
-from grader.cli.options import course_option
+from grader import machine
+from grader.cli.options import course_option, here, processors, readable
 from grader.cli.speech import language
 from grader.cli.spoken import command
 from grader.course import find
@@ -16,7 +16,7 @@ from grader.engine.plan import Plan
 from grader.engine.sandbox import can_fork
 from grader.errors import GradeError
 from grader.judge.clock import counts_processor_time
-from grader.limits import WALL_FACTOR
+from grader.limits import WALL_FACTOR, WATCH_SECONDS
 from grader.messages import Value, text
 from grader.reports.layout import pad
 
@@ -25,6 +25,13 @@ _CLOCKS = {
     False: text(
         "{factor} times the seconds, on the wall alone: this system tells no other process's processor time",
         factor=WALL_FACTOR,
+    ),
+}
+_ENDS = {
+    True: text("the kernel ends a worker with its judge, and a judge with the command"),
+    False: text(
+        "a worker ends within {seconds} s of its judge, code that never lets go of the interpreter at its limit",
+        seconds=float(WATCH_SECONDS),
     ),
 }
 
@@ -39,7 +46,7 @@ def doctor(root: Path | None) -> int:
             trouble.append(text("{name} is missing: install it with `pip install {name}`", name=name))
         _row(name, text("missing") if version == "missing" else version)
     try:
-        course = find(Path.cwd(), root)
+        course = find(here(), root and readable(root))
         _row(text("course"), text("{folder}, {count} katas", folder=str(course.root), count=len(course.katas)))
     except GradeError as error:
         _row(text("course"), error.said)
@@ -47,6 +54,11 @@ def doctor(root: Path | None) -> int:
     forked, alone = text("forked from a warm ladder"), text("started one by one: slower, same verdicts")
     _row(text("workers"), forked if can_fork() else alone)
     _row(text("limits"), _CLOCKS[counts_processor_time()])
+    _row(text("ends"), _ENDS[machine.LINUX])
+    try:
+        machine.make_room(processors())
+    except GradeError as error:
+        trouble.append(text("{problem}: {help}", problem=error.said, help=error.next_step))
     trouble += _sandbox()
     print()
     for line in trouble:
@@ -81,7 +93,7 @@ def _sandbox() -> list[Value]:
     missing: list[Value] = [*lets]
     if not judges.sandbox.complete and not missing:
         missing = [text("the sandbox is not complete: see its line above")]
-    if missing and sys.platform != "linux":
+    if missing and not machine.LINUX:
         missing.append(text("only Linux has Landlock and seccomp: judge strangers' files there, or in a container"))
     elif missing:
         missing.append(text("Landlock needs Linux 5.13 or newer and `landlock` in the kernel's `lsm=` list"))

@@ -35,6 +35,10 @@ def _run(args: list[str] | None) -> int:
     except Exception as error:
         import traceback
 
+        from grader import machine
+
+        if refused := machine.refusal(error):
+            return _told(refused)
         traceback.print_exc()
         spoken = speech.language()
         told = f"{type(error).__name__}: {error}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader import reports, seeds
+from grader import machine, reports, seeds
 from grader.cli.speech import language, note
 from grader.cli.spoken import Whole, option
 from grader.errors import UsageFault
@@ -93,8 +93,34 @@ def write_report(path: Path, report: str) -> None:
         raise UsageFault(said, text("name a path that can be written")) from None
 
 
-def refuse_windows() -> None:
-    """Raise UsageFault where no file can be judged: Windows hands no descriptor to a process that is started."""
+def here() -> Path:
+    """The folder in which the command was started. Raises UsageFault where it is gone, or its name is no text."""
+    try:
+        found = Path.cwd()
+    except OSError as error:
+        raise UsageFault(
+            text("the folder that you are in cannot be used: {reason}", reason=error.strerror),
+            text("change to the folder of your course"),
+        ) from None
+    return readable(found)
+
+
+def readable(path: Path) -> Path:
+    """The path itself. Raises UsageFault where its name is not UTF-8: no report could show it."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise UsageFault(
+            text("{path}: this name is not UTF-8", path=ascii(str(path))), text("give the folder another name")
+        ) from None
+    return path
+
+
+def ready_to_judge(jobs: int) -> None:
+    """Raise UsageFault where no file can be judged.
+
+    That is on Windows, which hands no descriptor to a process that is started, and where limits are too tight.
+    """
     if sys.platform == "win32":
         raise UsageFault(
             text("Windows itself cannot judge a file: its processes are not handed the lines between judge and worker"),
@@ -102,3 +128,4 @@ def refuse_windows() -> None:
                 "run `grade` in WSL, the Linux of Windows, which `wsl --install` sets up; `pytest katas/04_lstm` works here too"
             ),
         )
+    machine.make_room(jobs)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from grader import __version__
-from grader.cli.options import course_option
+from grader.cli.options import course_option, here
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
 from grader.course import find
@@ -33,7 +33,7 @@ def release(out: Path, git: bool, root: Path | None) -> int:
     from grader.authoring.release import contents
 
     spoken = language()
-    course = find(Path.cwd(), root)
+    course = find(here(), root)
     files = contents(course)
     touched, notices = place(files, out, course)
     for notice in notices:

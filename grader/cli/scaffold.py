@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from grader.cli.options import course_option
+from grader.cli.options import course_option, here
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.course import find
@@ -25,7 +25,7 @@ def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> i
     from grader.authoring.new import new as make
     from grader.authoring.new import next_steps
 
-    course = find(Path.cwd(), root)
+    course = find(here(), root)
     for path in make(course, id, worker=worker, title=title, title_zh=title_zh):
         print(path.relative_to(course.root).as_posix())
     print()
@@ -45,7 +45,7 @@ def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
     from grader.authoring import stubs
 
     spoken = language()
-    course = find(Path.cwd(), root)
+    course = find(here(), root)
     asked = course.select(katas)
     store = Store(course.root, note)
     try:

@@ -33,6 +33,11 @@ def exit_code() -> int:
     return 128 + (_received[0] if _received else signal.SIGINT)
 
 
+def came() -> bool:
+    """Whether any signal was heard."""
+    return bool(_received)
+
+
 class told_to:  # it reads as a word of a sentence: with told_to(session.stop)
     """Within the block a signal calls `stop`, which is safe at any moment, and nothing is interrupted."""
 

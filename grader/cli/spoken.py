@@ -110,6 +110,11 @@ def command(function: F) -> Command:
     return click.command(cls=Command)(function)
 
 
+def named(name: str) -> Callable[[F], Command]:
+    """The same, of a name that Python has for something else."""
+    return click.command(name, cls=Command)
+
+
 def option(*names: str, **settings: Any) -> Callable[[F], F]:
     """`click.option`, translated."""
     return click.option(*names, cls=Option, **settings)

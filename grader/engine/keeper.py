@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from grader.engine.ladder import Judges, start
+from collections.abc import Mapping
+
+from grader.engine.ladder import NOTHING, Judges, start
 from grader.engine.plan import Plan
 
 
 class Keeper:
-    """Holds the ladder for as many runs as its owner likes, and those before it for as long as judges are at work on them."""
+    """Holds the ladder for as many runs as its owner likes, and those before it for as long as judges are at work on them.
 
-    def __init__(self) -> None:
+    environment: what every ladder is given beside its usual one (`grader.engine.ladder.environment`)
+    """
+
+    def __init__(self, environment: Mapping[str, str] = NOTHING) -> None:
+        self._environment = environment
         self.current: Judges | None = None
         self._former: list[Judges] = []
 
@@ -19,7 +25,7 @@ class Keeper:
             soon |= self.current.plan
             self.retire(self.current)
         if self.current is None:
-            self.current = start(soon | plan)
+            self.current = start(soon | plan, self._environment)
         return self.current
 
     def retire(self, ladder: Judges) -> None:

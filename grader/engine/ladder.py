@@ -8,23 +8,23 @@ import os
 import select
 import socket
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import IO, Protocol
+from types import MappingProxyType
+from typing import Protocol
 
-from grader import forkserver
+from grader import forkserver, machine
 from grader.engine.plan import Plan
 from grader.engine.sandbox import Sandbox, can_fork, weakest
 from grader.errors import InternalFault
 from grader.judge.leash import Leash, ProcessLeash, SocketLeash
 from grader.judge.workers import OVERDUE
 from grader.limits import ORDERLY_SECONDS, START_SECONDS
-from grader.messages import text
+from grader.messages import Value, text
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
+NOTHING: Mapping[str, str] = MappingProxyType({})
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -52,13 +52,16 @@ class Judges(Protocol):
         """Take everything down: nothing is left when this returns."""
 
 
-def start(plan: Plan) -> Judges:
-    """The ladder, or where fork is not to be had its slower equal. Raises InternalFault where the system lets none start."""
+def start(plan: Plan, more: Mapping[str, str] = NOTHING) -> Judges:
+    """The ladder, or where fork is not to be had its slower equal. Raises InternalFault where the system lets none start.
+
+    more: what its environment has beside `environment()`, or instead
+    """
     try:
-        return Ladder(plan) if can_fork() else NoLadder(plan)
+        return Ladder(plan, more) if can_fork() else NoLadder(plan, more)
     except OSError as error:
         raise InternalFault(
-            text("the ladder did not start: {why}", why=error.strerror), text("see `grade doctor`")
+            text("the ladder did not start: {why}", why=machine.words(error)), text("see `grade doctor`")
         ) from None
 
 
@@ -90,6 +93,12 @@ def environment() -> dict[str, str]:
     return {**kept, **_ONE_THREAD, **fixed, "TORCHDYNAMO_DISABLE": "1"}
 
 
+def _last_line(said: bytes) -> Value:
+    """What a process said at its end: of a traceback the line that says what was wrong."""
+    lines = said[-2000:].decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else text("it ended and said nothing")
+
+
 class Ladder:
     """A chain of warm processes (`grader.judge.zygote`).
 
@@ -98,7 +107,7 @@ class Ladder:
     the ladder, even in the middle of an import. And `left` is its standard output, which closes when nothing is left.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, more: Mapping[str, str] = NOTHING) -> None:
         self.plan = plan
         self.sandbox = Sandbox()
         self.standing = False
@@ -106,15 +115,15 @@ class Ladder:
         self.seconds = 0.0
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._life, far_life = socket.socketpair()
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the ladder stands
+        self._errors = open(os.memfd_create("errors"), "w+b")  # noqa: SIM115  # open as long as the ladder stands
         with far, far_life:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "grader.judge.zygote", str(far.fileno()), str(far_life.fileno())],
+                [*machine.PYTHON, "grader.judge.zygote", str(far.fileno()), str(far_life.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 pass_fds=[far.fileno(), far_life.fileno()],
-                env=environment(),
+                env={**environment(), **more},
                 start_new_session=True,
             )
         with suppress(OSError):  # it was killed at once: `hear` says so
@@ -130,8 +139,7 @@ class Ladder:
             said = b""
         if not said:
             self._errors.seek(0)
-            last = self._errors.read()[-2000:].decode("utf-8", "replace").strip()
-            why = last or text("it ended and said nothing")
+            why = _last_line(self._errors.read())
             raise InternalFault(text("the ladder did not start: {why}", why=why), text("see `grade doctor`"))
         report = json.loads(said)
         self.seconds = report["seconds"]
@@ -172,18 +180,19 @@ class Ladder:
 class NoLadder:
     """Judges started as processes of their own. One worker is started at first, to say which layers it would be in."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, more: Mapping[str, str] = NOTHING) -> None:
         self.plan = plan
         self.sandbox = Sandbox()
         self.standing = False
         self.overdue = time.monotonic() + START_SECONDS
+        self._environment = {**environment(), **more}
         kind = min(plan.workers, default="numpy")
         self._describing = subprocess.Popen(
-            [sys.executable, "-I", "-m", "grader.worker.fresh", "describe", kind],
+            [*machine.PYTHON, "grader.worker.fresh", "describe", kind],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(),
+            env=self._environment,
         )
 
     def fileno(self) -> int:
@@ -193,9 +202,9 @@ class NoLadder:
     def hear(self) -> None:
         said, errors = self._describing.communicate()
         if self._describing.returncode:
-            last = errors[-2000:].decode("utf-8", "replace").strip()
-            why = last or text("it ended and said nothing")
-            raise InternalFault(text("a worker did not start: {why}", why=why), text("see `grade doctor`"))
+            raise InternalFault(
+                text("a worker's process did not start: {why}", why=_last_line(errors)), text("see `grade doctor`")
+            )
         self.sandbox = Sandbox(json.loads(said), "; every process started afresh")
         self.standing = True
 
@@ -204,15 +213,20 @@ class NoLadder:
         life, far_life = socket.socketpair()
         document = json.dumps(plan.document())
         numbers = [str(far.fileno()), str(far_life.fileno())]
-        with far, far_life:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "grader.judge.zygote", "alone", *numbers, document],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[far.fileno(), far_life.fileno()],
-                env=environment(),
-                start_new_session=True,
-            )
+        try:
+            with far, far_life:
+                process = subprocess.Popen(
+                    [*machine.PYTHON, "grader.judge.zygote", "alone", *numbers, document],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[far.fileno(), far_life.fileno()],
+                    env=self._environment,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            line.close()
+            life.close()
+            raise InternalFault(f"a judge did not start: {machine.words(error)}", "see `grade doctor`") from None
         return line, ProcessLeash(process, life)
 
     def close(self) -> None:

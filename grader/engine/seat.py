@@ -100,4 +100,7 @@ class Seat:
         if status and status.signal:
             how = text("killed by signal {signal}", signal=status.signal)
         ended = "the judge ended in {test}, {how}" if self._running else "the judge ended, {how}"
-        self.lost = text(ended, test=self._running, how=how)
+        refused = self._leash.refused()
+        if refused:
+            ended = "a judge did not start: {refused}"
+        self.lost = text(ended, test=self._running, how=how, refused=refused)

@@ -17,6 +17,7 @@ from grader.judge.clock import NEVER, Clock, Closing
 from grader.judge.generators import moved_on
 from grader.judge.gone import LearnerError, WorkerGone, learner_error
 from grader.judge.proxies import Remote, remote_object
+from grader.judge.trace import MOST_BYTES
 from grader.judge.workers import Worker
 from grader.limits import MAX_OBJECTS, MAX_RAW_BYTES
 from grader.messages import message
@@ -50,6 +51,8 @@ class Bridge:
         self.line: int | None = None  # where the learner's code last raised
         self.freed: list[int] = []
         self.transcript = hashlib.sha256()
+        self.returned: list[Any] = []  # by its calls, for a trace
+        self._kept = 0  # bytes of these
         self._lines = lines  # of the learner's file
         self._worker = worker
         self._seconds = seconds
@@ -97,8 +100,14 @@ class Bridge:
 
             attach(self, number, outputs, inputs)
         self._advance(sent.generators, answer[4])
+        self._keep(value, decoder)
         self.nothing = "" if value is not None else name or type(self._objects.get(target)).__name__
         return value
+
+    def _keep(self, value: Any, decoder: Decoder) -> None:
+        self._kept += decoder.size
+        if self._kept <= MOST_BYTES:
+            self.returned.append(value)
 
     def line_of(self, number: int | None) -> str:
         """A line of the learner's file; "" where there is none of this number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator
@@ -21,6 +22,7 @@ from grader.judge.job import Began, Collected, Event, Fault, Held, Job, Judged, 
 from grader.judge.job import Lost as SaidLost
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
+from grader.judge.trace import trace
 from grader.judge.verdicts import Ending, StubProblem, ending, plain_ending, unimportable
 from grader.judge.workers import Worker, Workshop
 from grader.limits import SUITE_GRACE_SECONDS, WALL_FACTOR
@@ -51,6 +53,7 @@ class Judging:
         self._ended: deque[tuple[Worker, str]] = deque()  # workers that are not gone yet, with their tests
         self._recorder = Recorder()
         self._local_mutated: list[str] = []
+        self._local: local.LocalFile | None = None
 
     # Fixtures
 
@@ -62,12 +65,15 @@ class Judging:
         if self._job.local:
             self._local_mutated = []
             job = self._job
-            return local.loaded(job.source, job.filename, job.slug, self._local_mutated)
+            file = local.loaded(job.source, job.filename, job.slug, self._local_mutated)
+            self._local = file
+            return file
         self._worker = self._spare or self._start()
         # Forked while this test runs, so that the next need not wait for it.
         self._spare = self._start() if self._left else None
         job = self._job
-        self._bridge = bridge = Bridge(self._worker, job.filename, job.seconds, self._closing, job.kata, self._lines)
+        bridge = Bridge(self._worker, job.filename, job.seconds, self._closing, job.kata, self._lines)
+        self._bridge = bridge
         spec = {
             "source": job.source,
             "filename": job.filename,
@@ -150,7 +156,7 @@ class Judging:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         self._emit(Began(item.name))
         self._left -= 1
-        self._worker = self._bridge = self._error = None
+        self._worker = self._bridge = self._local = self._error = None
         self._recorder = Recorder()
         observations.drain()
         began = time.perf_counter()
@@ -189,7 +195,7 @@ class Judging:
     def _finish(self, item: pytest.Item, seconds: float) -> None:
         if self._alarm is not None:
             self._alarm.stop()
-        end = plain_ending(self._error, self._job.filename) if self._job.local else ending(self._error, self._bridge)
+        end, returned = self._end()
         if end.verdict is Verdict.TIMEOUT and self._closing is NEVER:
             self._closing = Closing.after_timeout(self._job.seconds)
         output, dropped = "", 0
@@ -207,6 +213,7 @@ class Judging:
             cause=end.cause,
             said=end.said,
             advice=end.advice,
+            trace=trace(returned) if end.verdict is Verdict.FAIL else None,
             line=self._line(end.line),
             output=output,
             output_dropped=dropped,
@@ -223,6 +230,13 @@ class Judging:
         if self._worker is not None:
             self._ended.append((self._worker, item.name))
         self._report(wait=False)
+
+    def _end(self) -> tuple[Ending, list[Any]]:
+        """How the test ended, and what the learner's functions returned in it."""
+        if not self._job.local:
+            return ending(self._error, self._bridge), self._bridge.returned if self._bridge else []
+        returned, nothing = self._local._told() if self._local else ([], "")
+        return plain_ending(self._error, self._job.filename, nothing), returned
 
     def _report(self, wait: bool) -> None:
         """Say how much memory workers held, once they are gone."""
@@ -256,9 +270,10 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
     judging = Judging(job, workshop, emit)
     # A worker has its own clock, and so has a file that is imported here; past both it is the suite that hangs.
     patience = 0.0 if job.local else WALL_FACTOR * job.seconds + SUITE_GRACE_SECONDS
+    os.chdir(job.root)  # pytest takes a `[` or a `::` in a name for a part of a test's; a kata's own path has none
     arguments = [
-        *job.suites,
-        f"--rootdir={job.root}",
+        *(os.path.relpath(suite, job.root) for suite in job.suites),
+        "--rootdir=.",
         "--config-file=/dev/null",
         "--noconftest",
         "--import-mode=importlib",

@@ -10,7 +10,7 @@ import subprocess
 import time
 from typing import Protocol
 
-from grader import forkserver
+from grader import forkserver, machine
 from grader.forkserver import Exit
 from grader.limits import START_SECONDS
 
@@ -20,6 +20,9 @@ class Leash(Protocol):
 
     def pid(self) -> int | None:
         """The number of the process, as this one sees it."""
+
+    def refused(self) -> str:
+        """Why there never was a process, once that is known; "" where there was one."""
 
     def kill(self) -> None: ...
     def ask_for_stack(self) -> None: ...
@@ -45,8 +48,14 @@ class SocketLeash:
         while len(self._said) < forkserver.STARTED.size:
             if not self._hear(deadline):
                 return None
-        number: int = forkserver.STARTED.unpack_from(self._said)[1]
-        return number
+        kind, number = forkserver.STARTED.unpack_from(self._said)
+        return number if kind == forkserver.PID else None
+
+    def refused(self) -> str:
+        if self._said[:1] != forkserver.REFUSED or self.pid() is not None:
+            return ""
+        number = forkserver.STARTED.unpack_from(self._said)[1]
+        return machine.words(OSError(number, os.strerror(number)))
 
     def kill(self) -> None:
         with contextlib.suppress(OSError):
@@ -95,6 +104,9 @@ class ProcessLeash:
 
     def pid(self) -> int | None:
         return self._process.pid
+
+    def refused(self) -> str:
+        return ""
 
     def kill(self) -> None:
         if self._exit is None:

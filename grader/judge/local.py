@@ -81,12 +81,18 @@ class LocalFile:
         value = getattr(self._module, name)
         return self._calls.by_value(value) if callable(value) else crossed(value)
 
+    def _told(self) -> tuple[list[Any], str]:
+        """What its functions have returned so far, and what the last call was of, where it returned None."""
+        return self._calls.returned, self._calls.nothing
+
 
 class _Calls:
     """What passes between a suite and the learner's code in one process; what that code hands to itself is its own."""
 
     def __init__(self, mutated: list[str]) -> None:
         self._mutated = mutated
+        self.returned: list[Any] = []
+        self.nothing = ""  # what the last call was of, where it returned None
         self._inside = False
         self._settings = _settings()  # the learner's; those of the suite hold outside of calls
 
@@ -116,7 +122,10 @@ class _Calls:
             with self._learners_turn():
                 value = function(*mine, **my_kwargs)
             self._mutated.extend(given.changed())
-            return crossed(value)
+            value = crossed(value)
+            self.returned.append(value)
+            self.nothing = "" if value is not None else getattr(function, "__name__", type(function).__name__)
+            return value
 
         return call
 

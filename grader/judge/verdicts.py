@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from grader.checks.failure import AuthorFault, CheckFailure, NotFinite
@@ -76,8 +77,11 @@ def ending(error: BaseException | None, bridge: Bridge | None) -> Ending:
     return _without_worker(error, bridge.nothing)
 
 
-def plain_ending(error: BaseException | None, filename: str) -> Ending:
-    """The verdict of one test where the learner's module was imported in this process."""
+def plain_ending(error: BaseException | None, filename: str, nothing: str = "") -> Ending:
+    """The verdict of one test where the learner's module was imported in this process.
+
+    nothing: what the last call was of, where it returned None.
+    """
     if error is None:
         return Ending(Verdict.PASS)
     if isinstance(error, StubProblem):
@@ -88,9 +92,20 @@ def plain_ending(error: BaseException | None, filename: str) -> Ending:
         return Ending(Verdict.TODO, _todo(str(error)))
     if isinstance(error, CheckFailure):
         return Ending(Verdict.FAIL, error.said, error.advice)
-    if isinstance(error, AssertionError):
-        return Ending(Verdict.FAIL, _asserted(error))
-    return Ending(Verdict.FAIL, message("raised", error=_described(error)))
+    if isinstance(error, NotFinite):
+        return Ending(Verdict.FAIL, message("test.cannot_go_on", error=_described(error)))
+    if _passed_through(error.__traceback__, filename):
+        return Ending(Verdict.FAIL, message("raised", error=_described(error)))
+    return _without_worker(error, nothing)
+
+
+def _passed_through(traceback: TracebackType | None, filename: str) -> bool:
+    """Whether an exception came out of the learner's file."""
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == filename:
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def raised(error: LearnerError, bridge: Bridge) -> Ending:
@@ -99,7 +114,7 @@ def raised(error: LearnerError, bridge: Bridge) -> Ending:
         return Ending(Verdict.MEMORY, message("raised.out_of_memory", error=error.described), None, error.line)
     if error.type_name in ("SystemExit", "KeyboardInterrupt"):
         return Ending(Verdict.CRASH, message("raised.exit", error=error.described), None, error.line)
-    return Ending(Verdict.FAIL, message("raised", error=error.described), _help(error, bridge), error.line)
+    return Ending(Verdict.FAIL, message("raised", error=_of_learner(error)), _help(error, bridge), error.line)
 
 
 def unimportable(error: LearnerError | WorkerGone, bridge: Bridge) -> Ending:
@@ -142,6 +157,12 @@ def _without_worker(error: BaseException | None, nothing: str = "") -> Ending:
     if nothing and "None" in str(error):
         return Ending(Verdict.FAIL, message("test.none", function=nothing))
     return Ending(Verdict.FAIL, message("test.cannot_use", error=_described(error)))
+
+
+def _of_learner(error: LearnerError) -> str:
+    """Type and text, as at the end of a traceback."""
+    words = _lines(error)
+    return f"{error.type_name}: {words}" if words else error.type_name
 
 
 def _help(error: LearnerError, bridge: Bridge) -> Message | None:

@@ -11,11 +11,10 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from typing import Any, Protocol
 
-from grader import forkserver
+from grader import forkserver, machine
 from grader.forkserver import Exit
 from grader.judge.clock import Clock, Overdue, Spent, processor_clock
 from grader.judge.gone import Lost, WorkerGone
@@ -78,7 +77,8 @@ class Worker:
             self._leash.exit(1.0)
             self._drain(self._output)
             said = bytes(self.printed[-2000:]).decode("utf-8", "replace").strip()
-            why = said or (OVERDUE if isinstance(error, TimeoutError) else text("it ended and said nothing"))
+            silent = OVERDUE if isinstance(error, TimeoutError) else text("it ended and said nothing")
+            why = said or self._leash.refused() or silent
             raise Lost(text("a worker did not start: {why}", why=why)) from None
         if frame.kind != Kind.READY:
             raise Lost(text("a worker did not start: it said something else than ready"))
@@ -302,9 +302,12 @@ class FreshWorkshop:
             "processor": None,
         }
         document = json.dumps(asked)
-        command = [sys.executable, "-I", "-m", "grader.worker.fresh", self._kind, document, *map(str, ends.far())]
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=ends.far_output, stderr=ends.far_output, pass_fds=ends.far()
-        )
-        ends.close_far()
+        command = [*machine.PYTHON, "grader.worker.fresh", self._kind, document, *map(str, ends.far())]
+        far = ends.far_output
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=far, stderr=far, pass_fds=ends.far())
+        except OSError as error:
+            raise Lost(text("a worker did not start: {why}", why=machine.words(error))) from None
+        finally:
+            ends.close_far()
         return Worker(ends.channel, ends.output, ends.trace, ProcessLeash(process), memory_bytes, cpu_seconds)

@@ -12,13 +12,12 @@ import contextlib
 import importlib
 import json
 import os
-import signal
 import socket
 import sys
 import time
 from typing import Any, NoReturn
 
-from grader import forkserver
+from grader import forkserver, machine
 
 _WORKER = "grader.worker.zygote"
 _NAMESPACES = "grader.worker.jail.namespaces"
@@ -150,8 +149,7 @@ def alone(arguments: list[str]) -> NoReturn:
     from grader.judge.workers import FreshWorkshop
 
     life = socket.socket(fileno=int(arguments[1]))  # held, for where it closes
-    if hasattr(signal, "SIGIO"):
-        forkserver.die_with(life)
+    forkserver.die_with(life)
     plan = json.loads(arguments[2])
     if plan["training"]:
         importlib.import_module(_WORKER).warm_training()
@@ -162,6 +160,9 @@ def alone(arguments: list[str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "alone":
-        alone(sys.argv[2:])
-    main(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))
+    try:
+        if sys.argv[1] == "alone":
+            alone(sys.argv[2:])
+        main(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))
+    except (OSError, MemoryError) as refused:
+        sys.exit(machine.words(refused))

@@ -163,6 +163,10 @@ SAYS = {
         "a tensor of its own under each name",
     ),
     "state.stiff": Says("{key} of {name} cannot be written to: {reason}"),
+    "mode.training": Says("a call puts {name} into training mode", "", "training mode", "evaluation mode, as it was"),
+    "mode.evaluation": Says(
+        "a call puts {name} into evaluation mode", "", "evaluation mode", "training mode, as it was"
+    ),
     # first values
     "drawn.again": Says("two new models have the same {key}", "", "", "{key} drawn anew for each"),
     "drawn.constant": Says(

@@ -17,6 +17,10 @@ REPORTS = {
     "terminal": "the scorecard as it stands on the screen, without colours",
     "json": "everything that was found, for other programs",
     "junit": "JUnit XML, as pytest writes it",
+    "markdown": "a table, and what fails first",
+    "github": "the summary of a job, and annotations at the learner's lines",
+    "gradescope": "results.json of an autograder",
+    "classroom": "what GitHub Classroom's reporter reads",
 }
 
 

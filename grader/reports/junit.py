@@ -1,7 +1,7 @@
 """The scorecard as JUnit XML in pytest's form: a suite per kata, a case per test.
 
-What is not a pass is a failure, also what is still to do: "skipped" reads as a pass elsewhere. Our own faults
-are errors. Only a test that was not run is skipped, beside what is the reason for it.
+What is still to do, and what was not run, is skipped: neither is wrong. Our own faults are errors, and all else that is
+not a pass is a failure.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _suite(
 
 def _tag(verdict: Verdict) -> str:
     """What stands in the case of a test that ended so; nothing where it passed."""
-    tags = {Verdict.PASS: "", Verdict.INTERNAL: "error", Verdict.NOT_RUN: "skipped"}
+    tags = {Verdict.PASS: "", Verdict.INTERNAL: "error", Verdict.NOT_RUN: "skipped", Verdict.TODO: "skipped"}
     return tags.get(verdict, "failure")
 
 

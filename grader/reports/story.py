@@ -43,6 +43,18 @@ def story(kata: KataResult, width: int, paint: Paint, language: Language) -> str
     return "\n".join(lines)
 
 
+def under_way(kata: KataResult, width: int, paint: Paint, language: Language) -> str:
+    """A calm line or two for a kata in which nothing that was written is wrong: how far it is, and what comes next."""
+    passed = sum(test.verdict is Verdict.PASS for test in kata.tests)
+    head = f"{mark(kata.verdict)} {kata.id}  "
+    told = language.text("{passed} of {count} tests pass", passed=passed, count=len(kata.tests))
+    to_do = next((test for test in kata.tests if test.verdict is Verdict.TODO), None)
+    lines = [paint(head + told, "cyan", "bold")]
+    if to_do is not None and to_do.message:
+        lines += _indented(language.text("next: {what}", what=to_do.message), 2, width, most=3)
+    return "\n".join(lines)
+
+
 def _others(kata: KataResult, told: TestResult, width: int, language: Language) -> list[str]:
     """How many tests beside the one that was told do not pass, and how many were not run, and why."""
     left = [other for other in kata.tests if other.verdict is not Verdict.PASS and other is not told]

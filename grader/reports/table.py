@@ -69,7 +69,7 @@ def amount(points: float) -> str:
 
 def table(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
     """The rows of all katas that were asked for, under a row of headings."""
-    begun = [kata for kata in card.katas if kata.verdict is not Verdict.TODO]
+    begun = [kata for kata in card.katas if kata.verdict is not Verdict.TODO or kata.points]
     unbegun = card.unbegun
     kinds = [kind for kind in KINDS if any(kind in kata.by_kind for kata in begun)]
     words = [word(kata.verdict, language) for kata in card.katas] + [word(Verdict.NOT_RUN, language)] * bool(unbegun)
@@ -117,10 +117,11 @@ def _cell(kata: KataResult, kind: str, width: int, paint: Paint) -> str:
     score = kata.by_kind.get(kind)
     if score is None:
         return " " * width
-    if kata.verdict is Verdict.TODO or not score.total:
+    if not score.total or (kata.verdict is Verdict.TODO and not score.passed):
         return paint(pad("·", width, right=True), "dim")
     passed = pad(f"{score.passed}/{score.total}", width, right=True)
-    return paint(passed, "green" if score.passed == score.total else "red")
+    full = score.passed == score.total
+    return paint(passed, "green" if full else "cyan" if kata.verdict is Verdict.TODO else "red")
 
 
 def _widest(texts: Sequence[str]) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
 from rich.cells import cell_len
 
 from grader.messages import text
 from grader.messages.language import Language
 from grader.reports.layout import Paint, cut, disarmed, sparkline, wrap
-from grader.reports.story import story
+from grader.reports.story import story, under_way
 from grader.reports.table import amount, table
 from grader.scorecard import Curve, KataResult, Scorecard, Verdict
 
@@ -16,14 +19,35 @@ BARS = 24
 FOOTER = ("python", "numpy", "torch")  # the libraries whose versions are shown
 
 
-def render(card: Scorecard, *, width: int = 80, colour: bool = False, language: Language | None = None) -> str:
+@dataclass(frozen=True)
+class After:
+    """What comes after what was asked for: the next kata of the course, if one is left, and what each new pass unlocks."""
+
+    file: str = ""
+    statement: str = ""
+    unlocked: Mapping[str, Sequence[str]] = field(
+        default_factory=dict
+    )  # ids of katas, by that of one that passed just now
+
+
+def render(
+    card: Scorecard,
+    *,
+    width: int = 80,
+    colour: bool = False,
+    language: Language | None = None,
+    after: After | None = None,
+) -> str:
     """The whole scorecard as text of at most `width` cells a line."""
-    language = language or Language()
+    language, after = language or Language(), after or After()
     paint = Paint(colour)
     failing = [kata for kata in card.katas if kata.verdict not in (Verdict.PASS, Verdict.TODO, Verdict.NOT_RUN)]
     parts = [table(card, width, paint, language), _curves(card, width, paint, language)]
     parts += [story(kata, width, paint, language) for kata in failing]
-    parts += [_footer(card, width, paint, language), _closing(card, width, paint, language)]
+    calm = [kata for kata in card.katas if kata.verdict is Verdict.TODO and kata.points]
+    parts += [under_way(kata, width, paint, language) for kata in calm]
+    parts.append(_unlocked(after, width, paint, language))
+    parts += [_footer(card, width, paint, language), _closing(card, width, paint, language, after)]
     return disarmed("\n\n".join(part for part in parts if part) + "\n")
 
 
@@ -61,7 +85,14 @@ def _footer(card: Scorecard, width: int, paint: Paint, language: Language) -> st
     return "\n".join(paint(line, "dim") for line in lines)
 
 
-def _closing(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
+def _unlocked(after: After, width: int, paint: Paint, language: Language) -> str:
+    """What each new pass opens."""
+    told = "{kata} passes, and opens {katas}"
+    lines = [language.text(told, kata=id, katas=list(katas)) for id, katas in after.unlocked.items() if katas]
+    return "\n".join(paint(line, "green") for said in lines for line in wrap(said, width))
+
+
+def _closing(card: Scorecard, width: int, paint: Paint, language: Language, after: After) -> str:
     passed = sum(kata.verdict is Verdict.PASS for kata in card.katas)
     asked = len(card.katas) + len(card.unbegun)
     facts = [
@@ -71,19 +102,23 @@ def _closing(card: Scorecard, width: int, paint: Paint, language: Language) -> s
     ]
     if not card.complete:
         facts.insert(0, language.text("stopped early"))
-    total, advice = " · ".join(facts), _next(card, language)
+    total, advice = " · ".join(facts), _next(card, language, after)
     together = f"{total}   {advice}".rstrip()
     lines = [together] if cell_len(together) <= width else [*wrap(total, width), *wrap(advice, width)]
     all_pass = card.complete and passed == asked
     return "\n".join(paint(line, "bold", "green") if all_pass else paint(line, "bold") for line in lines)
 
 
-def _next(card: Scorecard, language: Language) -> str:
-    """What to open next: the first kata, in the course's order, that its learner can do something about."""
+def _next(card: Scorecard, language: Language, after: After) -> str:
+    """What to open next: the first kata that was asked for and does not pass, else what comes after."""
     kata = next((kata for kata in card.katas if _open(kata)), None)
     if kata is None:
         ours = any(kata.verdict is Verdict.INTERNAL for kata in card.katas)
-        return "" if card.unfinished or ours else language.text("All done.")
+        if card.unfinished or ours:
+            return ""
+        if not after.file:
+            return language.text("All done.")
+        return language.text("Next: {file} (statement: {statement})", file=after.file, statement=after.statement)
     if not kata.readme:
         return language.text("Next: {file}", file=kata.stub or kata.id)
     return language.text("Next: {file} (statement: {statement})", file=kata.stub or kata.id, statement=kata.readme)

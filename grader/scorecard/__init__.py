@@ -17,6 +17,7 @@ from grader.scorecard.records import (
     Scorecard,
     TestResult,
     Text,
+    Trace,
     Verdict,
     cause_of,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Scorecard",
     "TestResult",
     "Text",
+    "Trace",
     "Verdict",
     "cause_of",
     "exit_code",

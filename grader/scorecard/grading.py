@@ -116,10 +116,13 @@ def _priced(test: TestResult, kind: KindScore | None, *, earning: bool) -> TestR
 
 
 def _verdict(tests: Sequence[TestResult]) -> tuple[Verdict, Message | None]:
-    """The kata's verdict, and the reason where its tests do not give it."""
+    """The kata's verdict, and the reason where its tests do not give it.
+
+    What is under way is to do and no failure, as long as nothing that was written is wrong.
+    """
     found = [test.verdict for test in tests]
     to_do = found.count(Verdict.TODO)
     if to_do == len(found):
         return Verdict.TODO, None
-    worst = next((verdict for verdict in SEVERITY if verdict in found), Verdict.FAIL if to_do else Verdict.PASS)
+    worst = next((verdict for verdict in SEVERITY if verdict in found), Verdict.TODO if to_do else Verdict.PASS)
     return worst, message("kata.to_do", count=to_do, tests=len(found)) if to_do else None

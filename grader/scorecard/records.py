@@ -148,6 +148,14 @@ class Text(Record, frozen=True, tag="text"):
 Picture = Curve | Image | Images | Matrix | Text
 
 
+class Trace(msgspec.Struct, frozen=True):
+    """What the learner's functions returned in one test, as `grader.judge.trace` sums it up."""
+
+    form: str  # a digest of kinds, shapes, words and whole numbers
+    count: int  # of floats
+    numbers: tuple[float, ...]  # of these
+
+
 class TestResult(Record, frozen=True, kw_only=True):
     """One test: how it ended, what it earned, and what the learner is told."""
 
@@ -165,6 +173,7 @@ class TestResult(Record, frozen=True, kw_only=True):
     cause: Cause | None = None
     said: Message | None = None  # what message and cause are worded from
     advice: Message | None = None  # and the row `look at`
+    trace: Trace | None = None  # of a test that fails, for diagnosis
     line: Line | None = None
     output: str = ""
     output_dropped: Count = 0  # bytes printed beyond what was kept

@@ -47,11 +47,18 @@ MIGRATIONS = (
                           sandbox TEXT NOT NULL, digest TEXT NOT NULL);
     CREATE INDEX results_by_kata ON results (kata, stored);
     """,
+    """
+    ALTER TABLE attempts ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+    CREATE TABLE notes (kata TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kata, name));
+    """,
 )
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):
-    """One judged run of a kata; `time` in seconds since 1970, `sha256` of the learner's file."""
+    """One judged run of a kata; `time` in seconds since 1970, `sha256` of the learner's file.
+
+    origin: the folder from which the file was taken with `--from`; "" for the learner's own.
+    """
 
     kata: str
     time: float
@@ -60,6 +67,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     max: float
     sha256: str
     seconds: float
+    origin: str = ""
 
 
 COLUMNS = ", ".join(Attempt.__struct_fields__)
@@ -99,12 +107,14 @@ class Store:
         """
         return self._attempt(lambda: self._get(key, kata, accepts), None)
 
-    def put(self, key: str, result: KataResult, layers: Iterable[str] = (), *, keep: bool = True) -> None:
+    def put(
+        self, key: str, result: KataResult, layers: Iterable[str] = (), *, keep: bool = True, origin: str = ""
+    ) -> None:
         """Keep what was judged just now, behind these layers: as an attempt, unless the fault is ours, and, with `keep`,
         as a result if it would recur."""
         if result.verdict is not Verdict.INTERNAL:
             keep = keep and storable(result)
-            self._attempt(lambda: self._put(key, result, ",".join(sorted(layers)), keep), None)
+            self._attempt(lambda: self._put(key, result, ",".join(sorted(layers)), keep, origin), None)
 
     def attempts(self, kata: str) -> list[Attempt]:
         """The history of a kata, oldest first."""
@@ -115,6 +125,15 @@ class Store:
         """How long each kata took the last time that it was judged."""
         query = "SELECT kata, seconds FROM attempts WHERE id IN (SELECT max(id) FROM attempts GROUP BY kata)"
         return self._attempt(lambda: dict(msgspec.convert(self._sql(query), list[tuple[str, float]])), {})
+
+    def note(self, kata: str, name: str) -> str:
+        """What was noted of a kata under this name; "" where nothing was."""
+        rows = self._rows("SELECT value FROM notes WHERE kata = ? AND name = ?", kata, name)
+        return str(rows[0][0]) if rows else ""
+
+    def put_note(self, kata: str, name: str, value: str) -> None:
+        """Note something of a kata, such as how many of its hints were given."""
+        self._rows("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", kata, name, value)
 
     def known_good(self, digest: str) -> bool:
         """Whether a manifest of this digest was found good before."""
@@ -161,11 +180,11 @@ class Store:
             self._sql("DELETE FROM results WHERE key = ?", key)
         return None
 
-    def _put(self, key: str, result: KataResult, sandbox: str, keep: bool) -> None:
+    def _put(self, key: str, result: KataResult, sandbox: str, keep: bool, origin: str) -> None:
         now, content = time.time(), msgspec.json.encode(result)
-        attempt = (result.id, now, result.verdict, result.points, result.max, result.sha256, result.seconds)
+        attempt = (result.id, now, result.verdict, result.points, result.max, result.sha256, result.seconds, origin)
         with self._database.transaction():
-            self._sql(f"INSERT INTO attempts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", *attempt)
+            self._sql(f"INSERT INTO attempts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *attempt)
             if keep:
                 row = (key, result.id, now, content, sandbox, _digest(key + sandbox, content))
                 self._sql("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?)", *row)

@@ -61,6 +61,11 @@ class Decoder:
         self.differentiable: list[Any] = []
         self.generators: list[Any] = []
 
+    @property
+    def size(self) -> int:
+        """Bytes of the frame."""
+        return len(self._body)
+
     def root(self) -> Any:
         """The frame's single value. Raises BadFrame, whatever the bytes."""
         try:

@@ -182,7 +182,8 @@ class Encoder:
         if size < _COPIED:
             self._raw.append(array.tobytes() + bytes(padding))
         else:
-            flat = array.reshape(-1)  # a copy only where the elements do not lie in C order
+            flat = array.reshape(-1)  # a copy, but where the elements lie in C order, perhaps with gaps of one length
+            flat = flat if flat.flags.c_contiguous else flat.copy()
             self._raw += [flat.view("uint8").data, bytes(padding)]
 
     def _strides(self, array: Any) -> list[int] | None:

@@ -18,7 +18,7 @@ import sysconfig
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from grader import forkserver
+from grader import forkserver, machine
 from grader.worker import jobs
 from grader.worker.jail import Jail, Layer, Policy, prepare
 from grader.worker.jail.probe import probe
@@ -128,6 +128,8 @@ def _worker(jail: Jail, document: dict[str, Any], descriptors: list[int]) -> Non
     if document["processor"] is not None:
         os.sched_setaffinity(0, {document["processor"]})
     jail.enter(document["memory_bytes"], document["cpu_seconds"])
+    if not machine.LINUX:
+        forkserver.end_after(jail.parent)
     Server(socket.socket(fileno=channel)).run()
 
 

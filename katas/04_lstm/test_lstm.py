@@ -7,32 +7,40 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from grader.checks import (
     Uniform,
+    assert_agrees,
     assert_beats,
     assert_close,
     assert_drawn,
-    assert_gradients,
     assert_parts,
     assert_shape,
     assert_state,
-    assert_trajectory,
+    assert_that,
+    assert_trained,
     assert_unchanged,
+    descend,
     load_state,
+    normal,
     state_of,
-    tensors_of,
+    text,
 )
 
-# Sequences, steps, features, hidden units and classes of each case; all five differ within a case.
-SIZES = [(4, 6, 3, 5, 2), (1, 5, 4, 3, 2), (3, 7, 2, 5, 4), (6, 4, 5, 3, 2), (2, 23, 5, 6, 3)]
-SMALL = (4, 3, 1, 2, 5)  # for differences, where every number costs calls
+# Sequences, steps, features, hidden units and classes of each case; all that are not 1 differ within a case.
+SIZES = [(4, 6, 3, 5, 2), (1, 5, 4, 3, 2), (3, 1, 2, 5, 4), (6, 4, 5, 3, 2), (2, 23, 5, 6, 3)]
+MANY, LONG, LESS_LONG = (5001, 2, 1, 3, 4), (3, 5001, 2, 1, 4), (3, 1101, 2, 1, 4)
+BACK = (2, 40, 3, 4, 5)  # for gradients, which must come back from there
+FAR = 100.0  # times what is usual: nothing has a bound that the formula does not give
 WEIGHTS = ("w_ih", "w_hh", "b_ih", "b_hh")
-ORACLE = dict(zip(WEIGHTS, ("0.weight_ih_l0", "0.weight_hh_l0", "0.bias_ih_l0", "0.bias_hh_l0"), strict=True))
-ORACLE |= {"head.weight": "1.weight", "head.bias": "1.bias"}
-PARTS = ("outputs", "h", "c", "logits")
+ORACLE = dict(
+    zip(WEIGHTS, ("lstm.weight_ih_l0", "lstm.weight_hh_l0", "lstm.bias_ih_l0", "lstm.bias_hh_l0"), strict=True)
+)
+ORACLE |= {"head.weight": "head.weight", "head.bias": "head.bias"}
+PARTS = ("outputs", "h", "c")
 SAME = 1e-9  # relative tolerance between two runs of the learner's own code
 
 STEPS, BATCH, HELD_OUT = 30, 64, 512
@@ -41,39 +49,85 @@ FORGET_BIAS, LEARNING_RATE, LARGEST_GRADIENT = 4.0, 0.02, 0.25
 BAR = 0.667  # mid-way between chance, 1/3, and the 100 % that a right solution reaches
 
 
-def _normal(rng, *shape):
-    """Standard normal float64 numbers, laid out column by column, so never contiguous beyond one axis."""
-    return torch.from_numpy(rng.normal(size=shape[::-1])).permute(*reversed(range(len(shape))))
-
-
-def _lengths(rng, count, steps):
-    """Lengths from 1 to T in any order: some shorter than T, and one of them T itself where there are several."""
-    lengths = rng.integers(1, steps, count)
-    if count > 1:
-        lengths[rng.integers(count)] = steps
-    return torch.from_numpy(lengths)
-
-
-def _sequences(rng, count, steps, features, hidden):
-    """x, lengths and the initial state (h, c) of a batch of unequal lengths."""
-    state = _normal(rng, count, hidden), _normal(rng, count, hidden)
-    return _normal(rng, count, steps, features), _lengths(rng, count, steps), state
-
-
 def _shapes(features, hidden, classes):
-    gates = 4 * hidden
-    lstm = dict(zip(WEIGHTS, ((gates, features), (gates, hidden), (gates,), (gates,)), strict=True))
-    return lstm | {"head.weight": (classes, hidden), "head.bias": (classes,)}
+    shapes = ((4 * hidden, features), (4 * hidden, hidden), (4 * hidden,), (4 * hidden,))
+    return dict(zip(WEIGHTS, shapes, strict=True)) | {"head.weight": (classes, hidden), "head.bias": (classes,)}
 
 
 def _weights(rng, features, hidden, classes=2):
-    """Six tensors whose pre-activations are of order one; no bias is zero."""
+    """Six tensors whose pre-activations are of order one, no bias zero, the forget gates rather open than shut."""
     shapes = _shapes(features, hidden, classes)
-    return {name: _normal(rng, *size) / (size[1] ** 0.5 if len(size) > 1 else 2) for name, size in shapes.items()}
+    weights = {name: normal(rng, *size) / (size[1] ** 0.5 if len(size) > 1 else 2) for name, size in shapes.items()}
+    weights["b_ih"][hidden : 2 * hidden] += 2.0
+    return weights
 
 
-def _gates(weights):
-    return [weights[name] for name in WEIGHTS]
+def _batch(rng, count, steps, features):
+    """x, and lengths from 1 to T in any order, one of which is T where there are several."""
+    lengths = rng.integers(1, steps + 1, count)
+    lengths[rng.integers(count)] = steps if count > 1 else lengths[0]
+    return {"x": normal(rng, count, steps, features), "lengths": torch.from_numpy(lengths)}
+
+
+def _cases(*sizes):
+    """Each size with numbers of order one, and the first with far ones too."""
+    return [*((size, 1.0) for size in sizes), (sizes[0], FAR)]
+
+
+def _inputs(rng, size, far=1.0):
+    """The eight arguments of lstm, by name and in order."""
+    count, steps, features, hidden, _ = size
+    given = _batch(rng, count, steps, features) | {"h": normal(rng, count, hidden), "c": normal(rng, count, hidden)}
+    given = {name: value * far if value.is_floating_point() else value for name, value in given.items()}
+    weights = _weights(rng, features, hidden)
+    return given | {name: weights[name] for name in WEIGHTS}
+
+
+def _of_step(given):
+    """The arguments of lstm_step at the first step of a batch."""
+    return {name: value for name, value in given.items() if name != "lengths"} | {"x": given["x"][:, 0]}
+
+
+class Oracle(nn.Module):
+    """torch's own LSTM on a packed batch, with a linear head."""
+
+    def __init__(self, features, hidden, classes):
+        super().__init__()
+        self.lstm = nn.LSTM(features, hidden, batch_first=True, dtype=torch.float64)
+        self.head = nn.Linear(hidden, classes, dtype=torch.float64)
+
+    def forward(self, x, lengths):
+        return self.head(_packed(self.lstm, x, lengths)[1])
+
+
+def _packed(lstm, x, lengths, state=None):
+    """(outputs, h, c) of torch's LSTM on a packed batch."""
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    packed, (h, c) = lstm(packed, state)
+    outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
+    return outputs, h[0], c[0]
+
+
+def _lstm(x, lengths, h, c, **weights):
+    """What lstm should return, by torch's LSTM."""
+    lstm = nn.LSTM(x.shape[2], h.shape[1], batch_first=True, dtype=torch.float64)
+    weights = {ORACLE[name].removeprefix("lstm."): value for name, value in weights.items()}
+    state = h.contiguous()[None], c.contiguous()[None]
+    return _packed(lambda *args: functional_call(lstm, weights, args), x, lengths, state)
+
+
+def _cell(x, h, c, **weights):
+    """(c, h) after one step: c first, since h is made of it."""
+    return torch.lstm_cell(x, (h, c), *weights.values())[::-1]
+
+
+def _learners_cell(solution):
+    """lstm_step as a function of its arguments by name, which gives c first."""
+    return lambda **given: assert_parts(solution.lstm_step(*given.values()), "hc", name="lstm_step")[::-1]
+
+
+def _learners_lstm(solution):
+    return lambda **given: solution.lstm(*given.values())
 
 
 def _make(solution, features, hidden, classes, **options):
@@ -83,269 +137,187 @@ def _make(solution, features, hidden, classes, **options):
     return assert_state(model, _shapes(features, hidden, classes), dtype=dtype, name="LSTMClassifier")
 
 
-def _model(solution, rng, features, hidden, classes):
-    """The learner's classifier in float64 with given weights, and those weights."""
-    model = _make(solution, features, hidden, classes, dtype=torch.float64)
+def _models(solution, rng, features, hidden, classes, far=1.0):
+    """The learner's classifier in float64, and the oracle with the same weights; far: how much larger the head's are."""
     weights = _weights(rng, features, hidden, classes)
-    return load_state(model, weights), weights
+    weights["head.weight"] *= far
+    oracle = Oracle(features, hidden, classes)
+    load_state(oracle, {ORACLE[name]: value for name, value in weights.items()})
+    return load_state(_make(solution, features, hidden, classes, dtype=torch.float64), weights), oracle
 
 
-def _step(solution, x, state, weights):
-    """(h, c) of the learner's lstm_step, both of the right form."""
-    result = solution.lstm_step(x, *state, *_gates(weights))
-    for value, name in zip(assert_parts(result, "hc", name="lstm_step"), "hc", strict=True):
-        assert_shape(value, state[0].shape, dtype=x.dtype, name=f"{name} of lstm_step")
-    return result
-
-
-def _run(solution, x, lengths, state, weights):
-    """(outputs, h, c) of the learner's lstm, all of the right form."""
-    result = solution.lstm(x, lengths, *state, *_gates(weights))
-    count, hidden = state[0].shape
-    for value, name in zip(assert_parts(result, PARTS[:3], name="lstm"), PARTS[:3], strict=True):
-        shape = (count, x.shape[1], hidden) if name == "outputs" else (count, hidden)
-        assert_shape(value, shape, dtype=x.dtype, name=f"{name} of lstm")
-    return result
-
-
-def _classify(model, x, lengths, classes):
-    """The logits of the learner's classifier, of the right form."""
-    logits = model(x, lengths)
-    assert_shape(logits, (len(x), classes), dtype=x.dtype, name="logits")
-    return logits
-
-
-def _oracle(weights):
-    """torch's own LSTM and a linear head, with these weights."""
-    gates, features = weights["w_ih"].shape
-    lstm = nn.LSTM(features, gates // 4, batch_first=True, dtype=torch.float64)
-    oracle = nn.ModuleList([lstm, nn.Linear(gates // 4, len(weights["head.bias"]), dtype=torch.float64)])
-    oracle.load_state_dict({ORACLE[name]: value for name, value in weights.items()})
-    return oracle
-
-
-def _packed(oracle, x, lengths, state=None):
-    """(outputs, h, c) of torch's LSTM on a packed batch."""
-    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    packed, last = oracle[0](packed, state and tuple(part.contiguous()[None] for part in state))
-    outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
-    return outputs, last[0][0], last[1][0]
-
-
-def _logits(oracle, x, lengths):
-    return oracle[1](_packed(oracle, x, lengths)[1])
-
-
-def _memory_task(generator, count):
-    """The first step shows one of three symbols, all later ones noise; the class is the symbol."""
-    symbols = torch.randint(SYMBOLS, (count,), generator=generator)
-    x = NOISE * torch.randn(count, LONGEST, SYMBOLS, generator=generator)
-    x[:, 0] = SIGNAL * F.one_hot(symbols, SYMBOLS)
-    return x, torch.randint(SHORTEST, LONGEST + 1, (count,), generator=generator), symbols
+def _answers(solution, model, given):
+    """What lstm and the classifier say to the arguments of lstm, by name, each of the right form."""
+    x, lengths, h = list(given.values())[:3]
+    found = dict(zip(PARTS, assert_parts(solution.lstm(*given.values()), PARTS, name="lstm"), strict=True))
+    found["logits"] = model(x, lengths)
+    shapes = {"outputs": (*x.shape[:2], h.shape[1]), "logits": (len(x), len(model.head.bias))}
+    for name, value in found.items():
+        assert_shape(value, shapes.get(name, tuple(h.shape)), dtype=x.dtype, name=name)
+    return found
 
 
 @pytest.mark.shape
 def test_shapes(solution, rng):
     """Every result has the stated shape and dtype, for one sequence and for several, and depends on the input."""
-    for index, (count, steps, features, hidden, classes) in enumerate(SIZES):
+    for index, size in enumerate(SIZES):
         dtype = (torch.float32, torch.float64)[index % 2]
-        _, lengths, state = _sequences(rng, count, steps, features, hidden)
-        state, seen = [part.to(dtype) for part in state], []
-        weights = {name: value.to(dtype) for name, value in _weights(rng, features, hidden).items()}
-        model = _make(solution, features, hidden, classes, dtype=dtype)
-        for x in (torch.zeros(count, steps, features, dtype=dtype), torch.ones(count, steps, features, dtype=dtype)):
-            results = *_step(solution, x[:, 0], state, weights), *_run(solution, x, lengths, state, weights)
-            seen.append((*results, _classify(model, x, lengths, classes)))
-        assert all((a != b).any() for a, b in zip(*seen, strict=True)), "inputs 0 and 1 give the same result"
+        given = {name: value.to(dtype) if name != "lengths" else value for name, value in _inputs(rng, size).items()}
+        for part, value in zip("ch", _learners_cell(solution)(**_of_step(given)), strict=True):
+            assert_shape(value, given[part].shape, dtype=dtype, name=text("{part} of lstm_step", part=part))
+        model = _make(solution, *size[2:], dtype=dtype)
+        zero, one = (_answers(solution, model, given | {"x": torch.full_like(given["x"], x)}) for x in (0.0, 1.0))
+        for name, value in zero.items():
+            assert_that((value != one[name]).any(), "inputs 0 and 1 give the same {name}", name=name)
 
 
 @pytest.mark.value
 def test_one_step(solution, rng):
     """One step from any state gives the hidden and the cell state of torch's LSTMCell."""
-    for count, steps, features, hidden, _ in SIZES:
-        weights = _weights(rng, features, hidden)
-        x, _, state = _sequences(rng, count, steps, features, hidden)
-        cell = nn.LSTMCell(features, hidden, dtype=torch.float64)
-        cell.load_state_dict(dict(zip(cell.state_dict(), _gates(weights), strict=True)))
-        with torch.no_grad():
-            expected, large = cell(x[:, 1], state), cell(x[:, 1], (state[0], 50 * state[1]))
-        h, c = _step(solution, x[:, 1], state, weights)
-        assert_close(c, expected[1], name="c", help="the order of the gates, both biases, and what squashes each gate")
-        assert_close(h, expected[0], name="h", help="c is right: now the output gate, and the cell state that it shows")
-        _, c = _step(solution, x[:, 1], (state[0], 50 * state[1]), weights)
-        assert_close(c, large[1], name="c from a large c", help="the cell state has no bound: nothing may clip it")
+    help = "for c the order of the gates, both biases, what squashes each gate, and no bound; for h the output gate too"
+    for size, far in _cases(*SIZES, MANY):
+        given = _of_step(_inputs(rng, size, far))
+        assert_agrees(_learners_cell(solution), _cell, given, rng, gradients=False, name=("c", "h"), help=help)
 
 
 @pytest.mark.value
 def test_full_sequences(solution, rng):
     """Sequences of equal length give the outputs and final states of torch's LSTM, from any initial state."""
-    for count, steps, features, hidden, _ in SIZES:
-        weights, lengths = _weights(rng, features, hidden), torch.full((count,), steps)
-        x, _, state = _sequences(rng, count, steps, features, hidden)
-        with torch.no_grad():
-            expected = _packed(_oracle(weights), x, lengths, state)
-        results = _run(solution, x, lengths, state, weights)
-        for value, want, name in zip(results, expected, PARTS[:3], strict=True):
-            assert_close(value, want, name=name, help="where the first step starts, and what one step hands the next")
+    help = "where the first step starts, and what one step hands the next"
+    for size, far in _cases(*SIZES):
+        given = _inputs(rng, size, far) | {"lengths": torch.full((size[0],), size[1])}
+        assert_agrees(_learners_lstm(solution), _lstm, given, rng, gradients=False, name=PARTS, help=help)
 
 
 @pytest.mark.value
 def test_unequal_lengths(solution, rng):
     """Sequences of unequal length give the outputs and final states of torch's LSTM on a packed batch."""
-    for count, steps, features, hidden, _ in SIZES:
-        weights = _weights(rng, features, hidden)
-        x, lengths, state = _sequences(rng, count, steps, features, hidden)
-        with torch.no_grad():
-            expected = _packed(_oracle(weights), x, lengths, state)
-        outputs, h, c = _run(solution, x, lengths, state, weights)
-        assert_close(h, expected[1], name="h", help="the state is frozen after step lengths[n], counted from 1")
-        assert_close(c, expected[2], name="c", help="h and c freeze together")
-        assert_close(outputs, expected[0], name="outputs", help="hidden states on real steps, zeros on padding")
+    help = "h and c freeze together, after step lengths[n] counted from 1; outputs are zero on padding"
+    for size in (*SIZES, MANY, LONG):
+        given = _inputs(rng, size)
+        assert_agrees(_learners_lstm(solution), _lstm, given, rng, gradients=False, name=PARTS, help=help)
 
 
 @pytest.mark.value
 def test_classifier_with_given_weights(solution, rng):
-    """With given weights, the logits are the head's answer to the hidden state after the last real step."""
-    for count, steps, features, hidden, classes in SIZES:
-        model, weights = _model(solution, rng, features, hidden, classes)
-        x, lengths = _normal(rng, count, steps, features), _lengths(rng, count, steps)
-        with torch.no_grad():
-            expected = _logits(_oracle(weights), x, lengths)
-        help = "which of the two states the head reads, and of which step"
-        assert_close(_classify(model, x, lengths, classes), expected, name="logits", help=help)
-        model.eval()
-        help = "nothing here depends on the mode: the classifier has no dropout, and returns logits in either"
-        assert_close(_classify(model, x, lengths, classes), expected, name="logits in evaluation mode", help=help)
+    """With given weights, in either mode, the logits are the head's answer to the last real hidden state."""
+    help = "which of the two states the head reads, and of which step; no softmax, no dropout, no bound"
+    for (count, steps, *sizes), far in (
+        *((size, 1.0) for size in (*SIZES, MANY, (3, 1101, *LONG[2:]))),
+        (SIZES[0], FAR),
+    ):
+        models = _models(solution, rng, *sizes, far)
+        given = _batch(rng, count, steps, sizes[0])
+        assert_agrees(*models, given, rng, modules=models, gradients=False, name="logits", help=help)
 
 
 @pytest.mark.gradient
 def test_gradients(solution, rng):
-    """Gradients reach every input, both initial states and every parameter, through every step."""
-    count, steps, features, hidden, classes = SMALL
-    weights = _weights(rng, features, hidden)
-    x, lengths, (h, c) = _sequences(rng, count, steps, features, hidden)
-
-    def run(x, h, c, **weights):
-        return _run(solution, x, lengths, (h, c), weights)
-
-    model, given = _model(solution, rng, features, hidden, classes)
-
-    def classify(x):
-        return _classify(model, x, lengths, classes)
-
-    with torch.no_grad():
-        assert_close(run(x, h, c, **weights)[1], _packed(_oracle(weights), x, lengths, (h, c))[1], name="h")
-        assert_close(classify(x), _logits(_oracle(given), x, lengths), name="logits")
+    """Gradients reach every input, both initial states and every parameter, through every step, 40 of them too."""
     help = "nothing may cut the graph: no detach, no .data, no .item(), no new tensor made from old numbers"
-    inputs = {"x": x, "h": h, "c": c, **{name: weights[name] for name in WEIGHTS}}
-    assert_gradients(run, inputs, rng, name="gradient of lstm", help=help)
-    parameters = tensors_of(model, given)
-    assert_gradients(classify, {"x": x}, rng, parameters=parameters, name="gradient of the classifier", help=help)
+    for size, far in _cases(*SIZES[:3], BACK):
+        count, steps, *sizes = size
+        assert_agrees(
+            _learners_cell(solution), _cell, _of_step(_inputs(rng, size, far)), rng, name=("c", "h"), help=help
+        )
+        assert_agrees(_learners_lstm(solution), _lstm, _inputs(rng, size, far), rng, name=PARTS, help=help)
+        models, batch = _models(solution, rng, *sizes), _batch(rng, count, steps, sizes[0])
+        batch["x"] = batch["x"] * far
+        assert_agrees(*models, batch, rng, modules=models, parameters=ORACLE, name="logits", help=help)
 
 
 @pytest.mark.gradient
-def test_three_training_steps(solution, rng):
-    """From given weights, three steps of gradient descent give torch's losses, and torch's weights after them."""
-    for count, steps, features, hidden, classes in SIZES:
-        model, weights = _model(solution, rng, features, hidden, classes)
-        oracle = _oracle(weights)
-        optimisers = [torch.optim.SGD(module.parameters(), lr=0.5) for module in (model, oracle)]
-        losses, expected = [], []
-        for _ in range(3):
-            x, lengths = _normal(rng, count, steps, features), _lengths(rng, count, steps)
-            labels = torch.from_numpy(rng.integers(0, classes, count))
-            both = _classify(model, x, lengths, classes), _logits(oracle, x, lengths)
-            for logits, optimiser, history in zip(both, optimisers, (losses, expected), strict=True):
-                loss = F.cross_entropy(logits, labels)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                history.append(loss.item())
-        assert_trajectory(losses, expected, help="the first step's loss is the forward pass, the others are gradients")
-        trained = oracle.state_dict()
-        for name, value in state_of(model, weights).items():
-            assert_close(value, trained[ORACLE[name]], name=f"{name} after three steps")
+def test_training_steps(solution, rng):
+    """From given weights, a dozen steps of gradient descent give torch's losses, and torch's weights after them."""
+    for count, steps, *sizes in (SIZES[0], SIZES[2], (3, 12, 2, 4, 3)):
+        model, oracle = _models(solution, rng, *sizes)
+        batches = [_batch(rng, count, steps, sizes[0]) for _ in range(12)]
+        labels = torch.from_numpy(rng.integers(0, sizes[-1], (12, count)))
+
+        def losses(module, batches=batches, labels=labels):
+            return (F.cross_entropy(module(**batch), y) for batch, y in zip(batches, labels, strict=True))
+
+        optimiser, oracles = (torch.optim.SGD(module.parameters(), lr=0.5) for module in (model, oracle))
+        found = descend(losses(model), optimiser)
+        help = "the first step's loss is the forward pass, the others are gradients"
+        given = {"parameters": ORACLE, "weights_tol": 1e-6, "help": help}
+        assert_trained(found, model, oracle, losses(oracle), oracles, **given)
 
 
 @pytest.mark.behaviour
 def test_padding_never_matters(solution, rng):
     """What stands in the padding, and how much there is of it, changes nothing; the last real step does."""
-    for count, steps, features, hidden, classes in SIZES:
-        model, weights = _model(solution, rng, features, hidden, classes)
-        x, lengths, state = _sequences(rng, count, steps, features, hidden)
-        outputs, h, c = _run(solution, x, lengths, state, weights)
-        logits = _classify(model, x, lengths, classes)
-        longer = torch.cat([x, _normal(rng, count, 3, features)], 1)
+    for size in SIZES:
+        count, steps, features, *_ = size
+        model, _ = _models(solution, rng, *size[2:])
+        given = _inputs(rng, size)
+        x, lengths = given["x"], given["lengths"]
+        answers = _answers(solution, model, given)
+        longer = torch.cat([x, normal(rng, count, 3, features)], 1)
         padding = torch.arange(steps + 3) >= lengths[:, None]
-        other = torch.where(padding[:, :, None], 10 * _normal(rng, *longer.shape), longer)
+        other = torch.where(padding[:, :, None], 10 * normal(rng, *longer.shape), longer)
         for changed in (other[:, :steps], other):
-            results = *_run(solution, changed, lengths, state, weights), _classify(model, changed, lengths, classes)
-            for value, want, name in zip(results, (outputs, h, c, logits), PARTS, strict=True):
-                value = value[:, :steps] if name == "outputs" else value
-                assert_close(value, want, tol=SAME, name=f"{name} with other padding", help="what padding may reach")
+            found = _answers(solution, model, given | {"x": changed})
+            found["outputs"] = found["outputs"][:, :steps]
+            for name, value in found.items():
+                assert_close(value, answers[name], tol=SAME, name=text("{name} with other padding", name=name))
         last = x.clone()
         last[torch.arange(count), lengths - 1] += 1.0
-        results = _run(solution, last, lengths, state, weights)[1], _classify(model, last, lengths, classes)
-        moved = [(value != want).any(1).all() for value, want in zip(results, (h, logits), strict=True)]
-        assert all(moved), "another last real step must give another h and other logits"
+        found = _answers(solution, model, given | {"x": last})
+        for name in ("h", "logits"):
+            moved = (found[name] != answers[name]).any(1).all()
+            assert_that(moved, "another last real step must give another {name}", name=name)
 
 
 @pytest.mark.behaviour
 def test_each_sequence_by_itself(solution, rng):
     """A sequence gets the same answer alone, among others, and in any place of the batch."""
-    for count, steps, features, hidden, classes in SIZES:
-        model, weights = _model(solution, rng, features, hidden, classes)
-        x, lengths, state = _sequences(rng, count, steps, features, hidden)
-        together = *_run(solution, x, lengths, state, weights), _classify(model, x, lengths, classes)
-        assert len(set(together[3].flatten().tolist())) == count * classes, "different sequences give the same logits"
-        places = [torch.tensor([n]) for n in range(count)] + [torch.from_numpy(rng.permutation(count))]
-        for rows in places:
-            part = [value[rows] for value in state]
-            few, ends = x[rows], lengths[rows]
-            results = *_run(solution, few, ends, part, weights), _classify(model, few, ends, classes)
-            for value, whole, name in zip(results, together, PARTS, strict=True):
+    for size in SIZES:
+        count, classes = size[0], size[-1]
+        model, _ = _models(solution, rng, *size[2:])
+        given = _inputs(rng, size)
+        together = _answers(solution, model, given)
+        different = len(set(together["logits"].flatten().tolist()))
+        assert different == count * classes, "different sequences give the same logits"
+        for rows in [torch.tensor([n]) for n in range(count)] + [torch.from_numpy(rng.permutation(count))]:
+            few = {name: value if name in WEIGHTS else value[rows] for name, value in given.items()}
+            for name, value in _answers(solution, model, few).items():
                 help = "an answer must stay with its own row"
-                assert_close(value, whole[rows], tol=SAME, name=f"{name} in another batch", help=help)
+                said = text("{name} in another batch", name=name)
+                assert_close(value, together[name][rows], tol=SAME, name=said, help=help)
 
 
 @pytest.mark.behaviour
 def test_calls_leave_no_trace(solution, rng, mutated):
     """A call changes neither its arguments nor the parameters, and the next call remembers nothing of it."""
-    for count, steps, features, hidden, classes in SIZES:
-        model, weights = _model(solution, rng, features, hidden, classes)
-        first, lengths, state = _sequences(rng, count, steps, features, hidden)
-        second, seen = _normal(rng, count, steps, features), []
-        for x in (first, second, first):
-            results = *_step(solution, x[:, 0], state, weights), *_run(solution, x, lengths, state, weights)
-            seen.append([value.detach() for value in (*results, _classify(model, x, lengths, classes))])
+    for size in SIZES:
+        model, _ = _models(solution, rng, *size[2:])
+        before, given = state_of(model, ORACLE), _inputs(rng, size)
+        other = given | {"x": normal(rng, *given["x"].shape)}
+        step, _, same = (_learners_cell(solution)(**_of_step(each)) for each in (given, other, given))
+        first, second, again = (_answers(solution, model, each) for each in (given, other, given))
         assert_unchanged(mutated)
-        for value, other, again in zip(*seen, strict=True):
-            assert (value != other).any(), "two different inputs give the same result"
-            assert_close(again, value, tol=SAME, name="the same call made again", help="state must not outlive a call")
-        for name, value in state_of(model, weights).items():
-            assert_close(value, weights[name], tol=SAME, name=f"{name} after three calls")
+        assert_close(same[0], step[0], tol=SAME, name=text("{name} of the same call made again", name="c"))
+        for name, value in first.items():
+            assert_that((value != second[name]).any(), "two different inputs give the same {name}", name=name)
+            said = text("{name} of the same call made again", name=name)
+            assert_close(again[name], value, tol=SAME, name=said, help="state must not outlive a call")
+        for name, value in state_of(model, ORACLE).items():
+            assert_close(value, before[name], tol=SAME, name=text("{name} after three calls", name=name))
 
 
 @pytest.mark.behaviour
 def test_fresh_parameters(solution, rng):
     """A new classifier draws its weights as stated, and starts with the given bias in the forget gate alone."""
     features, hidden, classes = 11, 17, 29
-    names = list(_shapes(features, hidden, classes))
-    for options in ({}, {"forget_bias": 4.0}, {"forget_bias": float(rng.uniform(-2, 3))}):
-        model = _make(solution, features, hidden, classes, dtype=torch.float64, **options)
-        fresh = state_of(model, names)
+    for options in ({}, {"forget_bias": 4.0}, {"forget_bias": 0.0}, {"forget_bias": float(rng.uniform(-2, 3))}):
+        fresh = state_of(_make(solution, features, hidden, classes, dtype=torch.float64, **options), ORACLE)
         expected = torch.zeros(4, hidden, dtype=torch.float64)
         expected[1] = options.get("forget_bias", 1.0)
         help = "the gates stand in the order i, f, g, o; the two biases are added"
-        assert_close(fresh["b_ih"] + fresh["b_hh"], expected.flatten(), name="b_ih + b_hh when new", help=help)
-        x, lengths, _ = _sequences(rng, 3, 5, features, hidden)
-        with torch.no_grad():
-            answer = _logits(_oracle(fresh), x, lengths)
-        assert_close(_classify(model, x, lengths, classes), answer, name="logits of a new classifier")
-    drawn = dict.fromkeys(
-        ("w_ih", "w_hh", "head.weight", "head.bias"), Uniform(hidden**-0.5)
-    )  # the bound of nn.Linear is the same
-    assert_drawn(lambda: _make(solution, features, hidden, classes), drawn, name="LSTMClassifier")
+        assert_close(fresh["b_ih"] + fresh["b_hh"], expected.flatten(), name="b_ih + b_hh", help=help)
+    laws = dict.fromkeys(("w_ih", "w_hh", "head.weight", "head.bias"), Uniform(hidden**-0.5))  # nn.Linear's bound too
+    assert_drawn(lambda: _make(solution, features, hidden, classes), laws, name="LSTMClassifier")
 
 
 @pytest.mark.convergence
@@ -357,7 +329,7 @@ def test_remembers_the_first_step(solution, generator, record):
     losses = []
     for _ in range(STEPS):
         x, lengths, symbols = _memory_task(generator, BATCH)
-        loss = F.cross_entropy(_classify(model, x, lengths, SYMBOLS), symbols)
+        loss = F.cross_entropy(model(x, lengths), symbols)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT)
@@ -366,6 +338,14 @@ def test_remembers_the_first_step(solution, generator, record):
         losses.append(loss.item())
     record.curve("loss while learning to remember", losses, baseline=math.log(SYMBOLS))
     x, lengths, symbols = _memory_task(generator, HELD_OUT)
-    right = (_classify(model, x, lengths, SYMBOLS).argmax(1) == symbols).double().mean().item()
+    right = (model(x, lengths).argmax(1) == symbols).double().mean().item()
     help = "the cell state must survive 25 steps: the forget gate, and gradients through every step"
     assert_beats(right, BAR, name="accuracy on held-out sequences", help=help)
+
+
+def _memory_task(generator, count):
+    """The first step shows one of three symbols, all later ones noise; the class is the symbol."""
+    symbols = torch.randint(SYMBOLS, (count,), generator=generator)
+    x = NOISE * torch.randn(count, LONGEST, SYMBOLS, generator=generator)
+    x[:, 0] = SIGNAL * F.one_hot(symbols, SYMBOLS)
+    return x, torch.randint(SHORTEST, LONGEST + 1, (count,), generator=generator), symbols

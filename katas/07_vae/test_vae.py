@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
-from torch.nn import functional as F
 
 from grader.checks import (
+    assert_agrees,
     assert_beats,
     assert_close,
     assert_drawn,
-    assert_gradients,
     assert_parts,
     assert_shape,
     assert_state,
+    assert_that,
+    assert_trained,
     assert_trajectory,
     assert_unchanged,
     layer_laws,
     load_state,
+    normal,
     state_of,
-    tensors_of,
+    text,
 )
 
 # Images, pixels, hidden units and latent dimensions of each case; all four differ within a case.
-SIZES = [(4, 9, 6, 3), (1, 7, 5, 2), (3, 11, 8, 5), (6, 8, 10, 4), (2, 12, 7, 6)]
+SIZES = [(4, 9, 6, 3), (1, 7, 5, 2), (3, 11, 8, 5), (6, 8, 10, 4), (1201, 6, 5, 2)]
+ROWS = [(4, 9, 3), (1, 7, 2), (3, 11, 5), (6, 8, 4), (5001, 3, 2)]  # the same without hidden units, for the losses
+TOL = 1e-9  # of values in which float32 would else not be seen
+FAR = 60.0  # times what is near: logits and log-variances in the hundreds
+PARTS = ("logits", "mean", "logvar")
 HELD_OUT = 397
 STEPS, BATCH, HIDDEN, LATENT, LEARNING_RATE = 120, 128, 64, 8, 0.02
 
 
-def _normal(rng, *shape):
-    """Standard normal float64 numbers, laid out column by column, so never contiguous beyond one axis."""
-    return torch.from_numpy(rng.normal(size=shape[::-1])).permute(*reversed(range(len(shape))))
-
-
 def _binary(rng, count, pixels):
-    return torch.from_numpy((rng.random((count, pixels)) < 0.4).astype(np.float64))
+    """Images of pixels 0.0 and 1.0, never contiguous; the last is the first again."""
+    x = torch.from_numpy((rng.random((pixels, count)) < 0.4).astype(np.float64)).T
+    x[-1] = x[0]
+    return x
+
+
+def _gaussians(rng, count, latent):
+    """Means and log-variances of which one, so the first, is the last again."""
+    mean, logvar = normal(rng, count, latent), normal(rng, count, latent)
+    mean[-1], logvar[-1] = mean[0], logvar[0]
+    return {"mean": mean, "logvar": logvar}
 
 
 def _shapes(pixels, hidden, latent):
@@ -51,36 +65,42 @@ def _shapes(pixels, hidden, latent):
     return weights | {f"{name}.bias": size[:1] for name, size in layers.items()}
 
 
-def _make(solution, pixels, hidden, latent, **options):
+def _make(solution, *sizes, **options):
     """The learner's new model, found to hold the ten tensors that the statement names."""
-    model = solution.VAE(pixels, hidden, latent, **options)
-    dtype = options.get("dtype", torch.float32)
-    return assert_state(model, _shapes(pixels, hidden, latent), dtype=dtype, name="VAE")
+    model = solution.VAE(*sizes, **options)
+    return assert_state(model, _shapes(*sizes), dtype=options.get("dtype", torch.float32), name="VAE")
 
 
-def _model(solution, rng, pixels, hidden, latent):
-    """The learner's model in float64 with given weights, and those weights."""
-    model = _make(solution, pixels, hidden, latent, dtype=torch.float64)
-    weights = {name: _normal(rng, *size) / size[-1] ** 0.5 for name, size in _shapes(pixels, hidden, latent).items()}
-    return load_state(model, weights), weights
+def _oracle(sizes, weights):
+    """The five layers in float64 with these weights."""
+    layers = {name.removesuffix(".weight"): shape for name, shape in _shapes(*sizes).items() if len(shape) > 1}
+    linear = {name: nn.Linear(*shape[::-1], dtype=torch.float64) for name, shape in layers.items()}
+    return load_state(nn.ModuleDict(linear), {name: value.double() for name, value in weights.items()})
 
 
-def _float64(model, hidden, latent, pixels=64):
-    shapes = _shapes(pixels, hidden, latent)
-    return {name: value.double() for name, value in state_of(model, shapes).items()}
+def _pair(solution, rng, sizes, scale=1.0):
+    """The learner's model in float64 and the oracle, with the same given weights."""
+    model = _make(solution, *sizes, dtype=torch.float64)
+    weights = {name: scale * normal(rng, *size) / size[-1] ** 0.5 for name, size in _shapes(*sizes).items()}
+    return load_state(model, weights), _oracle(sizes, weights)
 
 
-def _layer(weights, name, value):
-    return F.linear(value, weights[f"{name}.weight"], weights[f"{name}.bias"])
+def _posterior(oracle, x):
+    hidden = torch.tanh(oracle["encoder"](x))
+    return oracle["mean_head"](hidden), oracle["logvar_head"](hidden)
 
 
-def _posterior(weights, x):
-    hidden = torch.tanh(_layer(weights, "encoder", x))
-    return _layer(weights, "mean_head", hidden), _layer(weights, "logvar_head", hidden)
+def _logits(oracle, z):
+    return oracle["output"](torch.tanh(oracle["decoder"](z)))
 
 
-def _logits(weights, z):
-    return _layer(weights, "output", torch.tanh(_layer(weights, "decoder", z)))
+def _forward(oracle, x, eps):
+    mean, logvar = _posterior(oracle, x)
+    return _logits(oracle, _draw(mean, logvar, eps)), mean, logvar
+
+
+def _chances(oracle, z):
+    return Bernoulli(logits=_logits(oracle, z)).probs
 
 
 def _gaussian(mean, logvar):
@@ -96,14 +116,37 @@ def _kl(mean, logvar):
     return kl_divergence(_gaussian(mean, logvar), Normal(0.0, 1.0)).sum(1)
 
 
-def _log_likelihood(logits, x):
-    return Bernoulli(logits=logits, validate_args=False).log_prob(x).sum(1)
+def _reconstruction(logits, x):
+    return -Bernoulli(logits=logits, validate_args=False).log_prob(x).sum(1)
 
 
-def _negative_elbo(weights, x, eps):
-    """Reconstruction and KL parts of each image, from the weights alone."""
-    mean, logvar = _posterior(weights, x)
-    return -_log_likelihood(_logits(weights, _draw(mean, logvar, eps)), x), _kl(mean, logvar)
+def _negative_elbo(logits, x, mean, logvar):
+    return (_reconstruction(logits, x) + _kl(mean, logvar)).mean()
+
+
+def _compare(solution, rng, *, gradients):
+    """The learner's networks against the oracle's, near zero and far from it; no slope is asked of `sample`."""
+    for count, *sizes in SIZES[: -1 if gradients else None]:  # a thousand images in values alone
+        for scale in (1.0, FAR):
+            model, oracle = _pair(solution, rng, sizes, scale)
+            x, eps = _binary(rng, count, sizes[0]), normal(rng, count, sizes[2])
+            z, names = {"z": scale * eps}, list(_shapes(*sizes))
+            parts = [
+                (model.encode, _posterior, {"x": x}, PARTS[1:], "which layers lead to each, and what follows: nothing"),
+                (model.decode, _logits, z, "decode", "a tanh, and nothing after the logits"),
+                (model, _forward, {"x": x, "eps": eps}, PARTS, "the noise is an argument, in either mode"),
+                (model.sample, _chances, z, "sample", "the chance that a pixel is 1"),
+            ]
+            more = {"modules": (model, oracle), "tol": TOL, "gradients": False}
+            if gradients:
+                more, parts = more | {"tol": 1e-6, "gradients": True, "parameters": names}, parts[:3]
+            for function, right, inputs, name, help in parts:
+                assert_agrees(function, partial(right, oracle), inputs, rng, name=name, help=help, **more)
+
+
+def _answers(model, x, eps):
+    """(logits, mean, logvar) of the learner's forward."""
+    return assert_parts(model(x, eps), PARTS, name="forward")
 
 
 def _digits(rng):
@@ -121,23 +164,22 @@ def test_shapes(solution, rng):
     for index, (count, pixels, hidden, latent) in enumerate(SIZES):
         dtype = (torch.float32, torch.float64)[index % 2]
         model = _make(solution, pixels, hidden, latent, **({"dtype": dtype} if index % 2 else {}))
-        eps, seen = _normal(rng, count, latent).to(dtype), []
+        eps, seen = normal(rng, count, latent).to(dtype), []
         for x in (torch.zeros(count, pixels, dtype=dtype), torch.ones(count, pixels, dtype=dtype)):
-            mean, logvar = assert_parts(model.encode(x), ("mean", "logvar"), name="encode")
-            logits, *again = assert_parts(model(x, eps), ("logits", "mean", "logvar"), name="forward")
+            mean, logvar = assert_parts(model.encode(x), PARTS[1:], name="encode")
+            logits, *again = _answers(model, x, eps)
             z = solution.reparameterise(mean, logvar, eps)
             for value, name in zip((mean, logvar, z, *again), ("mean", "logvar", "z", "mean", "logvar"), strict=True):
                 assert_shape(value, (count, latent), dtype=dtype, name=name)
-            assert_shape(logits, (count, pixels), dtype=dtype, name="the logits of forward")
-            assert_shape(model.decode(z), (count, pixels), dtype=dtype, name="the logits of decode")
-            assert_shape(model.sample(eps), (count, pixels), dtype=dtype, name="the probabilities of sample")
+            for value, name in ((logits, "forward"), (model.decode(z), "decode"), (model.sample(eps), "sample")):
+                assert_shape(value, (count, pixels), dtype=dtype, name=name)
             assert_shape(solution.kl_divergence(mean, logvar), (count,), dtype=dtype, name="kl")
             assert_shape(solution.reconstruction_loss(logits, x), (count,), dtype=dtype, name="reconstruction_loss")
             loss = solution.negative_elbo(logits, x, mean, logvar)
             assert_shape(loss, (), dtype=dtype, name="negative_elbo")
             seen.append((mean, logvar, logits, loss))
         assert all((a != b).any() for a, b in zip(*seen, strict=True)), "black and white images give the same result"
-    batches, noise = torch.zeros(3, count, dtype=torch.int64), _normal(rng, 3, count, latent).to(dtype)
+    batches, noise = torch.zeros(3, count, dtype=torch.int64), normal(rng, 3, count, latent).to(dtype)
     losses = solution.fit(model, x, batches, noise, 0.01)
     assert isinstance(losses, list) and len(losses) == 3, "fit must return a list with one loss per step"
     assert all(isinstance(loss, float) for loss in losses), "fit must return Python floats, not tensors"
@@ -148,202 +190,163 @@ def test_shapes(solution, rng):
 @pytest.mark.value
 def test_reparameterise(solution, rng):
     """The draw is the Gaussian's mean, moved by the given noise times its standard deviation."""
-    for count, _, _, latent in SIZES:
-        mean, logvar, eps = (_normal(rng, count, latent) for _ in range(3))
+    help = "how a log-variance becomes a standard deviation"
+    for count, _, latent in ROWS:
+        inputs = _gaussians(rng, count, latent) | {"eps": normal(rng, count, latent)}
         for extreme in (0.0, 25.0, -40.0):
-            logvar[:, 0] = extreme
-            z = solution.reparameterise(mean, logvar, eps)
-            assert_close(z, _draw(mean, logvar, eps), name="z", help="how a log-variance becomes a standard deviation")
+            inputs["logvar"][:, 0] = extreme
+            assert_agrees(solution.reparameterise, _draw, inputs, rng, gradients=False, name="z", help=help)
 
 
 @pytest.mark.value
 def test_kl_divergence(solution, rng):
     """The KL divergence agrees with torch.distributions and is zero for the standard normal itself."""
-    for count, _, _, latent in SIZES:
-        mean, logvar = _normal(rng, count, latent), _normal(rng, count, latent)
+    help = "each term of the closed form, and the sum over Z"
+    for count, _, latent in ROWS:
+        inputs = _gaussians(rng, count, latent)
         for extreme in (0.0, 25.0, -40.0):
-            logvar[:, 0] = extreme
-            kl = solution.kl_divergence(mean, logvar)
-            assert_close(kl, _kl(mean, logvar), name="kl", help="each term of the closed form, and the sum over Z")
-        zeros = torch.zeros_like(mean)
-        kl = solution.kl_divergence(zeros, zeros)
-        assert_close(kl, torch.zeros(count, dtype=mean.dtype), name="kl of the standard normal to itself")
+            inputs["logvar"][:, 0] = extreme
+            assert_agrees(solution.kl_divergence, _kl, inputs, rng, gradients=False, name="kl", help=help)
+        zeros = torch.zeros(count, latent, dtype=torch.float64)
+        assert_close(
+            solution.kl_divergence(zeros, zeros), zeros[:, 0], name=text("kl of the standard normal to itself")
+        )
 
 
 @pytest.mark.value
 def test_reconstruction_loss(solution, rng):
     """The reconstruction loss is the Bernoulli log-likelihood with its sign turned, also where a pixel is certain."""
-    for count, pixels, _, _ in SIZES:
-        x, logits = _binary(rng, count, pixels), _normal(rng, count, pixels)
-        loss = solution.reconstruction_loss(logits, x)
-        help = "the sum over pixels, those that are 0 and those that are 1"
-        assert_close(loss, -_log_likelihood(logits, x), name="reconstruction_loss", help=help)
-        x[:, :2], logits[:, :3] = torch.tensor([0.0, 1.0]), torch.tensor([60.0, -60.0, 100.0])
-        loss = solution.reconstruction_loss(logits, x)
-        help = "the sigmoid of 60 is 1 exactly: the logarithm of what is left is lost"
-        assert_close(loss, -_log_likelihood(logits, x), name="reconstruction_loss of certain pixels", help=help)
+    for count, pixels, _ in ROWS:
+        inputs = {"logits": normal(rng, count, pixels), "x": _binary(rng, count, pixels)}
+        more = {"gradients": False, "tol": TOL, "help": "the sum over pixels, those that are 0 and those that are 1"}
+        found = solution.reconstruction_loss
+        assert_agrees(found, _reconstruction, inputs, rng, name="reconstruction_loss", **more)
+        inputs["x"][:, :2], inputs["logits"][:, :3] = torch.tensor([0.0, 1.0]), torch.tensor([60.0, -60.0, 100.0])
+        more["help"] = "the sigmoid of 60 is 1 exactly: the logarithm of what is left is lost"
+        name = text("reconstruction_loss of certain pixels")
+        assert_agrees(found, _reconstruction, inputs, rng, name=name, **more)
 
 
 @pytest.mark.value
 def test_negative_elbo(solution, rng):
     """The loss is reconstruction plus KL, in nats per image."""
-    for count, pixels, _, latent in SIZES:
-        x, logits = _binary(rng, count, pixels), _normal(rng, count, pixels)
-        mean, logvar = _normal(rng, count, latent), _normal(rng, count, latent)
-        expected = (_kl(mean, logvar) - _log_likelihood(logits, x)).mean()
-        loss = solution.negative_elbo(logits, x, mean, logvar)
-        assert_close(loss, expected, name="negative_elbo", help="both parts, their signs, and the mean over images")
-        x[:, :2], logits[:, :3] = torch.tensor([0.0, 1.0]), torch.tensor([100.0, -100.0, 60.0])
-        expected = (_kl(mean, logvar) - _log_likelihood(logits, x)).mean()
-        loss = solution.negative_elbo(logits, x, mean, logvar)
-        help = "reconstruction_loss is right there: use it as it is, and limit nothing"
-        assert_close(loss, expected, name="negative_elbo of certain pixels", help=help)
+    for count, pixels, latent in ROWS:
+        inputs = {"logits": normal(rng, count, pixels), "x": _binary(rng, count, pixels)}
+        inputs["logits"][-1] = inputs["logits"][0]
+        inputs |= _gaussians(rng, count, latent)
+        more = {"gradients": False, "help": "both parts, their signs, and the mean over images"}
+        assert_agrees(solution.negative_elbo, _negative_elbo, inputs, rng, name="negative_elbo", **more)
+        inputs["x"][:, :2], inputs["logits"][:, :3] = torch.tensor([0.0, 1.0]), torch.tensor([100.0, -100.0, 60.0])
+        more["help"] = "reconstruction_loss is right there: use it as it is, and limit nothing"
+        name = text("negative_elbo of certain pixels")
+        assert_agrees(solution.negative_elbo, _negative_elbo, inputs, rng, name=name, **more)
 
 
 @pytest.mark.value
 def test_network_with_given_weights(solution, rng):
-    """With given weights, encode, decode, forward and sample give the stated network's numbers."""
-    for count, pixels, hidden, latent in SIZES:
-        model, weights = _model(solution, rng, pixels, hidden, latent)
-        x, eps = _binary(rng, count, pixels), _normal(rng, count, latent)
-        expected = _posterior(weights, x)
-        mean, logvar = assert_parts(model.encode(x), ("mean", "logvar"), name="encode")
-        assert_close(mean, expected[0], name="mean", help="which layers lead to the mean, and what follows them")
-        assert_close(logvar, expected[1], name="logvar", help="which layer of its own, and what follows it")
-        assert_close(model.decode(eps), _logits(weights, eps), name="the logits of decode")
-        chances = Bernoulli(logits=_logits(weights, eps)).probs
-        for mode in ("", " in evaluation mode"):
-            logits, *_ = assert_parts(model(x, eps), ("logits", "mean", "logvar"), name="forward")
-            help = "the noise is an argument, in either mode" if mode else ""
-            expected_logits = _logits(weights, _draw(*expected, eps))
-            assert_close(logits, expected_logits, name=f"the logits of forward{mode}", help=help)
-            assert_close(model.sample(eps), chances, name=f"the probabilities of sample{mode}", help=help)
-            model.eval()
-        for name in ("mean_head.bias", "logvar_head.bias"):
-            weights[name] = 40 * _normal(rng, latent)
-        load_state(model, weights)
-        far = zip(
-            assert_parts(model.encode(x), ("mean", "logvar"), name="encode"),
-            _posterior(weights, x),
-            ("mean", "logvar"),
-            strict=True,
-        )
-        for value, want, name in far:
-            assert_close(value, want, name=f"{name} far from zero", help="nothing may limit what a head says")
+    """With given weights, encode, decode, forward and sample give the stated network's numbers, in either mode."""
+    _compare(solution, rng, gradients=False)
 
 
 @pytest.mark.gradient
 def test_gradients(solution, rng):
     """Gradients reach every parameter, the mean, the log-variance, the logits, the images and the noise."""
-    count, pixels, hidden, latent = SIZES[0]
-    mean, logvar, eps = (_normal(rng, count, latent) for _ in range(3))
-    x, logits = _binary(rng, count, pixels), _normal(rng, count, pixels)
-    model, weights = _model(solution, rng, pixels, hidden, latent)
-
-    def draw(mean, logvar, eps):
-        return solution.reparameterise(mean, logvar, eps)
-
-    def loss(logits, mean, logvar):
-        parts = solution.kl_divergence(mean, logvar), solution.reconstruction_loss(logits, x)
-        return *parts, solution.negative_elbo(logits, x, mean, logvar)
-
-    def forward(x, eps):
-        return assert_parts(model(x, eps), ("logits", "mean", "logvar"), name="forward")
-
-    gaussian, parameters = {"mean": mean, "logvar": logvar}, tensors_of(model, weights)
-    assert_gradients(draw, {**gaussian, "eps": eps}, rng, name="gradient of reparameterise")
-    assert_gradients(loss, {"logits": logits, **gaussian}, rng, name="gradient of the losses")
-    assert_gradients(forward, {"x": x, "eps": eps}, rng, parameters=parameters, name="gradient of forward")
+    for count, pixels, latent in ROWS[:-1]:
+        for scale in (1.0, FAR):
+            gaussian = {name: scale * value for name, value in _gaussians(rng, count, latent).items()}
+            logits, x = {"logits": scale * normal(rng, count, pixels)}, {"x": _binary(rng, count, pixels)}
+            noise = {"eps": normal(rng, count, latent)}
+            assert_agrees(solution.reparameterise, _draw, gaussian | noise, rng, name="z")
+            assert_agrees(solution.kl_divergence, _kl, gaussian, rng, name="kl")
+            losses = solution.reconstruction_loss, _reconstruction
+            assert_agrees(*losses, logits | x, rng, fixed=("x",), name="reconstruction_loss")
+            gaussian["logvar"] = gaussian["logvar"] / scale  # else its exponential hides all else
+            losses = solution.negative_elbo, _negative_elbo
+            assert_agrees(*losses, logits | x | gaussian, rng, fixed=("x",), name="negative_elbo")
+    _compare(solution, rng, gradients=True)
 
 
 @pytest.mark.value
-def test_three_training_steps(solution, rng):
-    """From given weights, batches and noise, a dozen losses and the weights after them are the right ones."""
-    for count, pixels, hidden, latent in SIZES:
-        model, weights = _model(solution, rng, pixels, hidden, latent)
-        images = _binary(rng, 13, pixels)
-        batches, noise = torch.from_numpy(rng.integers(0, 13, (12, count))), _normal(rng, 12, count, latent)
-        rate = float(rng.uniform(0.02, 0.06))
-        losses = solution.fit(model, images, batches, noise, rate)
+def test_training_steps(solution, rng):
+    """From given weights, batches and noise, every loss of fit and the weights at the end are the right ones."""
+    cases = [(*sizes, 13, 12, rng.uniform(0.02, 0.06)) for sizes in SIZES[:-1]]  # N, D, H, Z, M, S and the rate
+    cases += [(2, 5, 4, 3, 1, 1, 0.1), (3, 6, 4, 2, 9, 3, 0.0), *2 * [(5, 6, 4, 3, 1300, 2, 0.05)]]
+    for index, (count, *sizes, rows, steps, rate) in enumerate(cases):
+        model, oracle = _pair(solution, rng, sizes, 1.0 if index else 20.0)  # losses beyond 30 too
+        images, noise = _binary(rng, rows, sizes[0]), normal(rng, steps, count, sizes[2])
+        batches = torch.from_numpy(rng.integers(0, rows, (count, steps)).T)
+        model.train(index % 2 > 0)
+        losses = solution.fit(model, images, batches, noise, float(rate))
 
-        expected = []
-        for tensor in weights.values():
-            tensor.requires_grad_()
-        adam = torch.optim.Adam(weights.values(), lr=rate)
-        for rows, eps in zip(batches, noise, strict=True):
-            value = sum(_negative_elbo(weights, images[rows], eps)).mean()
-            gradients = torch.autograd.grad(value, list(weights.values()))
-            for tensor, gradient in zip(weights.values(), gradients, strict=True):
-                tensor.grad = gradient
-            adam.step()
-            expected.append(value.item())
-        assert_trajectory(losses, expected, name="negative ELBO")
-        for name, tensor in state_of(model, weights).items():
-            assert_close(tensor, weights[name].detach(), name=f"{name} after twelve steps", help="the last update")
+        def steps_of(oracle=oracle, images=images, batches=batches, noise=noise):
+            for chosen, eps in zip(batches, noise, strict=True):
+                logits, *gaussian = _forward(oracle, images[chosen], eps)
+                yield _negative_elbo(logits, images[chosen], *gaussian)
+
+        adam = torch.optim.Adam(oracle.parameters(), lr=rate)
+        more = {"parameters": list(_shapes(*sizes)), "weights_tol": 1e-6, "name": "negative_elbo"}
+        more["help"] = "from step 1 batch and noise; from step 2 the rate; from step 3 cleared gradients, one optimiser"
+        assert_trained(losses, model, oracle, steps_of(), adam, **more)
 
 
 @pytest.mark.behaviour
 def test_zero_noise_gives_the_mean(solution, rng):
     """With zero noise the code is the mean; noise is the argument and nothing else, so the same noise repeats."""
-    for count, pixels, hidden, latent in SIZES:
-        model, weights = _model(solution, rng, pixels, hidden, latent)
-        x, eps = _binary(rng, count, pixels), _normal(rng, count, latent)
-        mean, logvar = _posterior(weights, x)
+    for count, *sizes in SIZES:
+        model, oracle = _pair(solution, rng, sizes)
+        x, eps = _binary(rng, count, sizes[0]), normal(rng, count, sizes[2])
+        mean, logvar = (value.detach() for value in _posterior(oracle, x))
         zeros = torch.zeros_like(mean)
-        assert_close(solution.reparameterise(mean, logvar, zeros), mean, name="z with zero noise")
-        still, first, second = (
-            assert_parts(model(x, e), ("logits", "mean", "logvar"), name="forward")[0] for e in (zeros, eps, eps)
-        )
-        assert_close(still, _logits(weights, mean), name="the logits with zero noise")
-        expected = _logits(weights, _draw(mean, logvar, eps))
-        assert_close(first, expected, name="the logits with given noise", help="is the noise that was given used?")
-        assert_close(second, expected, name="the logits when the same noise is given again")
+        assert_close(solution.reparameterise(mean, logvar, zeros), mean, name=text("z with zero noise"))
+        still, first, second = (_answers(model, x, e)[0] for e in (zeros, eps, eps))
+        assert_close(still, _logits(oracle, mean), name=text("the logits with zero noise"))
+        expected, help = _forward(oracle, x, eps)[0], "is the noise that was given used?"
+        assert_close(first, expected, name=text("the logits with given noise"), help=help)
+        assert_close(second, expected, name=text("the logits when the same noise is given again"))
 
 
 @pytest.mark.behaviour
 def test_each_image_stands_alone(solution, rng):
     """An image's answer is the same alone and in a batch, and follows it when the batch is put in another order."""
     for count, pixels, hidden, latent in SIZES:
-        model, _ = _model(solution, rng, pixels, hidden, latent)
-        count += 1
-        x, eps = _binary(rng, count, pixels), _normal(rng, count, latent)
+        model, _ = _pair(solution, rng, (pixels, hidden, latent))
+        x, eps = _binary(rng, count + 1, pixels), normal(rng, count + 1, latent)
         x[0], x[1] = 0, 1
 
         def answers(rows, model=model, x=x, eps=eps):
-            logits, mean, logvar = assert_parts(model(x[rows], eps[rows]), ("logits", "mean", "logvar"), name="forward")
+            logits, mean, logvar = _answers(model, x[rows], eps[rows])
             kl, loss = solution.kl_divergence(mean, logvar), solution.reconstruction_loss(logits, x[rows])
             return {"logits": logits, "mean": mean, "logvar": logvar, "kl": kl, "reconstruction_loss": loss}
 
-        order = torch.from_numpy(rng.permutation(count))
-        batch, shuffled = answers(torch.arange(count)), answers(order)
-        widths = {"logits": (pixels,), "mean": (latent,), "logvar": (latent,)}
+        batch, widths = answers(torch.arange(count + 1)), {"logits": (pixels,), "mean": (latent,), "logvar": (latent,)}
         for name, value in batch.items():
-            assert_shape(value, (count, *widths.get(name, ())), dtype=torch.float64, name=name)
-            assert (value[0] != value[1]).any(), f"{name} is the same for a black and a white image"
-            assert_close(shuffled[name], value[order], name=f"{name} of the shuffled batch")
-        for name, value in answers(torch.tensor([1])).items():
-            assert_close(value, batch[name][1:2], name=f"{name} of one image alone")
+            assert_shape(value, (count + 1, *widths.get(name, ())), dtype=torch.float64, name=name)
+            assert_that((value[0] != value[1]).any(), "{name} is the same for a black and a white image", name=name)
+        for rows in (torch.from_numpy(rng.permutation(count + 1)), torch.tensor([1])):
+            for name, value in answers(rows).items():
+                assert_close(value, batch[name][rows], name=text("{name} in another batch", name=name))
 
 
 @pytest.mark.behaviour
 def test_arguments_are_left_alone(solution, rng, mutated):
-    """No call changes its arguments, and a second call with other data leaves the first answer as it was."""
-    first, second = ([_normal(rng, 3, 2) for _ in range(3)] for _ in range(2))
-    expected = _draw(*first), _kl(*first[:2])
+    """No call changes its arguments or the model, and a second call with other data leaves the first answer as it was."""
+    first, second = ([normal(rng, 3, 2) for _ in range(3)] for _ in range(2))
     z, kl = solution.reparameterise(*first), solution.kl_divergence(*first[:2])
     solution.reparameterise(*second)
     solution.kl_divergence(*second[:2])
-    assert_unchanged(mutated, but=["model of fit"])
-    assert_close(z, expected[0], name="z of the first call, after the second")
-    assert_close(kl, expected[1], name="kl of the first call, after the second")
-    model, _ = _model(solution, rng, 7, 5, 2)
-    x = _binary(rng, 3, 7)
-    logits, mean, logvar = assert_parts(model(x, first[2]), ("logits", "mean", "logvar"), name="forward")
+    assert_close(z, _draw(*first), name=text("z of the first call, after the second"))
+    assert_close(kl, _kl(*first[:2]), name=text("kl of the first call, after the second"))
+    model, _ = _pair(solution, rng, (7, 5, 2))
+    x, before = _binary(rng, 3, 7), state_of(model, _shapes(7, 5, 2))
+    logits, mean, logvar = _answers(model, x, first[2])
     solution.reconstruction_loss(logits, x)
     solution.negative_elbo(logits, x, mean, logvar)
+    model.encode(x)
     model.decode(first[2])
     model.sample(first[2])
-    solution.fit(model, x, torch.tensor([[0, 1], [2, 1]]), _normal(rng, 2, 2, 2), 0.01)
+    for name, value in state_of(model, before).items():
+        assert_close(value, before[name], name=text("{name} after the calls", name=name))
+    solution.fit(model, x, torch.tensor([[0, 1], [2, 1]]), normal(rng, 2, 2, 2), 0.01)
     assert_unchanged(mutated, but=["model of fit"])
 
 
@@ -352,33 +355,36 @@ def test_held_out_digits(solution, rng, record):
     """Trained on real digits, the model explains digits it never saw better than the mean image, and by their codes."""
     images, held_out = _digits(rng)
     ink = (images.sum(0) + 1) / (len(images) + 2)
-    baseline = -_log_likelihood(torch.logit(ink), held_out).mean().item()
+    baseline = _reconstruction(torch.logit(ink), held_out).mean().item()
 
-    model = _make(solution, images.shape[1], HIDDEN, LATENT)
+    sizes = images.shape[1], HIDDEN, LATENT
+    model = _make(solution, *sizes)
     batches = torch.from_numpy(rng.integers(0, len(images), (STEPS, BATCH)))
-    noise = _normal(rng, STEPS, BATCH, LATENT).float()
-    start = _float64(model, HIDDEN, LATENT)
+    noise = normal(rng, STEPS, BATCH, LATENT).float()
+    start, x = _oracle(sizes, state_of(model, _shapes(*sizes))), images[batches[0]].double()
+    logits, *gaussian = _forward(start, x, noise[0].double())
     losses = solution.fit(model, images, batches, noise, LEARNING_RATE)
     assert isinstance(losses, list) and len(losses) == STEPS, "fit must return a list with one loss per step"
-    first = sum(_negative_elbo(start, images[batches[0]].double(), noise[0].double())).mean().item()
-    assert_trajectory(losses[:1], [first], tol=1e-4, name="the first loss of fit")
+    first = _negative_elbo(logits, x, *gaussian).item()
+    assert_trajectory(losses[:1], [first], tol=1e-4, name=text("the first loss of fit"))
+    trained = _oracle(sizes, state_of(model, _shapes(*sizes))).requires_grad_(False)
 
     record.curve("negative ELBO in nats per image", losses, baseline=baseline)
-    logits, *_ = assert_parts(model(held_out[:8], torch.zeros(8, LATENT)), ("logits", "mean", "logvar"), name="forward")
-    assert_shape(logits, (8, 64), name="the logits of forward")
-    pairs = torch.stack([held_out[:8], torch.sigmoid(logits.detach())], 1)
+    rebuilt = torch.sigmoid(_logits(trained, _posterior(trained, held_out[:8].double())[0]))
+    pairs = torch.stack([held_out[:8], rebuilt], 1)
     record.images("held-out digits, each beside its reconstruction", pairs.reshape(-1, 8, 8).numpy())
-    samples = model.sample(_normal(rng, 16, LATENT).float())
-    assert_shape(samples, (16, 64), name="the probabilities of sample")
+    samples = model.sample(normal(rng, 16, LATENT).float())
+    assert_shape(samples, (16, 64), name="sample")
     record.images("samples from the prior", samples.detach().reshape(-1, 8, 8).numpy())
 
-    weights, held_out, eps = _float64(model, HIDDEN, LATENT), held_out.double(), _normal(rng, len(held_out), LATENT)
-    reconstruction, kl = _negative_elbo(weights, held_out, eps)
-    z = _draw(*_posterior(weights, held_out), eps)
-    swapped = -_log_likelihood(_logits(weights, z.roll(1, 0)), held_out).mean().item()
-    elbo = (reconstruction + kl).mean().item()
+    held_out, eps = held_out.double(), normal(rng, len(held_out), LATENT)
+    logits, mean, logvar = _forward(trained, held_out, eps)
+    reconstruction = _reconstruction(logits, held_out).mean().item()
+    elbo = reconstruction + _kl(mean, logvar).mean().item()
     help = "the mean image explains every digit alike; reconstruction and KL both count"
-    assert_beats(elbo, 0.91 * baseline, name="negative ELBO on held-out digits", higher=False, help=help)
-    lost = swapped - reconstruction.mean().item()
+    name = text("negative ELBO on held-out digits")
+    assert_beats(elbo, 0.91 * baseline, name=name, higher=False, help=help)
+    swapped = _reconstruction(_logits(trained, _draw(mean, logvar, eps).roll(1, 0)), held_out).mean().item()
     help = "the code carries nothing: does the gradient of the reconstruction reach the mean?"
-    assert_beats(lost, 0.45 * baseline, name="nats lost by decoding another digit's code", help=help)
+    name = text("nats lost by decoding another digit's code")
+    assert_beats(swapped - reconstruction, 0.45 * baseline, name=name, help=help)

@@ -8,140 +8,96 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from grader.checks import (
+    assert_agrees,
     assert_beats,
     assert_close,
-    assert_gradients,
     assert_parts,
     assert_shape,
     assert_state,
-    assert_trajectory,
+    assert_that,
+    assert_trained,
     assert_unchanged,
     load_state,
+    normal,
     state_of,
-    tensors_of,
+    text,
 )
 
 # N series of T steps, S steps of memory, D features, H heads of E / H numbers each, M hidden units, blocks, K values.
-SIZES = [
-    (4, 3, 7, 5, 2, 4, 11, 2, 6),
-    (1, 5, 4, 2, 3, 2, 9, 1, 7),
-    (3, 6, 2, 4, 5, 2, 7, 3, 1),
-    (2, 8, 5, 3, 1, 6, 10, 1, 4),
-    (5, 4, 3, 1, 4, 3, 8, 2, 2),
-]
-SMALL = (2, 3, 4, 2, 2, 2, 5, 1, 3)
-# The second has no block, since attention over so many steps takes its square.
-LONG = (
-    (1, 1100, 2, 3, 1, 2, 4, 1, 5),
-    (1, 5001, 2, 3, 1, 2, 4, 0, 5),
-)  # longer than any table of positions that somebody may have made for good
+SIZES = [(4, 3, 7, 5, 2, 4, 11, 2, 6), (1, 5, 4, 2, 3, 2, 9, 1, 7), (3, 6, 2, 4, 5, 2, 7, 3, 1)]
+SIZES += [(2, 8, 5, 3, 1, 6, 10, 1, 4), (5, 4, 3, 2, 4, 3, 8, 2, 1), (3, 1, 1, 4, 2, 1, 5, 1, 6)]
+MANY, LONG = (1101, 2, 3, 1, 2, 2, 5, 1, 4), (1, 1101, 1102, 3, 1, 2, 4, 1, 5)
+VERY_LONG = (1, 5001, 1, 3, 1, 2, 4, 0, 5)  # without a block, since attention over so many steps takes its square
+BACK = (2, 40, 41, 3, 2, 3, 5, 1, 4)  # for gradients, which must come back from there
+FAR = 100.0  # times what is usual: nothing has a bound that the formula does not give
 TOL, SAME = 1e-9, 1e-9
 EXACT = 1e-11  # of forecasts: waves that were rounded to float32 on their way into float64 are seen
-PROJECTIONS, ENDS = ("query", "key", "value"), ("weight", "bias")
 
 DAYS, POOL, HELD_OUT = 7, 2000, 1000
 WIDTH, HEADS, HIDDEN, STEPS, WARMUP, BATCH, PEAK = 32, 2, 64, 180, 30, 48, 0.02
 BAR = 0.65  # mid-way between what can be explained without positions, 2/7, and the 99 % of a right solution
 
 
-def _normal(rng, *shape):
-    """Standard normal float64 numbers, laid out column by column, so never contiguous beyond one axis."""
-    return torch.from_numpy(rng.normal(size=shape[::-1])).permute(*reversed(range(len(shape))))
+def _linear(inputs, outputs):
+    return nn.Linear(inputs, outputs, dtype=torch.float64)
 
 
-def _linear_shapes(**layers):
-    return {f"{name}.{end}": size[: 2 - (end == "bias")] for name, size in layers.items() for end in ENDS}
+class Attention(nn.Module):
+    """torch's attention, with its parameters under the statement's names."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.sizes = width, heads
+        self.query, self.key, self.value, self.out = (_linear(width, width) for _ in range(4))
+
+    def named(self):
+        """The parameters under torch's names; it joins three layers into one."""
+        layers = self.query, self.key, self.value
+        joined = {f"in_proj_{end}": torch.cat([getattr(each, end) for each in layers]) for end in ("weight", "bias")}
+        return joined | {f"out_proj.{end}": value for end, value in self.out.named_parameters()}
+
+    def forward(self, x, memory):
+        layer = nn.MultiheadAttention(*self.sizes, batch_first=True, dtype=torch.float64)
+        return functional_call(layer, self.named(), (x, memory, memory), {"average_attn_weights": False})
 
 
-def _attention_shapes(width):
-    return _linear_shapes(**dict.fromkeys((*PROJECTIONS, "out"), (width, width)))
+class Block(nn.Module):
+    """torch's encoder layer as it is unless told otherwise, with its parameters under the statement's names."""
+
+    def __init__(self, width, heads, hidden):
+        super().__init__()
+        self.sizes = width, heads, hidden
+        self.attention = Attention(width, heads)
+        self.norm1, self.norm2 = (nn.LayerNorm(width, dtype=torch.float64) for _ in range(2))
+        self.up, self.down = _linear(width, hidden), _linear(hidden, width)
+
+    def forward(self, x):
+        named = {f"self_attn.{name}": value for name, value in self.attention.named().items()}
+        layers = {"norm1": self.norm1, "norm2": self.norm2, "linear1": self.up, "linear2": self.down}
+        for name, layer in layers.items():
+            named |= {f"{name}.{end}": value for end, value in layer.named_parameters()}
+        layer = nn.TransformerEncoderLayer(*self.sizes, 0.0, batch_first=True, dtype=torch.float64)
+        return functional_call(layer, named, (x,))  # in training mode, where torch takes no short cut
 
 
-def _block_shapes(width, hidden):
-    shapes = {f"attention.{name}": shape for name, shape in _attention_shapes(width).items()}
-    shapes |= {f"{norm}.{end}": (width,) for norm in ("norm1", "norm2") for end in ENDS}
-    return shapes | _linear_shapes(up=(hidden, width), down=(width, hidden))
+class Oracle(nn.Module):
+    """The forecaster of torch's parts."""
 
+    def __init__(self, features, width, heads, hidden, blocks, horizon):
+        super().__init__()
+        self.embed, self.head = _linear(features, width), _linear(width, horizon)
+        self.blocks = nn.ModuleList(Block(width, heads, hidden) for _ in range(blocks))
 
-def _model_shapes(size):
-    _, _, _, features, heads, depth, hidden, blocks, horizon = size
-    width = heads * depth
-    shapes = _linear_shapes(embed=(width, features), head=(horizon, width))
-    for block in range(blocks):
-        shapes |= {f"blocks.{block}.{name}": shape for name, shape in _block_shapes(width, hidden).items()}
-    return shapes
-
-
-def _weights(rng, shapes):
-    """Matrices ~ 1 / sqrt(fan-in), no bias is zero, no norm's weight is one."""
-    weights = {}
-    for name, shape in shapes.items():
-        drawn = _normal(rng, *shape) * (shape[1] ** -0.5 if len(shape) == 2 else 0.5)
-        weights[name] = drawn + 1 if "norm" in name and name.endswith("weight") else drawn
-    return weights
-
-
-def _make(solution, size, dtype):
-    _, _, _, features, heads, depth, hidden, blocks, horizon = size
-    model = solution.Forecaster(features, heads * depth, heads, hidden, blocks, horizon, dtype=dtype)
-    return assert_state(model, _model_shapes(size), dtype=dtype, name="Forecaster")
-
-
-def _make_attention(solution, width, heads, dtype):
-    layer = solution.MultiHeadAttention(width, heads, dtype=dtype)
-    return assert_state(layer, _attention_shapes(width), dtype=dtype, name="MultiHeadAttention")
-
-
-def _make_block(solution, width, heads, hidden, dtype):
-    block = solution.EncoderBlock(width, heads, hidden, dtype=dtype)
-    return assert_state(block, _block_shapes(width, hidden), dtype=dtype, name="EncoderBlock")
-
-
-def _model(solution, rng, size):
-    """The learner's forecaster in float64 with given weights, and those weights."""
-    weights = _weights(rng, _model_shapes(size))
-    return load_state(_make(solution, size, torch.float64), weights), weights
-
-
-def _attention(solution, rng, heads, depth):
-    """The learner's attention in float64 with given weights, and torch's own with the same."""
-    layer = _make_attention(solution, heads * depth, heads, torch.float64)
-    weights = _weights(rng, _attention_shapes(heads * depth))
-    return load_state(layer, weights), _torch_attention(weights, heads)
-
-
-def _block(solution, rng, heads, depth, hidden):
-    """The learner's block in float64 with given weights, and torch's own with the same."""
-    block = _make_block(solution, heads * depth, heads, hidden, torch.float64)
-    weights = _weights(rng, _block_shapes(heads * depth, hidden))
-    return load_state(block, weights), _torch_block(weights, heads)
-
-
-def _joined(weights):
-    """The weights of an attention layer under torch's names."""
-    joined = {f"in_proj_{end}": torch.cat([weights[f"{name}.{end}"] for name in PROJECTIONS]) for end in ENDS}
-    return joined | {f"out_proj.{end}": weights[f"out.{end}"] for end in ENDS}
-
-
-def _torch_attention(weights, heads):
-    layer = nn.MultiheadAttention(len(weights["out.bias"]), heads, batch_first=True, dtype=torch.float64)
-    layer.load_state_dict(_joined(weights))
-    return layer
-
-
-def _torch_block(weights, heads):
-    """Torch's encoder layer as it is unless told otherwise: the norms behind the sums, a ReLU."""
-    own = {name.removeprefix("attention."): value for name, value in weights.items() if name.startswith("attention.")}
-    named = {f"self_attn.{name}": value for name, value in _joined(own).items()}
-    for ours, theirs in (("norm1", "norm1"), ("norm2", "norm2"), ("up", "linear1"), ("down", "linear2")):
-        named |= {f"{theirs}.{end}": weights[f"{ours}.{end}"] for end in ENDS}
-    width, hidden = weights["down.weight"].shape
-    layer = nn.TransformerEncoderLayer(width, heads, hidden, 0.0, batch_first=True, dtype=torch.float64)
-    layer.load_state_dict(named)
-    return layer  # in training mode, where torch takes no short cut
+    def forward(self, series):
+        x = self.embed(series)
+        x = x + _waves(*x.shape[1:])
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x[:, -1])
 
 
 def _waves(steps, width):
@@ -153,78 +109,71 @@ def _waves(steps, width):
     return torch.tensor(rows, dtype=torch.float64)
 
 
-class _Oracle(nn.Module):
-    """The same network of torch's own parts."""
-
-    def __init__(self, weights, size):
-        super().__init__()
-        _, _, _, features, heads, depth, _, blocks, horizon = size
-        self.embed = nn.Linear(features, heads * depth, dtype=torch.float64)
-        self.head = nn.Linear(heads * depth, horizon, dtype=torch.float64)
-        for name in ("embed", "head"):
-            getattr(self, name).load_state_dict({end: weights[f"{name}.{end}"] for end in ENDS})
-        prefixes = [f"blocks.{block}." for block in range(blocks)]
-        own = [{n.removeprefix(p): value for n, value in weights.items() if n.startswith(p)} for p in prefixes]
-        self.blocks = nn.ModuleList(_torch_block(part, heads) for part in own)
-
-    def forward(self, series):
-        x = self.embed(series)
-        x = x + _waves(*x.shape[1:])
-        for block in self.blocks:
-            x = block(x)
-        return self.head(x[:, -1])
+def _names(module):
+    return [name for name, _ in module.named_parameters()]
 
 
-def _named(oracle):
-    """The parameters of an oracle and their gradients, as the statement calls them; torch joins three projections."""
-    named = {f"{name}.{end}": getattr(getattr(oracle, name), end) for name in ("embed", "head") for end in ENDS}
-    for number, block in enumerate(oracle.blocks):
-        layers = {"norm1": block.norm1, "norm2": block.norm2, "up": block.linear1, "down": block.linear2}
-        layers["attention.out"] = block.self_attn.out_proj
-        for name, layer in layers.items():
-            named |= {f"blocks.{number}.{name}.{end}": getattr(layer, end) for end in ENDS}
-        for end in ENDS:
-            joined = getattr(block.self_attn, f"in_proj_{end}")
-            for name, part, slope in zip(PROJECTIONS, joined.detach().chunk(3), joined.grad.chunk(3), strict=True):
-                part.grad = slope
-                named[f"blocks.{number}.attention.{name}.{end}"] = part
-    return named
+def _weights(rng, module, far=1.0):
+    """Matrices ~ 1 / sqrt(fan-in), no bias is zero, no norm's weight is one; far: how much larger the last layer's is."""
+    weights = {}
+    for name, parameter in module.named_parameters():
+        shape = parameter.shape
+        drawn = normal(rng, *shape) * (shape[1] ** -0.5 if len(shape) == 2 else 0.5)
+        weights[name] = drawn + 1 if "norm" in name and name.endswith("weight") else drawn
+        if name in ("out.weight", "norm2.weight", "head.weight"):
+            weights[name] *= far
+    return weights
 
 
-def _look(layer, x, memory, heads):
-    """(y, weights) of the learner's attention, both of the right form."""
-    result = layer(x, memory)
-    y, weights = assert_parts(result, ("y", "weights"), name="MultiHeadAttention.forward")
-    assert_shape(y, tuple(x.shape), dtype=x.dtype, name="y")
-    help = "one matrix for each head: who asks in the rows, who answers in the columns"
-    size = len(x), heads, x.shape[1], memory.shape[1]
-    assert_shape(weights, size, dtype=x.dtype, name="weights of attention", help=help)
-    return y, weights
+def _found(made, oracle, dtype, name):
+    """The learner's new module, found to have the parameters that the oracle has."""
+    shapes = {key: tuple(parameter.shape) for key, parameter in oracle.named_parameters()}
+    return assert_state(made, shapes, dtype=dtype, name=name)
 
 
-def _through(block, x):
-    y = block(x)
-    assert_shape(y, tuple(x.shape), dtype=x.dtype, name="the result of a block")
-    return y
+def _pairs(solution, size, dtype=torch.float64):
+    """The learner's attention, block and forecaster, each with its oracle."""
+    _, _, _, features, heads, depth, hidden, blocks, horizon = size
+    width = heads * depth
+    for name, oracle, sizes in (
+        ("MultiHeadAttention", Attention, (width, heads)),
+        ("EncoderBlock", Block, (width, heads, hidden)),
+        ("Forecaster", Oracle, (features, width, heads, hidden, blocks, horizon)),
+    ):
+        right = oracle(*sizes)
+        yield _found(getattr(solution, name)(*sizes, dtype=dtype), right, dtype, name), right
 
 
-def _forecast(model, series):
-    forecast = model(series)
-    size = len(series), len(tensors_of(model, ["head.bias"])["head.bias"])
-    assert_shape(forecast, size, dtype=series.dtype, name="forecast", help="one row per series, from one step of it")
-    return forecast
+def _models(solution, rng, size, far=1.0):
+    """The same in float64, each with weights that its oracle has too."""
+    for pair in _pairs(solution, size):
+        weights = _weights(rng, pair[1], far)
+        yield tuple(load_state(module, weights) for module in pair)
 
 
-def _fit(solution, model, series, targets, batches, rates):
-    losses = solution.fit(model, series, targets, batches, rates)
-    assert isinstance(losses, list) and len(losses) == len(batches), "fit must return a list with one loss per step"
-    assert all(isinstance(loss, float) for loss in losses), "fit must return Python floats, not tensors"
-    return losses
+def _inputs(rng, size, far=1.0):
+    """What attention, a block and the forecaster are given."""
+    count, steps, length, features, heads, depth, *_ = size
+    x, memory = (far * normal(rng, count, n, heads * depth) for n in (steps, length))
+    return {"x": x, "memory": memory}, {"x": 2 * x + 1}, {"series": far * normal(rng, count, steps, features)}
+
+
+def _cases(*sizes):
+    """Each size with numbers of order one, and the first with far ones too."""
+    return [*((size, 1.0) for size in sizes), (sizes[0], FAR)]
+
+
+def _look(layer):
+    """What attention gives, the weights first, since y is made of them."""
+    return lambda x, memory: assert_parts(layer(x, memory), ("y", "weights"), name="MultiHeadAttention.forward")[::-1]
 
 
 def _rates(solution, steps, warmup, peak):
     rates = solution.learning_rates(steps, warmup, peak)
-    assert isinstance(rates, list) and len(rates) == steps, f"learning_rates must return a list, here of {steps} rates"
+    assert isinstance(rates, list), "learning_rates must return a list"
+    assert_that(
+        len(rates) == steps, "learning_rates must return {steps} rates, found {found}", steps=steps, found=len(rates)
+    )
     assert all(isinstance(rate, float) for rate in rates), "learning_rates must return Python floats"
     return rates
 
@@ -233,36 +182,34 @@ def _rates(solution, steps, warmup, peak):
 def test_shapes(solution, rng):
     """Every result has the stated shape and dtype, for one series and for several, and depends on the input"""
     for index, size in enumerate(SIZES):
-        count, steps, memory, features, heads, depth, hidden, _, horizon = size
+        count, steps, length, _, heads, depth, *_, horizon = size
         width, dtype = heads * depth, (torch.float32, torch.float64)[index % 2]
-        even = 2 * width
-        positions = solution.positional_encoding(steps, even, dtype=dtype)
-        assert_shape(positions, (steps, even), dtype=dtype, name="positions")
-        layer = _make_attention(solution, width, heads, dtype)
-        block = _make_block(solution, width, heads, hidden, dtype)
-        model = _make(solution, size, dtype)
+        positions = solution.positional_encoding(steps, 2 * width, dtype=dtype)
+        assert_shape(positions, (steps, 2 * width), dtype=dtype, name="positions")
+        shapes = {"y": (count, steps, width), "weights": (count, heads, steps, length)}
+        shapes |= {"block": (count, steps, width), "forecast": (count, horizon)}
+        (layer, _), (block, _), (model, _) = _pairs(solution, size, dtype)
         seen = []
         for _ in range(2):
-            x, others = (_normal(rng, count, n, width).to(dtype) for n in (steps, memory))
-            series = _normal(rng, count, steps, features).to(dtype)
-            seen.append((*_look(layer, x, others, heads), _through(block, x), _forecast(model, series)))
-            _forecast(model, series[:, :1])
-        different = all((a != b).any() for a, b in zip(*seen, strict=True))
-        assert different, "two different inputs give the same result"
-        batches, rates = torch.zeros(3, 2, dtype=torch.int64), _rates(solution, 3, 2, 0.01)
-        _fit(solution, model, series, _normal(rng, count, horizon).to(dtype), batches, rates)
-    block = _block_shapes(4, 5)
-    assert_state(solution.EncoderBlock(4, 2, 5), block, dtype=torch.float32, name="EncoderBlock without a dtype")
-    whole = _model_shapes((1, 1, 1, 3, 2, 2, 5, 1, 2))
-    made = solution.Forecaster(3, 4, 2, 5, 1, 2)
-    assert_state(made, whole, dtype=torch.float32, name="Forecaster without a dtype")
-    assert_shape(solution.positional_encoding(3, 4), (3, 4), dtype=torch.float32, name="positions without a dtype")
+            looks, passes, (series,) = ([value.to(dtype) for value in each.values()] for each in _inputs(rng, size))
+            weights, y = _look(layer)(*looks)
+            seen.append({"y": y, "weights": weights, "block": block(*passes), "forecast": model(series)})
+        for name, shape in shapes.items():
+            value, other = (each[name] for each in seen)
+            assert_shape(value, shape, dtype=dtype, name=name)
+            differs = steps == 1 or (value != other).any()  # a width of two, normalised, has two values at most
+            assert_that(differs, "two different inputs give the same {name}", name=name)
+    for name, arguments in (("EncoderBlock", (4, 2, 5)), ("Forecaster", (3, 4, 2, 5, 1, 2))):
+        right = {"EncoderBlock": Block, "Forecaster": Oracle}[name](*arguments)
+        _found(getattr(solution, name)(*arguments), right, torch.float32, text("{name} without a dtype", name=name))
+    name = text("{name} without a dtype", name="positions")
+    assert_shape(solution.positional_encoding(3, 4), (3, 4), dtype=torch.float32, name=name)
 
 
 @pytest.mark.value
 def test_positions(solution):
     """Positions are sines and cosines side by side, each pair slower than the one before it, from step 0 on"""
-    for steps, width in ((300, 10), (40, 16), (9, 2), (1, 4), (5, 6)):
+    for steps, width in ((300, 10), (40, 16), (9, 2), (1, 4), (5, 6), (5001, 4)):
         positions = solution.positional_encoding(steps, width, dtype=torch.float64)
         assert_shape(positions, (steps, width), dtype=torch.float64, name="positions")
         expected = _waves(steps, width)
@@ -277,186 +224,145 @@ def test_positions(solution):
 @pytest.mark.value
 def test_attention(solution, rng):
     """With given weights, attention equals torch's: on a memory of another length, on itself, and for large scores"""
-    for count, steps, length, _, heads, depth, *_ in SIZES:
-        layer, oracle = _attention(solution, rng, heads, depth)
-        x, memory = _normal(rng, count, steps, heads * depth), _normal(rng, count, length, heads * depth)
-        for asks, answers, what in (
-            (x, memory, "on a memory"),
-            (x, x, "on itself"),
-            (1000 * x, memory, "at large scores"),
-        ):
-            with torch.no_grad():
-                expected = oracle(asks, answers, answers, average_attn_weights=False)
-            y, weights = _look(layer, asks, answers, heads)
-            help = "x asks and the memory answers; the root of the numbers in a head; the softmax over the memory"
-            assert_close(weights, expected[1], tol=TOL, name=f"weights {what}", help=help)
-            help = "the weights are right: the values are the memory's; the heads lie side by side; then `out`"
-            assert_close(y, expected[0], tol=TOL, name=f"y {what}", help=help)
+    help = (
+        "for the weights: x asks, the memory answers, the root of the numbers in a head, the softmax over the memory; "
+        "for y: the memory's values, the heads side by side, then `out`"
+    )
+    options = {"gradients": False, "tol": TOL, "name": ("weights", "y"), "help": help}
+    for size, far in _cases(*SIZES, MANY, LONG):
+        models, given = next(_models(solution, rng, size, far)), _inputs(rng, size)[0]
+        layer, oracle = map(_look, models)
+        assert_agrees(layer, oracle, given, rng, modules=models, **options)
+        assert_agrees(layer, oracle, given | {"memory": given["x"]}, rng, modules=models, **options)
+        assert_agrees(layer, oracle, given | {"x": 1000 * given["x"]}, rng, modules=models, **options)
 
 
 @pytest.mark.value
 def test_block(solution, rng):
     """With given weights, a block is torch's own encoder layer"""
-    for count, steps, _, _, heads, depth, hidden, _, _ in SIZES:
-        block, oracle = _block(solution, rng, heads, depth, hidden)
-        x = 2 * _normal(rng, count, steps, heads * depth) + 1
-        help = "each sum first, its norm then; the second sum starts from what norm1 gave; a ReLU between up and down"
-        expected = oracle(x).detach()
-        assert_close(_through(block, x), expected, tol=TOL, name="the result of a block", help=help)
+    help = "each sum first, its norm then; the second sum starts from what norm1 gave; a ReLU between up and down"
+    for size, far in _cases(*SIZES, MANY, LONG):
+        _, models, _ = _models(solution, rng, size, far)
+        given = _inputs(rng, size, far)[1]
+        assert_agrees(*models, given, rng, modules=models, gradients=False, tol=TOL, name="block", help=help)
 
 
 @pytest.mark.value
 def test_forecasts_with_given_weights(solution, rng):
-    """With given weights, forecasts are those of torch's encoder layers on numbers and positions"""
-    for size in SIZES:
-        model, weights = _model(solution, rng, size)
-        series = _normal(rng, size[0], size[1], size[3])
-        expected = _Oracle(weights, size)(series).detach()
-        help = "positions in the dtype of x, once, row t to step t; all blocks in order; the head reads the last step, bare"
-        assert_close(_forecast(model, series), expected, tol=EXACT, name="forecast", help=help)
-    for size in LONG:
-        model, weights = _model(solution, rng, size)
-        series = _normal(rng, *size[:2], size[3])
-        with torch.no_grad():
-            expected, found = _Oracle(weights, size)(series), _forecast(model, series)
-        help = f"a series of {size[1]} steps: T has no upper bound, so no table of positions is long enough"
-        assert_close(found, expected, tol=TOL, name="forecast of a long series", help=help)
+    """With given weights, forecasts of series of any length are those of torch's encoder layers on numbers and positions"""
+    help = "positions in the dtype of x, once, row t to step t, whatever T is; all blocks in order; the head reads the last"
+    for size, far in _cases(*SIZES, MANY, LONG, VERY_LONG):
+        *_, models = _models(solution, rng, size, far)
+        given, tol = _inputs(rng, size, far)[2], TOL if size in (LONG, VERY_LONG) else EXACT
+        assert_agrees(*models, given, rng, modules=models, gradients=False, tol=tol, name="forecast", help=help)
 
 
 @pytest.mark.value
 def test_learning_rates(solution, rng):
     """Learning rates climb to the peak in a straight line, and go down in another that ends above zero"""
-    cases = (9, 3), (5, 1), (4, 4), (1, 1), (20, 7)
-    for (steps, warmup), peak in zip(cases, rng.uniform(0.001, 3.0, 5).tolist(), strict=True):
+    for steps, warmup in ((9, 3), (5, 1), (4, 4), (1, 1), (20, 7), (5001, 1200)):
         up, down = np.arange(1, warmup + 1) / warmup, np.arange(steps - warmup, 0, -1) / (steps + 1 - warmup)
-        rates = _rates(solution, steps, warmup, peak)
-        help = f"steps {steps}, warmup {warmup}: the first is peak / {warmup}, and number {warmup} is the peak itself"
-        assert_close(np.array(rates), peak * np.concatenate([up, down]), tol=1e-6, name="rates", help=help)
+        help = text("the first of {steps} is peak / {warmup}, number {warmup} the peak", steps=steps, warmup=warmup)
+        for peak in (*rng.uniform(0.001, 3.0, 2).tolist(), FAR, 0.0):
+            rates = np.array(_rates(solution, steps, warmup, peak))
+            assert_close(rates, peak * np.concatenate([up, down]), tol=TOL, name="rates", help=help)
 
 
 @pytest.mark.gradient
 def test_gradients(solution, rng):
-    """Gradients are right: by who asks and who answers, by the series, and by every parameter"""
-    count, steps, length, features, heads, depth, hidden, _, _ = SMALL
+    """Gradients are right: by who asks and who answers, by every step of a series, and by every parameter"""
     help = "nothing may cut the graph: no detach, no .data, no .item(), no new tensor made from old numbers"
-    layer, oracle = _attention(solution, rng, heads, depth)
-    x, memory = _normal(rng, count, steps, heads * depth), _normal(rng, count, length, heads * depth)
-
-    def look(x, memory):
-        return _look(layer, x, memory, heads)
-
-    with torch.no_grad():
-        assert_close(look(x, memory)[0], oracle(x, memory, memory)[0], name="y")
-    inputs, parameters = {"x": x, "memory": memory}, tensors_of(layer, _attention_shapes(heads * depth))
-    assert_gradients(look, inputs, rng, parameters=parameters, name="gradient of attention", help=help)
-
-    block, oracle = _block(solution, rng, heads, depth, hidden)
-    upstream, x = _normal(rng, count, steps, heads * depth), x.contiguous().requires_grad_()
-    expected = torch.autograd.grad((oracle(x) * upstream).sum(), x)[0]
-    found = torch.autograd.grad((_through(block, x) * upstream).sum(), x)[0]
-    assert_close(found, expected, name="gradient of a block by x", help="through both sums and both norms")
-
-    model, weights = _model(solution, rng, SMALL)
-    oracle, series = _Oracle(weights, SMALL), _normal(rng, count, steps, features).requires_grad_()
-    upstream = _normal(rng, count, SMALL[-1])
-    expected = torch.autograd.grad((oracle(series) * upstream).sum(), series)[0]
-    (_forecast(model, series) * upstream).sum().backward()
-    help = "a forecast hears every step of its series"
-    assert_close(series.grad, expected, name="gradient of the forecast by the series", help=help)
-    (oracle(series.detach()) * upstream).sum().backward()
-    wanted = _named(oracle)
-    for name, parameter in tensors_of(model, weights).items():
-        found = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-        assert_close(found, wanted[name].grad, name=f"gradient of the forecast by {name}", help="is it used, and once?")
+    for size, far in _cases(*SIZES[:3], SIZES[-1], BACK):
+        pairs, given = _models(solution, rng, size), _inputs(rng, size, far)
+        for models, inputs, name in zip(pairs, given, (("weights", "y"), "block", "forecast"), strict=True):
+            learner, oracle = map(_look, models) if "memory" in inputs else models
+            options = {"modules": models, "parameters": _names(models[1]), "name": name, "help": help}
+            assert_agrees(learner, oracle, inputs, rng, **options)
 
 
 @pytest.mark.gradient
-def test_three_training_steps(solution, rng):
-    """From given weights, batches and rates, the first three losses are the right ones, and so are all weights then"""
-    for size in SIZES:
-        model, weights = _model(solution, rng, size)
-        count = size[0] + 4
-        series, targets = _normal(rng, count, size[1], size[3]), _normal(rng, count, size[-1])
-        batches = torch.from_numpy(rng.integers(0, count, (3, size[0] + 1)))
-        rates = [float(rate) for rate in rng.uniform(0.01, 0.03, 3) * [1, 2, 0.5]]
-        losses = _fit(solution, model, series, targets, batches, rates)
-        oracle, expected = _Oracle(weights, size), []
+def test_training_steps(solution, rng):
+    """From given weights, batches and rates, the losses of a dozen steps are the right ones, and so are all weights then"""
+    help = "the mean over all values, before each update; gradients cleared; one Adam; the rate of each step"
+    # series, steps of training, and rows of a batch
+    for size, count, steps, rows in (
+        (SIZES[0], 8, 12, 5),
+        (SIZES[2], 7, 12, 4),
+        (SIZES[-1], 1, 1, 3),
+        (LONG, 1101, 1, 1),
+    ):
+        *_, (model, oracle) = _models(solution, rng, size)
+        series, targets = normal(rng, count, size[1], size[3]), 10 * normal(rng, count, size[-1])
+        batches = torch.from_numpy(rng.integers(0, count, (rows, steps))).T
+        batches[:, -1] = batches[:, 0]  # a batch may name a row twice, which then counts twice
+        rates = [float(rate) for rate in rng.uniform(0.01, 0.03, steps)]
+        rates[4:5] = [0.0][: steps - 4]
+        model.train(rows != 4)
+        losses = solution.fit(model, series, targets, batches, rates)
+        assert isinstance(losses, list), "fit must return a list"
+        assert all(isinstance(loss, float) for loss in losses), "fit must return Python floats, not tensors"
         adam = torch.optim.Adam(oracle.parameters())
-        for rows, rate in zip(batches, rates, strict=True):
-            loss = F.mse_loss(oracle(series[rows]), targets[rows])
-            adam.param_groups[0]["lr"] = rate
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-            expected.append(loss.item())
-        help = "the mean over all values, before each update; gradients cleared; one Adam; the rate of each step"
-        assert_trajectory(losses, expected, name="squared error", help=help)
-        help = "the losses agree: look at the third update, and at whether everything moves"
-        found, wanted = _forecast(model, series).detach(), oracle(series).detach()
-        assert_close(found, wanted, name="forecast after three steps", help=help)
-        trained = _named(oracle)
-        for name, value in state_of(model, weights).items():
-            assert_close(value, trained[name].detach(), name=f"{name} after three steps", help=help)
+
+        def truth(oracle=oracle, adam=adam, series=series, targets=targets, batches=batches, rates=rates):
+            for rows, rate in zip(batches, rates, strict=True):
+                adam.param_groups[0]["lr"] = rate
+                yield F.mse_loss(oracle(series[rows]), targets[rows])
+
+        options = {"parameters": _names(oracle), "weights_tol": 1e-6, "help": help}
+        assert_trained(losses, model, oracle, truth(), adam, **options)
 
 
 @pytest.mark.behaviour
 def test_place_and_content(solution, rng):
     """Attention and blocks are blind to order, a forecast is not, and it hears what stands at every step"""
-    for size in SIZES:
-        count, steps, length, features, heads, depth, hidden, _, _ = size
-        (layer, _), (block, _) = _attention(solution, rng, heads, depth), _block(solution, rng, heads, depth, hidden)
-        x, memory = _normal(rng, count, steps, heads * depth), _normal(rng, count, length, heads * depth)
+    for size in SIZES[:-1]:
+        _, steps, length, *_ = size
+        (layer, _), (block, _), (model, _) = _models(solution, rng, size)
+        (x, memory), _, (series,) = (each.values() for each in _inputs(rng, size))
         order, other = torch.arange(steps).roll(1), torch.arange(length).roll(1)
         help = "nothing in attention or a block may know where a step stands: no arange, no mask, no recurrence"
-        y, weights = _look(layer, x, memory, heads)
-        new_y, new_weights = _look(layer, x[:, order], memory[:, other], heads)
-        assert_close(new_y, y[:, order], tol=TOL, name="attention of steps in another order", help=help)
-        expected = weights[:, :, order][:, :, :, other]
-        assert_close(new_weights, expected, tol=TOL, name="weights of steps in another order", help=help)
-        new_y = _through(block, x[:, order])
-        expected = _through(block, x)[:, order]
-        assert_close(new_y, expected, tol=TOL, name="block of steps in another order", help=help)
+        weights, y = _look(layer)(x, memory)
+        found = *_look(layer)(x[:, order], memory[:, other]), block(x[:, order])
+        expected = weights[:, :, order][:, :, :, other], y[:, order], block(x)[:, order]
+        for name, value, want in zip(("weights", "y", "block"), found, expected, strict=True):
+            said = text("{name} of steps in another order", name=name)
+            assert_close(value, want, tol=TOL, name=said, help=help)
 
-        model, _ = _model(solution, rng, size)
-        series = _normal(rng, count, steps, features)
-        forecast = _forecast(model, series)
+        forecast = model(series)
         swapped = torch.cat([series[:, 1:-1], series[:, :1], series[:, -1:]], 1)  # the last step stays the last one
-        moved = (_forecast(model, swapped) - forecast).abs().amax(1) > 1e-6
+        moved = (model(swapped) - forecast).abs().amax(1) > 1e-6
         assert moved.all(), "steps in another order give the same forecast: where did the positions go?"
         for step in range(steps):
             changed = series.clone()
             changed[:, step] += 1
-            heard = (_forecast(model, changed) - forecast).abs().amax(1) > 1e-9
-            assert heard.all(), f"what stands at step {step} of {steps} changes no forecast"
+            heard = (model(changed) - forecast).abs().amax(1) > 1e-9
+            assert_that(
+                heard.all(), "what stands at step {step} of {steps} changes no forecast", step=step, steps=steps
+            )
 
 
 @pytest.mark.behaviour
 def test_calls_leave_no_trace(solution, rng, mutated):
-    """No forecast minds its neighbours, earlier calls or the mode, and no call changes its arguments"""
+    """No forecast minds its neighbours or earlier calls, and no call changes its arguments"""
     for size in SIZES:
-        count, steps, length, features, heads, depth, hidden, _, horizon = size
-        model, weights = _model(solution, rng, size)
-        series, longer = _normal(rng, count, steps, features), _normal(rng, count, steps + 3, features)
-        forecast, further = _forecast(model, series), _forecast(model, longer)
+        count, horizon = size[0], size[-1]
+        (layer, _), (block, _), (model, oracle) = _models(solution, rng, size)
+        looks, passes, (series,) = (each.values() for each in _inputs(rng, size))
+        before, longer = state_of(oracle, _names(oracle)), torch.cat([series, series, series], dim=1)
+        forecast, further = model(series), model(longer)
         help = "series of another length were read before: what was kept from that call?"
-        assert_close(_forecast(model, series), forecast, tol=SAME, name="the same call made again", help=help)
-        fresh = _forecast(load_state(_make(solution, size, torch.float64), weights), longer)
-        assert_close(further, fresh, tol=SAME, name="forecast of longer series after shorter ones", help=help)
+        assert_close(model(series), forecast, tol=SAME, name="the same call made again", help=help)
+        *_, (fresh, _) = _pairs(solution, size)
+        expected = load_state(fresh, before)(longer)
+        assert_close(further, expected, tol=SAME, name="forecast of longer series after shorter ones", help=help)
         help = "a forecast depends on its own series alone: what is axis 0, and what is axis 1?"
         for rows in [torch.tensor([n]) for n in range(count)] + [torch.from_numpy(rng.permutation(count))]:
-            got = _forecast(model, series[rows])
-            assert_close(got, forecast[rows], tol=SAME, name="forecast in another batch", help=help)
-        help = "there is no dropout, so train() and eval() give the same forecast"
-        for mode in (model.eval, model.train):
-            mode()
-            assert_close(_forecast(model, series), forecast, tol=SAME, name="forecast in another mode", help=help)
-        (layer, _), (block, _) = _attention(solution, rng, heads, depth), _block(solution, rng, heads, depth, hidden)
-        _look(layer, _normal(rng, count, steps, heads * depth), _normal(rng, count, length, heads * depth), heads)
-        _through(block, _normal(rng, count, steps, heads * depth))
-        for name, value in state_of(model, weights).items():
-            assert_close(value, weights[name], tol=SAME, name=f"{name} after the calls")
+            assert_close(model(series[rows]), forecast[rows], tol=SAME, name="forecast in another batch", help=help)
+        layer(*looks), block(*passes)
+        for name, value in state_of(model, before).items():
+            assert_close(value, before[name], tol=SAME, name=text("{name} after the calls", name=name))
         batches = torch.from_numpy(rng.integers(0, count, (2, 3)))
-        _fit(solution, model, series, _normal(rng, count, horizon), batches, [0.01, 0.02])
+        solution.fit(model, series, normal(rng, count, horizon), batches, [0.01, 0.02])
     assert_unchanged(mutated, but=["model of fit"])
 
 
@@ -470,10 +376,11 @@ def _weeks(rng, count):
     return torch.from_numpy(series).float(), torch.from_numpy(tomorrow[:, None]).float(), lag
 
 
-def _first_weights(rng, shapes):
+def _first_weights(rng, module):
     """Matrices uniform between -1 / sqrt(fan-in) and 1 / sqrt(fan-in), norms that change nothing, biases of zero."""
     weights = {}
-    for name, shape in shapes.items():
+    for name, parameter in module.named_parameters():
+        shape = parameter.shape
         matrix = torch.from_numpy(rng.uniform(-1, 1, shape) / shape[-1] ** 0.5)
         weights[name] = matrix if len(shape) == 2 else torch.full(shape, float("norm" in name and "weight" in name))
     return weights
@@ -484,23 +391,27 @@ def test_tomorrow_repeats_a_day(solution, rng, record):
     """Told which day of the week tomorrow repeats, it finds that day, for which place and content must meet"""
     series, targets, _ = _weeks(rng, POOL)
     size = (BATCH, DAYS, DAYS, 1 + DAYS, HEADS, WIDTH // HEADS, HIDDEN, 1, 1)
-    model = _make(solution, size, torch.float32)
-    load_state(model, _first_weights(rng, _model_shapes(size)))
+    *_, (model, oracle) = _pairs(solution, size, torch.float32)
+    load_state(model, _first_weights(rng, oracle))
     batches = torch.from_numpy(rng.integers(0, POOL, (STEPS, BATCH)))
-    losses = _fit(solution, model, series, targets, batches, _rates(solution, STEPS, WARMUP, PEAK))
+    losses = solution.fit(model, series, targets, batches, _rates(solution, STEPS, WARMUP, PEAK))
     record.curve("squared error while training, beside that of the week's mean", losses, baseline=1 - 1 / DAYS)
 
     series, targets, lag = _weeks(rng, HELD_OUT)
     with torch.no_grad():
-        forecast = _forecast(model, series)
+        forecast = model(series)
         x = model.embed(series) + solution.positional_encoding(DAYS, WIDTH)
-        weights = _look(model.blocks[0].attention, x, x, HEADS)[1][:, :, -1]
-    ago = [f"{n} ago" if n else "today" for n in range(DAYS - 1, -1, -1)]
-    for head in range(HEADS):
+        weights = _look(model.blocks[0].attention)(x, x)[0][:, :, -1]
+    ago = [str(-n) for n in range(DAYS - 1, -1, -1)]
+    names = (
+        "where the first head looks (columns), for each day that is announced (rows)",
+        "where the second head looks (columns), for each day that is announced (rows)",
+    )
+    for head, name in enumerate(names):
         looks = np.stack([weights[lag == n + 1, head].double().mean(0).numpy() for n in range(DAYS - 1, -1, -1)])
-        record.matrix(f"where head {head + 1} looks (columns), for each day that is announced (rows)", looks, ago)
-    told = (f"{ago[DAYS - lag[n]]}: was {targets[n].item():+.2f}, you say {forecast[n].item():+.2f}" for n in range(8))
-    record.text("new weeks: the announced day, its value, your forecast", "\n".join(told))
+        record.matrix(name, looks, ago)
+    told = (f"{ago[DAYS - lag[n]]}: {targets[n].item():+.2f} → {forecast[n].item():+.2f}" for n in range(8))
+    record.text("new weeks: the announced day, its value → your forecast", "\n".join(told))
     explained = 1 - ((forecast - targets).square().mean() / targets.square().mean()).item()
     help = "do positions reach the blocks, does attention find the day, do the rates rise before they fall?"
     assert_beats(explained, BAR, name="share of the variance explained", help=help)

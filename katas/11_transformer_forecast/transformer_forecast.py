@@ -26,7 +26,7 @@ def positional_encoding(steps: int, width: int, dtype: torch.dtype = torch.float
     """One row of waves for each step: fast ones in the first columns, ever slower ones to the right.
 
     steps             T, at least 1; the first step is step 0
-    width             E, an even number
+    width             E, an even number, at least 2
 
     Returns the encoding, computed in this dtype or a wider one: for t = 0 ... T - 1 and i = 0 ... E / 2 - 1,
     column 2i holds sin(t / 10000 ** (2i / E)), and column 2i + 1 the cosine of the same angle.

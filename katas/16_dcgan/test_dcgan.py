@@ -13,36 +13,36 @@ from torch.nn import functional as F
 from grader.checks import (
     Constant,
     Normal,
+    assert_agrees,
     assert_beats,
     assert_close,
     assert_drawn,
-    assert_gradients,
+    assert_parts,
     assert_raises,
     assert_shape,
     assert_state,
+    assert_that,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
     load_state,
+    normal,
     state_of,
-    tensors_of,
+    text,
 )
 
 # Images, noise, channels of the generator and of the discriminator, pixels of a side; no two are equal in a case.
 SIZES = [(5, 3, 2, 4, 8), (2, 5, 3, 1, 4), (3, 2, 4, 5, 12), (6, 4, 1, 3, 8), (4, 1, 5, 2, 16)]
+TALL = (1101, 2, 1, 3, 4)
 TOL, SAME = 1e-8, 1e-9
-NAMES = "generator", "discriminator"
+WHOSE = text("generator"), text("discriminator")
 
 STEPS, BATCH, NOISE, FEATURES, LEARNING_RATE = 100, 32, 16, 16, 0.003
 BAR = 0.8  # of the mean image's distance: right ones reach 0.4, a generator that nobody teaches 1.6
 
 
-def _normal(rng, *shape):
-    """Standard normal float64 numbers, laid out column by column, so never contiguous beyond one axis."""
-    return torch.from_numpy(rng.normal(size=shape[::-1])).permute(*reversed(range(len(shape))))
-
-
 def _images(rng, count, side):
-    return torch.tanh(_normal(rng, count, 1, side, side))
+    return torch.tanh(normal(rng, count, 1, side, side))
 
 
 class _Forger(nn.Module):
@@ -74,7 +74,9 @@ class _Detective(nn.Module):
 
 
 # The names of the parameters of both networks.
-FORGER, DETECTIVE = ([name for name, _ in net.named_parameters()] for net in (_Forger(1, 1, 4), _Detective(1, 4)))
+NAMES = FORGER, DETECTIVE = [
+    [name for name, _ in net.named_parameters()] for net in (_Forger(1, 1, 4), _Detective(1, 4))
+]
 
 
 def _oracles(size):
@@ -82,16 +84,16 @@ def _oracles(size):
     return _Forger(noise, forger, side).double(), _Detective(detective, side).double()
 
 
-def _named(tensors):
+def _shapes(tensors):
     return {name: tuple(tensor.shape) for name, tensor in tensors}
 
 
-def _make(solution, size, dtype):
+def _make(solution, size, dtype=torch.float64):
     """Both of the learner's networks, found to hold the tensors that the statement names."""
     _, noise, forger, detective, side = size
     made = solution.Generator(noise, forger, side, dtype=dtype), solution.Discriminator(detective, side, dtype=dtype)
     for model, oracle, name in zip(made, _oracles(size), ("Generator", "Discriminator"), strict=True):
-        shapes, buffers = (_named(tensors) for tensors in (oracle.named_parameters(), oracle.named_buffers()))
+        shapes, buffers = (_shapes(tensors) for tensors in (oracle.named_parameters(), oracle.named_buffers()))
         assert_state(model, shapes, buffers=buffers, dtype=dtype, name=name)
     return made
 
@@ -104,7 +106,7 @@ def _load(rng, model, oracle):
             state[key] = value
             continue
         fan_in = math.prod(value.shape[1:]) if value.ndim > 1 else 4
-        state[key] = _normal(rng, *value.shape) / fan_in**0.5
+        state[key] = normal(rng, *value.shape) / fan_in**0.5
         if key.endswith("running_var") or ("norm" in key and key.endswith("weight")):
             state[key] = state[key].abs() + 0.5
     load_state(model, state)
@@ -113,35 +115,23 @@ def _load(rng, model, oracle):
 
 def _networks(solution, rng, size):
     """The learner's networks and torch's with the same state, all in float64 and in training mode."""
-    models, oracles = _make(solution, size, torch.float64), _oracles(size)
-    for model, oracle in zip(models, oracles, strict=True):
-        _load(rng, model, oracle)
-    return *models, *oracles
+    pairs = [*zip(_make(solution, size), _oracles(size), strict=True)]
+    for pair in pairs:
+        _load(rng, *pair)
+    return *next(zip(*pairs, strict=True)), *[oracle for _, oracle in pairs]
 
 
-def _game(solution, rng, size, rate):
-    """The learner's DCGAN around networks whose weights are given after it has drawn its own."""
-    models, oracles = _make(solution, size, torch.float64), _oracles(size)
+def _game(solution, rng, size, rate=0.01):
+    """The learner's DCGAN around networks whose weights are given after it has drawn its own, and torch's networks."""
+    models, oracles = _make(solution, size), _oracles(size)
     gan = solution.DCGAN(*models, rate)
-    for model, oracle in zip(models, oracles, strict=True):
-        _load(rng, model, oracle)
+    for pair in zip(models, oracles, strict=True):
+        _load(rng, *pair)
     return gan, *models, *oracles
 
 
 def _surprise(logits, real):
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
-
-
-def _logits(discriminator, images):
-    logits = discriminator(images)
-    assert_shape(logits, (len(images),), dtype=images.dtype, name="logits", help="one number per image")
-    return logits
-
-
-def _number(loss, name):
-    assert isinstance(loss, float), f"{name} must return a Python float, the loss before its update"
-    assert math.isfinite(loss), f"the loss of {name} is {loss}"
-    return loss
 
 
 @pytest.mark.shape
@@ -151,38 +141,38 @@ def test_shapes(solution, rng):
         count, noise, _, _, side = size
         dtype = (torch.float32, torch.float64)[index % 2]
         generator, discriminator = _make(solution, size, dtype)
-        z, real = _normal(rng, count, noise).to(dtype), _images(rng, count, side).to(dtype)
-        images = generator(z)
+        z, real = normal(rng, count, noise).to(dtype), _images(rng, count, side).to(dtype)
+        images, logits = generator(z), discriminator(real)
         assert_shape(images, (count, 1, side, side), dtype=dtype, name="forgeries", help="two doublings from Y / 4")
+        assert_shape(logits, (count,), dtype=dtype, name="logits", help="one number per image")
         assert images.abs().max() <= 1, "forgeries must lie between -1 and 1, where real pixels lie"
         assert (images != generator(z.flip(0))).any(), "other noise gives the same forgery"
-        assert (_logits(discriminator, images) != _logits(discriminator, real)).any(), "all images get the same logits"
+        assert (logits != discriminator(images)).any(), "all images get the same logits"
         gan = solution.DCGAN(generator, discriminator, 0.01)
         assert_shape(gan.forge(z[:1]), (1, 1, side, side), dtype=dtype, name="the result of forge")
-        _number(gan.discriminator_step(real, z), "discriminator_step")
-        _number(gan.generator_step(z), "generator_step")
-    batches, z = torch.zeros(3, 2, dtype=torch.int64), _normal(rng, 3, 2, 2, noise).to(dtype)
-    losses = solution.fit(gan, real, batches, z)
-    pairs = isinstance(losses, list) and all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in losses)
-    assert pairs and len(losses) == 3, "fit must return a list with one pair of losses per step"
-    for loss in (loss for pair in losses for loss in pair):
-        _number(loss, "fit")
+        losses = [gan.discriminator_step(real, z), gan.generator_step(z)]
+        pairs = solution.fit(gan, real, torch.zeros(3, 2, dtype=torch.int64), normal(rng, 3, 2, 2, noise).to(dtype))
+        assert isinstance(pairs, list) and len(pairs) == 3, "fit must return a list with one pair of losses per step"
+        for pair in pairs:
+            losses += assert_parts(pair, ("discriminator_loss", "generator_loss"), name="each step of fit")
+        sound = all(isinstance(loss, float) and math.isfinite(loss) for loss in losses)
+        assert sound, "every loss must be a finite Python float, taken before its update"
 
 
 @pytest.mark.value
 def test_grown_size(solution, rng):
     """The size of a transposed convolution's result is that of torch's layer"""
-    for _ in range(12):
+    for _ in range(40):
         size, kernel, stride = (int(number) for number in rng.integers(1, 6, 3))
         padding = int(rng.integers(0, (kernel + 1) // 2))
-        layer = nn.ConvTranspose2d(1, 1, kernel, stride, padding)
-        wanted = layer(torch.zeros(1, 1, size, size)).shape[2] if (size - 1) * stride + kernel > 2 * padding else None
-        if wanted is None:
-            continue
-        found = solution.grown_size(size, kernel, stride, padding)
-        told = f"size {size}, kernel {kernel}, stride {stride}, padding {padding}"
-        assert isinstance(found, int), "grown_size must return a whole number"
-        assert found == wanted, f"{told}: the result has {wanted} pixels a side, not {found}"
+        if (size - 1) * stride + kernel > 2 * padding:
+            wanted = nn.ConvTranspose2d(1, 1, kernel, stride, padding)(torch.zeros(1, 1, size, size)).shape[2]
+            name = text(
+                "grown_size({size}, {kernel}, {stride}, {padding})",
+                size=size, kernel=kernel, stride=stride, padding=padding,
+            )  # fmt: skip
+            help = "where the last copy of the filter begins, and what padding cuts from both ends"
+            assert_close(solution.grown_size(size, kernel, stride, padding), wanted, name=name, help=help)
 
 
 @pytest.mark.behaviour
@@ -193,49 +183,39 @@ def test_sizes_that_do_not_fit(solution):
         assert_raises(ValueError, solution.Discriminator, 2, side)
 
 
+def _assert_networks(solution, rng, size, scale, gradients):
+    """Both networks against torch's, for noise and images `scale` times as large."""
+    generator, discriminator, forger, detective = _networks(solution, rng, size)
+    z, images = scale * normal(rng, *size[:2]), scale * _images(rng, size[0], size[4])
+    help = "norm, then LeakyReLU with slope 0.2, after start and grow; paint and tanh at the end; nothing is detached"
+    made = {"modules": (generator, forger), "parameters": FORGER, "gradients": gradients, "tol": TOL}
+    assert_agrees(generator, forger, {"z": z}, rng, **made, name="forgeries", help=help)
+    help = "LeakyReLU after look, norm and LeakyReLU after shrink, nothing after judge; nothing is detached"
+    made = {"modules": (discriminator, detective), "parameters": DETECTIVE, "gradients": gradients, "tol": TOL}
+    assert_agrees(discriminator, detective, {"images": images}, rng, **made, name="logits", help=help)
+    return generator, discriminator, forger, detective
+
+
 @pytest.mark.value
 def test_networks_with_given_weights(solution, rng):
     """With given weights, forgeries and logits are those of torch's layers, in training and in evaluation mode"""
-    for size in SIZES:
-        count, noise, _, _, side = size
-        generator, discriminator, forger, detective = _networks(solution, rng, size)
-        z, images = _normal(rng, count, noise), _images(rng, count, side)
-        for mode in (True, False):
-            told = "in training mode" if mode else "in evaluation mode"
-            for model in (generator, discriminator, forger, detective):
-                model.train(mode)
-            help = "norm, then LeakyReLU with slope 0.2, after start and grow; paint and tanh at the end"
-            assert_close(generator(z), forger(z).detach(), tol=TOL, name=f"forgeries {told}", help=help)
-            help = "LeakyReLU after look, norm and LeakyReLU after shrink, nothing after judge"
-            found, expected = _logits(discriminator, images), detective(images).detach()
-            assert_close(found, expected, tol=TOL, name=f"logits {told}", help=help)
+    for size in (*SIZES, TALL):
+        _assert_networks(solution, rng, size, 1, gradients=False)
+    _assert_networks(solution, rng, SIZES[0], 200, gradients=False)
 
 
 @pytest.mark.gradient
 def test_gradients(solution, rng):
     """Gradients reach the noise, the images and every parameter, through both networks one after the other"""
-    for size in ((3, 2, 1, 2, 4),):
-        generator, discriminator, forger, detective = _networks(solution, rng, size)
-        inputs = {"z": _normal(rng, size[0], size[1])}
-
-        def deceive(z, networks=(generator, discriminator)):
-            return networks[1](networks[0](z))
-
-        parameters = {f"generator.{name}": value for name, value in tensors_of(generator, FORGER).items()}
-        parameters |= {f"discriminator.{name}": value for name, value in tensors_of(discriminator, DETECTIVE).items()}
+    for size, scale in zip(SIZES, (1, 1, 1, 100, 1), strict=True):
+        generator, discriminator, forger, detective = _assert_networks(solution, rng, size, scale, gradients=True)
         help = "the networks must not cut the graph; only discriminator_step does"
-        assert_gradients(
-            deceive, inputs, rng, parameters=parameters, tol=1e-5, name="gradient of the logits", help=help
-        )
-    for size in SIZES:
-        generator, discriminator, forger, detective = _networks(solution, rng, size)
-        z, upstream = _normal(rng, size[0], size[1]), _normal(rng, size[0])
-        (detective(forger(z)) * upstream).sum().backward()
-        (_logits(discriminator, generator(z)) * upstream).sum().backward()
-        expected = dict(forger.named_parameters())
-        for name, value in tensors_of(generator, FORGER).items():
-            assert value.grad is not None, f"no gradient reaches {name} of the generator: {help}"
-            assert_close(value.grad, expected[name].grad, name=f"gradient of the generator's {name}", help=help)
+        assert_agrees(
+            lambda z, nets=(generator, discriminator): nets[1](nets[0](z)),
+            lambda z, nets=(forger, detective): nets[1](nets[0](z)),
+            {"z": normal(rng, *size[:2])}, rng, modules=(generator, forger), parameters=FORGER,
+            name="logits of forgeries", help=help,
+        )  # fmt: skip
 
 
 @pytest.mark.behaviour
@@ -244,48 +224,52 @@ def test_each_step_moves_one_network(solution, rng):
     for size in SIZES:
         gan, *networks, _, _ = _game(solution, rng, size, 0.03)
         for mover in (0, 1, 0, 1, 1, 0):
-            (own, other), step = (networks, networks[::-1])[mover], f"{NAMES[mover]}_step"
-            names = (FORGER, DETECTIVE)[mover], (FORGER, DETECTIVE)[1 - mover]
-            before, resting = state_of(own, names[0]), state_of(other, names[1])
-            z = _normal(rng, size[0], size[1])
-            if mover:
-                gan.discriminator_step(_images(rng, size[0], size[4]), z)
-            else:
-                gan.generator_step(z)
-            moved = [key for key, value in state_of(other, resting).items() if not torch.equal(value, resting[key])]
-            told = f"of the {NAMES[1 - mover]}: whose parameters does its optimiser have?"
-            assert not moved, f"{step} moves {', '.join(moved)} {told}"
-            still = [key for key, value in state_of(own, before).items() if torch.equal(value, before[key])]
-            told = "does its loss reach them, through the discriminator if it is the generator's?"
-            assert not still, f"{step} does not move {', '.join(still)} of the {NAMES[mover]}: {told}"
+            before = [state_of(network, names) for network, names in zip(networks, NAMES, strict=True)]
+            z, step = normal(rng, *size[:2]), ("generator_step", "discriminator_step")[mover]
+            gan.discriminator_step(_images(rng, size[0], size[4]), z) if mover else gan.generator_step(z)
+            for place, network in enumerate(networks):
+                moved = {
+                    key: not torch.equal(now, before[place][key])
+                    for key, now in state_of(network, NAMES[place]).items()
+                }
+                for key, has_moved in moved.items():
+                    fields = {"step": step, "key": key, "network": WHOSE[place]}
+                    if place == mover:
+                        help = "does its loss reach it, through the discriminator if it is the generator's?"
+                        assert_that(has_moved, "{step} does not move {key} of the {network}", help=help, **fields)
+                    else:
+                        help = "whose parameters does its optimiser have?"
+                        assert_that(not has_moved, "{step} moves {key} of the {network}", help=help, **fields)
 
 
 @pytest.mark.value
 def test_a_discriminator_whose_answer_is_known(solution, rng):
     """With one logit for all images, losses have a closed form and G stays; if forgeries are real, D stays at logit 0"""
-    for size, logit in zip(SIZES, (0.0, -1.5, 60.0, -1000.0, 1000.0), strict=True):
-        gan, generator, discriminator, _, _ = _game(solution, rng, size, 0.01)
-        z, real = _normal(rng, *size[:2]), _images(rng, size[0], size[4])
-        told, before = f"when every logit is {logit:g}", state_of(generator, FORGER)
+    for size, logit in zip((*SIZES, TALL), (0.0, -1.5, 60.0, -1000.0, 1000.0, 7.0), strict=True):
+        gan, generator, discriminator, _, _ = _game(solution, rng, size)
+        z, real = normal(rng, *size[:2]), _images(rng, size[0], size[4])
+        before = state_of(generator, FORGER)
         fooled, seen_through = (_surprise(torch.tensor(logit).double(), answer).item() for answer in (1, 0))
         _answer(discriminator, logit)
-        loss = _number(gan.generator_step(z), f"generator_step {told}")
         help = "-log p(real), where p(real) = sigmoid(logit)"
-        assert_close(loss, fooled, tol=SAME, name=f"the loss of generator_step {told}", help=help)
-        learnt = "the discriminator gives all images the same logit: what did the generator move for?"
+        name = text("the loss of generator_step when every logit is {logit:g}", logit=logit)
+        assert_close(gan.generator_step(z), fooled, tol=SAME, name=name, help=help)
+        help = "the discriminator gives all images the same logit: what did the generator move for?"
         for key, value in state_of(generator, before).items():
-            assert_close(value, before[key], tol=SAME, name=f"{key} of the generator {told}", help=learnt)
-        loss = _number(gan.discriminator_step(real, z), f"discriminator_step {told}")
+            name = text("{key} of the generator when every logit is {logit:g}", key=key, logit=logit)
+            assert_close(value, before[key], tol=SAME, name=name, help=help)
         help = "-log p(real) of real images plus -log p(forged) of forgeries: two means, added"
-        assert_close(loss, fooled + seen_through, tol=SAME, name=f"the loss of discriminator_step {told}", help=help)
+        name = text("the loss of discriminator_step when every logit is {logit:g}", logit=logit)
+        assert_close(gan.discriminator_step(real, z), fooled + seen_through, tol=SAME, name=name, help=help)
 
-        gan, generator, discriminator, _, _ = _game(solution, rng, size, 0.01)
+        gan, generator, discriminator, _, _ = _game(solution, rng, size)
         _answer(discriminator, 0.0)
         before = state_of(discriminator, DETECTIVE)
         gan.discriminator_step(generator(z).detach(), z)
         help = "real images and forgeries are the same here, and logit 0 is the best answer: no gradient is left"
         for key, value in state_of(discriminator, before).items():
-            assert_close(value, before[key], name=f"{key} of the discriminator at its optimum", help=help)
+            name = text("{key} of the discriminator at its optimum", key=key)
+            assert_close(value, before[key], name=name, help=help)
 
 
 def _answer(discriminator, logit):
@@ -297,69 +281,83 @@ def _answer(discriminator, logit):
 @pytest.mark.behaviour
 def test_running_statistics(solution, rng):
     """Each step leaves in batch norm what it saw, real images before forgeries; forge reads it and leaves nothing"""
-    for size in SIZES:
+    for size in (*SIZES, TALL):
         count, noise, _, _, side = size
-        gan, generator, discriminator, forger, detective = _game(solution, rng, size, 1e-12)
-        real, z = _images(rng, count, side) * 2, _normal(rng, 3, count, noise)
-        generator.eval(), discriminator.eval()  # a step must see to its modes itself
+        gan, *models, forger, detective = _game(solution, rng, size, 1e-12)
+        real, z = _images(rng, count, side) * 2, normal(rng, 3, count, noise)
+        _set_modes(models, False)  # a step must see to its modes itself
         gan.discriminator_step(real, z[0])
         with torch.no_grad():
             fake = forger(z[0])
             detective(real), detective(fake)
         help = "one call on real images, then one on forgeries, both networks in training mode"
-        _statistics(generator, forger, "generator", "discriminator_step", help)
-        _statistics(discriminator, detective, "discriminator", "discriminator_step", help)
-        generator.eval(), discriminator.eval()
-        gan.generator_step(z[1])
+        _assert_statistics(models, (forger, detective), "discriminator_step", help=help)
+        _set_modes(models, False)
+        loss = gan.generator_step(z[1])
         with torch.no_grad():
-            detective(forger(z[1]))
+            expected = _surprise(detective(forger(z[1])), 1).item()
         help = "both networks in training mode, each of them called once"
-        _statistics(generator, forger, "generator", "generator_step", help)
-        _statistics(discriminator, detective, "discriminator", "generator_step", help)
+        assert_close(loss, expected, tol=TOL, name="the loss of generator_step", help=help)
+        _assert_statistics(models, (forger, detective), "generator_step", help=help)
         forger.eval()
         for mode in (True, False):
-            generator.train(mode), discriminator.train(mode)
-            images = gan.forge(z[2])
-            assert not images.requires_grad, "what forge returns must carry no graph"
-            assert generator.training == mode, "forge must leave the generator in the mode in which it found it"
-            assert discriminator.training == mode, "forge must leave the discriminator in the mode in which it found it"
-            help = "evaluation mode: running statistics, not those of this batch"
-            assert_close(images, forger(z[2]).detach(), name="the result of forge", help=help)
-            alone = gan.forge(z[2][:1])
-            assert_close(alone, images[:1], tol=SAME, name="an image forged alone", help="what does it hear of others?")
-        _statistics(generator, forger, "generator", "forge", "forge must not move running statistics")
+            _set_modes(models, mode)
+            for noises in (z[2], z[2][:1], z[1]):
+                images = gan.forge(noises)
+                assert not images.requires_grad, "what forge returns must carry no graph"
+                kept = all(model.training == mode for model in models)
+                assert kept, "forge must leave both networks in the modes in which it found them"
+                help = (
+                    "evaluation mode: running statistics, not those of this batch, so that an image hears of no other"
+                )
+                assert_close(images, forger(noises).detach(), tol=TOL, name="the result of forge", help=help)
+        _assert_statistics(models, (forger, detective), "forge", help="forge must not move running statistics")
 
 
-def _statistics(model, oracle, name, step, help):
-    running = {key: value for key, value in oracle.state_dict().items() if "running" in key}
-    for key, value in state_of(model, running).items():
-        assert_close(value, running[key], name=f"{key} of the {name} after {step}", help=help)
+def _set_modes(models, mode):
+    for model in models:
+        model.train(mode)
+
+
+def _assert_statistics(models, oracles, step, *, help):
+    for model, oracle, network in zip(models, oracles, WHOSE, strict=True):
+        running = {key: value for key, value in oracle.state_dict().items() if "running" in key}
+        for key, value in state_of(model, running).items():
+            name = text("{key} of the {network} after {step}", key=key, network=network, step=step)
+            assert_close(value, running[key], name=name, help=help)
 
 
 @pytest.mark.value
-def test_three_rounds(solution, rng):
-    """From given weights, images and noise, three rounds of fit have the right losses, and the weights after them"""
-    for size in SIZES:
+def test_twelve_rounds(solution, rng):
+    """From given weights, images and noise, twelve rounds of fit have the right losses, and the weights after them"""
+    for size, most in zip((*SIZES, SIZES[1]), (7, 7, 1101, 1, 7, 7), strict=True):
         count, noise, _, _, side = size
         rate = float(rng.uniform(0.003, 0.01))
-        gan, generator, discriminator, forger, detective = _game(solution, rng, size, rate)
-        images, z = _images(rng, 7, side), _normal(rng, 3, 2, count, noise)
-        batches = torch.from_numpy(rng.integers(0, 7, (3, count)))
+        gan, *models, forger, detective = _game(solution, rng, size, rate)
+        _set_modes(models, most == 7)  # fit must see to modes itself
+        if most == 1:  # where a discriminator is sure of itself, losses are large
+            for each in (models[1], detective):
+                load_state(each, {"judge.bias": torch.tensor([60.0])})
+        images, z = _images(rng, most, side), normal(rng, 12, 2, count, noise)
+        batches = torch.from_numpy(rng.integers(0, most, (count, 12))).T
+        if count > 2:  # one row twice, in images and in noise
+            batches[1::2, -1], z[1::2, :, -1] = batches[1::2, 0], z[1::2, :, 0]
         pairs = solution.fit(gan, images, batches, z)
-        losses, expected = [_number(loss, "fit") for pair in pairs for loss in pair], []
         adams = [torch.optim.Adam(model.parameters(), lr=rate, betas=(0.5, 0.999)) for model in (forger, detective)]
+        expected = []
         for rows, (first, second) in zip(batches, z, strict=True):
             fake = forger(first).detach()
             loss = _surprise(detective(images[rows]), 1) + _surprise(detective(fake), 0)
             expected += [_update(adams[1], loss), _update(adams[0], _surprise(detective(forger(second)), 1))]
-        help = "entries 0, 2 and 4 are the discriminator's: two batches, two means, gradients of the other step cleared"
-        assert_trajectory(losses, expected, name="the losses of three rounds", help=help)
+        help = "the discriminator's and the generator's in turn: two batches, two means, gradients of the other step cleared"
+        losses = [loss for pair in pairs for loss in pair]
+        assert_trajectory(losses, expected, name="the losses of twelve rounds", help=help)
         help = "betas (0.5, 0.999), the rate that was given, one optimiser of each network for all rounds"
-        for model, oracle, name in ((generator, forger, "generator"), (discriminator, detective, "discriminator")):
+        for model, oracle, network in zip(models, (forger, detective), WHOSE, strict=True):
             wanted = dict(oracle.named_parameters())
             for key, value in state_of(model, wanted).items():
-                name_of = f"{key} of the {name} after three rounds"
-                assert_close(value, wanted[key].detach(), tol=1e-5, name=name_of, help=help)
+                name = text("{key} of the {network} after twelve rounds", key=key, network=network)
+                assert_close(value, wanted[key].detach(), tol=1e-5, name=name, help=help)
 
 
 def _update(adam, loss):
@@ -371,20 +369,24 @@ def _update(adam, loss):
 
 @pytest.mark.behaviour
 def test_first_weights(solution, rng):
-    """DCGAN draws the filters anew, small and normal, and leaves the norms and all biases plain"""
+    """The layers are drawn as torch draws them; DCGAN draws the filters anew, small and normal, and zeroes all biases"""
     size = 2, 40, 24, 24, 8
 
-    def make(index):
-        networks = _make(solution, size, torch.float64)
-        solution.DCGAN(*networks, 0.01)
+    def make(index, play):
+        networks = _make(solution, size)
+        if play:
+            solution.DCGAN(*networks, 0.01)
         return networks[index]
 
-    plain = {"weight": Constant(1.0), "bias": Constant(0.0)}
-    for index, names in enumerate((FORGER, DETECTIVE)):
-        filters = {name: Normal(0.05) for name in names if "norm" not in name and name.endswith("weight")}
-        laws = {name: filters.get(name) or plain[name.rpartition(".")[2]] for name in names}
+    for index, (network, oracle) in enumerate(zip(("Generator", "Discriminator"), _oracles(size), strict=True)):
+        own = layer_laws(_shapes(oracle.named_parameters()), norms=("norm", "norm1", "norm2"))
+        plain = {name: Constant(1.0 if "norm" in name and name.endswith("weight") else 0.0) for name in own}
+        anew = {name: Normal(0.05) for name in own if "norm" not in name and name.endswith("weight")}
+        help = "a new network is as torch's layers are; only DCGAN draws its filters anew"
+        assert_drawn(lambda index=index: make(index, play=False), own, name=network, help=help)
         help = "only filters are drawn anew; norms stay at one and zero, and all biases become zero"
-        assert_drawn(lambda index=index: make(index), laws, name=f"{NAMES[index]} in a DCGAN", help=help)
+        name = text("{network} in a DCGAN", network=network)
+        assert_drawn(lambda index=index: make(index, play=True), plain | anew, name=name, help=help)
 
 
 @pytest.mark.behaviour
@@ -392,22 +394,23 @@ def test_calls_leave_no_trace(solution, rng, mutated):
     """Arguments stay as they were; in evaluation mode an image hears nothing of its neighbours"""
     for size in SIZES:
         count, noise, _, _, side = size
-        gan, generator, discriminator, _, _ = _game(solution, rng, size, 0.01)
-        z, real = _normal(rng, count, noise), _images(rng, count, side)
-        generator.eval(), discriminator.eval()
-        before = state_of(generator, FORGER) | state_of(discriminator, DETECTIVE)
-        images, logits = generator(z), _logits(discriminator, real)
-        for row in range(count):
-            alone = generator(z[row : row + 1])
-            assert_close(alone, images[row : row + 1].detach(), tol=SAME, name="a forgery made alone")
-        alone = _logits(discriminator, real[-1:])
-        assert_close(alone, logits[-1:].detach(), tol=SAME, name="the logit of an image alone")
+        gan, *models, _, _ = _game(solution, rng, size)
+        z, real = normal(rng, count, noise), _images(rng, count, side)
+        _set_modes(models, False)
+        before = [state_of(model, names) for model, names in zip(models, NAMES, strict=True)]
+        for model, given, name in zip(models, (z, real), ("forgeries", "logits"), strict=True):
+            together = model(given).detach()
+            for row in range(count):
+                help = "running statistics, not those of the batch"
+                assert_close(model(given[row : row + 1])[0], together[row], tol=SAME, name=name, help=help)
         gan.forge(z)
-        after = state_of(generator, FORGER) | state_of(discriminator, DETECTIVE)
-        assert all(torch.equal(value, before[key]) for key, value in after.items()), "weights moved without training"
+        for model, names, values in zip(models, NAMES, before, strict=True):
+            still = all(torch.equal(value, values[key]) for key, value in state_of(model, names).items())
+            assert still, "weights moved without training"
+            assert not model.training, "a network must stay in the mode in which it is called"
         gan.discriminator_step(real, z)
         gan.generator_step(z)
-        solution.fit(gan, real, torch.tensor([[0, 1]]), _normal(rng, 1, 2, 2, noise))
+        solution.fit(gan, real, torch.tensor([[0, 1]]), normal(rng, 1, 2, 2, noise))
         assert_unchanged(mutated, but=["generator of DCGAN", "discriminator of DCGAN", "gan of fit"])
 
 

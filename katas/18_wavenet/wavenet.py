@@ -148,6 +148,8 @@ class WaveNet(nn.Module):
 def fit(model: WaveNet, codes: Tensor, batches: Tensor, learning_rate: float) -> list[float]:
     """Train the model in place by Adam, torch's default settings but for the learning rate, one step for each batch.
 
+    The model stays in the mode that it is in: training or evaluation.
+
     codes (M, T)    int64, all clips; T is at least 2
     batches (B, N)  int64, the rows of codes that step b trains on
     learning_rate   a positive number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import math
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +17,22 @@ from torch.nn import functional as F
 from grader.checks import (
     Constant,
     Normal,
+    as_view,
+    assert_agrees,
     assert_beats,
     assert_close,
     assert_drawn,
-    assert_gradients,
+    assert_parts,
     assert_shape,
     assert_state,
-    assert_trajectory,
+    assert_that,
+    assert_trained,
     assert_unchanged,
     layer_laws,
     load_state,
+    normal,
     state_of,
-    tensors_of,
+    text,
 )
 
 PAD, UNK, CLS, SEP, MASK = range(5)
@@ -40,6 +45,8 @@ SIZES = [
     (5, 3, 9, 4, 6, 1, 1, 3),
     (2, 8, 12, 5, 9, 3, 2, 6),
 ]
+FORTY, LONE = (2, 40, 9, 2, 6, 2, 2, 3), (2, 1, 9, 2, 6, 2, 1, 3)
+LONG, TALL = (1, 1101, 9, 1, 4, 2, 1, 3), (1101, 2, 9, 1, 4, 2, 1, 3)
 TOL, SAME = 1e-8, 1e-9
 
 TEXT = Path(__file__).with_name("old_woman_and_pig.txt")
@@ -47,10 +54,7 @@ HELD_OUT, PLACES = (5, 7, 9), 14  # paragraphs that training never sees; no clau
 STEPS, BATCH, WIDTH, HEADS, LEARNING_RATE = 120, 32, 32, 4, 0.02
 BAR = 2.85  # bits: right ones need 1.8, the worst of them 2.0; one that sees no neighbour needs 4.1
 
-
-def _normal(rng, *shape):
-    """Standard normal float64 numbers, laid out column by column, so never contiguous beyond one axis."""
-    return torch.from_numpy(rng.normal(size=shape[::-1])).permute(*reversed(range(len(shape))))
+RENAMED = {"self_attn.in_proj_": "qkv.", "self_attn.out_proj": "out", "linear1": "up", "linear2": "down"}
 
 
 def _sentences(rng, size):
@@ -58,100 +62,143 @@ def _sentences(rng, size):
     count, places, pieces, *_ = size
     ids = torch.from_numpy(rng.integers(SEP, pieces, (count, places)))
     ids[ids == SEP] = UNK
-    lengths = rng.integers(2, places + 1, count)
+    lengths = rng.integers(min(2, places), places + 1, count)
     lengths[rng.integers(count)] = places
     for row, length in zip(ids, lengths, strict=True):
-        row[0], row[length - 1], row[length:] = CLS, SEP, PAD
+        row[length - 1], row[length:], row[0] = SEP, PAD, CLS
     return ids
 
 
-def _block_shapes(width):
-    layers = {"qkv": (3 * width, width), "out": (width, width), "up": (4 * width, width), "down": (width, 4 * width)}
-    shapes = {f"{norm}.{end}": (width,) for norm in ("norm1", "norm2") for end in ("weight", "bias")}
-    for name, shape in layers.items():
-        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
-    return shapes
+def _layer(width, heads):
+    """Torch's encoder layer, which takes no short cut through a GELU that it does not know by name."""
+    return nn.TransformerEncoderLayer(width, heads, 4 * width, 0.0, lambda x: F.gelu(x), batch_first=True)
 
 
-def _shapes(size):
-    _, places, pieces, room, width, _, depth, classes = size
-    shapes = {"token.weight": (pieces, width), "position.weight": (places + room, width)}
-    shapes |= {"norm.weight": (width,), "norm.bias": (width,), "bias": (pieces,)}
-    for block in range(depth):
-        shapes |= {f"blocks.{block}.{name}": shape for name, shape in _block_shapes(width).items()}
-    return shapes | {"classifier.weight": (classes, width), "classifier.bias": (classes,)}
-
-
-def _weights(rng, shapes):
-    """Matrices ~ 1 / sqrt(fan-in); no bias is zero, no norm's weight is one."""
-    weights = {}
-    for name, shape in shapes.items():
-        scale = shape[1] ** -0.5 if len(shape) == 2 else 0.7
-        weights[name] = scale * _normal(rng, *shape) + (1 if "norm" in name and name.endswith("weight") else 0)
-    return weights
-
-
-def _make(solution, size, dtype):
-    _, places, pieces, room, width, heads, depth, classes = size
-    model = solution.Bert(pieces, places + room, width, heads, depth, classes, dtype=dtype)
-    return assert_state(model, _shapes(size), dtype=dtype, name="Bert")
-
-
-def _make_block(solution, width, heads, dtype):
-    return assert_state(solution.Block(width, heads, dtype=dtype), _block_shapes(width), dtype=dtype, name="Block")
-
-
-def _model(solution, rng, size):
-    weights = _weights(rng, _shapes(size))
-    return load_state(_make(solution, size, torch.float64), weights), weights
-
-
-def _torch_block(weights, heads, prefix=""):
-    """Torch's encoder layer with the weights of a block."""
-    named = {"qkv.weight": "self_attn.in_proj_weight", "qkv.bias": "self_attn.in_proj_bias"}
-    for end in ("weight", "bias"):
-        named |= {f"out.{end}": f"self_attn.out_proj.{end}", f"norm1.{end}": f"norm1.{end}"}
-        named |= {f"up.{end}": f"linear1.{end}", f"down.{end}": f"linear2.{end}", f"norm2.{end}": f"norm2.{end}"}
-    width = len(weights[f"{prefix}out.bias"])
-    layer = nn.TransformerEncoderLayer(width, heads, 4 * width, 0.0, F.gelu, batch_first=True, dtype=torch.float64)
-    layer.load_state_dict({theirs: weights[prefix + ours].detach() for ours, theirs in named.items()})
-    return layer  # in training mode, where torch takes no short cut
+def _run_layer(layer, x, mask):
+    """What it makes of the places where pieces stand."""
+    return layer(x, src_key_padding_mask=~mask)[mask]
 
 
 class _Oracle(nn.Module):
     """The same network of torch's own parts."""
 
-    def __init__(self, size, weights):
+    def __init__(self, size):
         super().__init__()
-        _, _, _, _, width, heads, depth, classes = size
-        self.token, self.position = (nn.Parameter(weights[f"{name}.weight"].clone()) for name in ("token", "position"))
-        self.norm, self.classifier = nn.LayerNorm(width).double(), nn.Linear(width, classes).double()
-        self.bias = nn.Parameter(weights["bias"].clone())
-        for name in ("norm", "classifier"):
-            getattr(self, name).load_state_dict({end: weights[f"{name}.{end}"] for end in ("weight", "bias")})
-        self.blocks = nn.ModuleList(_torch_block(weights, heads, f"blocks.{i}.") for i in range(depth))
+        _, places, pieces, room, width, heads, depth, classes = size
+        self.token, self.position = nn.Embedding(pieces, width), nn.Embedding(places + room, width)
+        self.norm, self.classifier = nn.LayerNorm(width), nn.Linear(width, classes)
+        self.bias = nn.Parameter(torch.zeros(pieces))
+        self.blocks = nn.ModuleList(_layer(width, heads) for _ in range(depth))
 
     def encode(self, ids):
-        x = self.norm(self.token[ids] + self.position[: ids.shape[1]])
+        x = self.norm(self.token(ids) + self.position.weight[: ids.shape[1]])
         for block in self.blocks:
             x = block(x, src_key_padding_mask=ids == PAD)
         return x
 
     def forward(self, ids):
-        return self.encode(ids) @ self.token.T + self.bias
+        return self.encode(ids) @ self.token.weight.T + self.bias
 
     def classify(self, ids):
         return self.classifier(self.encode(ids)[:, 0])
 
 
+def _names(oracle):
+    """From the statement's names of parameters to torch's."""
+    names = {}
+    for theirs, _ in oracle.named_parameters():
+        mine = theirs
+        for old, new in RENAMED.items():
+            mine = mine.replace(old, new)
+        names[mine] = theirs
+    return names
+
+
+def _shapes(oracle):
+    return {mine: tuple(oracle.get_parameter(theirs).shape) for mine, theirs in _names(oracle).items()}
+
+
+def _make(solution, size, dtype=torch.float64):
+    _, places, pieces, room, width, heads, depth, classes = size
+    model = solution.Bert(pieces, places + room, width, heads, depth, classes, dtype=dtype)
+    return assert_state(model, _shapes(_Oracle(size)), dtype=dtype, name="Bert")
+
+
+def _make_block(solution, width, heads, dtype=torch.float64):
+    block = solution.Block(width, heads, dtype=dtype)
+    return assert_state(block, _shapes(_layer(width, heads)), dtype=dtype, name="Block")
+
+
+def _alike(rng, model, oracle, scale=1):
+    """Both with the same weights: no bias is zero, no norm's weight is one; `scale` makes all results as much larger."""
+    weights = {}
+    for name, shape in _shapes(oracle).items():
+        weights[name] = normal(rng, *shape) * (shape[1] ** -0.5 if len(shape) == 2 else 0.7)
+        if "norm" in name and name.endswith("weight"):
+            weights[name] = (weights[name] + 1) * (scale if name.endswith("norm2.weight") else 1)
+    load_state(oracle.double(), {theirs: weights[mine] for mine, theirs in _names(oracle).items()})
+    return load_state(model, weights), oracle
+
+
+def _model(solution, rng, size, scale=1):
+    return _alike(rng, _make(solution, size), _Oracle(size), scale)
+
+
+def _surprise(logits, targets):
+    """The mean of minus the log-probability at the targets, and 0 if there are none."""
+    chosen = targets != IGNORED
+    shares = logits[chosen].log_softmax(-1).gather(1, targets[chosen][:, None])
+    return -shares.sum() / max(1, len(shares))
+
+
+def _assert_loss(solution, rng, shape, scale, *, gradients):
+    logits, targets = scale * normal(rng, *shape), torch.from_numpy(rng.integers(0, shape[2], shape[:2]))
+    targets[torch.from_numpy(rng.random(shape[:2]) < 0.6)] = IGNORED
+    targets[0, 0] = PAD  # a piece like any other here: only IGNORED is left out
+    logits[-1], targets[-1] = logits[0].clone(), targets[0].clone()  # a sentence that is there twice counts twice
+    name = text("masked_loss of scores of order {scale}", scale=scale)
+    help = "the sum over chosen places of all sentences, over how many there are; no exp of a large score"
+    inputs = {"logits": logits, "targets": targets}
+    assert_agrees(solution.masked_loss, _surprise, inputs, rng, gradients=gradients, tol=TOL, name=name, help=help)
+
+
+def _assert_block(solution, rng, size, scale, *, gradients):
+    """A block against torch's, where pieces stand; inputs and results are `scale` times as large."""
+    count, places, _, _, width, heads, _, _ = size
+    block, layer = _alike(rng, _make_block(solution, width, heads), _layer(width, heads), scale)
+    x, mask = scale * (2 * normal(rng, count, places, width) + 1), torch.from_numpy(rng.random((count, places)) < 0.6)
+    mask[:, int(rng.integers(places))] = True
+    help = "keys hidden by the mask, both sides seen, heads split and scaled, norms behind the sums, the exact GELU"
+    assert_agrees(
+        lambda x, mask: block(x, mask)[mask], partial(_run_layer, layer), {"x": x, "mask": mask}, rng,
+        modules=(block, layer), parameters=_names(layer), gradients=gradients, tol=TOL,
+        name="a block, where pieces stand", help=help,
+    )  # fmt: skip
+
+
+def _assert_network(solution, rng, size, scale, *, gradients):
+    """States, guesses and answers against those of torch's parts, where pieces stand."""
+    model, oracle = _model(solution, rng, size, scale)
+    inputs = {"ids": _sentences(rng, size)}
+    more = {"modules": (model, oracle), "parameters": _names(oracle), "gradients": gradients, "tol": TOL}
+    help = "token plus position, norm, then the blocks, from which padding is hidden and no other id, MASK neither"
+    ours, theirs = (lambda ids, each=each: each.encode(ids)[ids != PAD] for each in (model, oracle))
+    assert_agrees(ours, theirs, inputs, rng, **more, name="states", help=help)
+    help = "states times the table of the tokens, plus the bias: nothing in between, and nothing cuts the graph"
+    ours, theirs = (lambda ids, each=each: each(ids)[ids != PAD] for each in (model, oracle))
+    assert_agrees(ours, theirs, inputs, rng, **more, name="logits", help=help)
+    help = "the classifier on the first place alone"
+    assert_agrees(model.classify, oracle.classify, inputs, rng, **more, name="answers of classify", help=help)
+
+
 def _pieces(word, vocabulary):
-    """WordPiece by brute force: of all ways to begin here the longest, then the rest; None if there is a dead end."""
+    """WordPiece by brute force: of all ways to begin here the longest, then the rest; [UNK] if there is a dead end."""
     found, rest, prefix = [], word, ""
     while rest:
         heads = sorted((p for p in vocabulary if p.startswith(prefix) and rest.startswith(p[len(prefix) :])), key=len)
         heads = [p for p in heads if len(p) > len(prefix) and (prefix or not p.startswith("##"))]
         if not heads:
-            return None
+            return [UNK]
         found.append(vocabulary[heads[-1]])
         rest, prefix = rest[len(heads[-1]) - len(prefix) :], "##"
     return found
@@ -171,30 +218,28 @@ def test_shapes(solution, rng):
         model, ids = _make(solution, size, dtype), _sentences(rng, size)
         other = torch.where(ids > MASK, MASK, ids)
         parts = (model.encode, (count, places, width), "states"), (model, (count, places, pieces), "logits")
-        for function, shape, name in (*parts, (model.classify, (count, classes), "logits of classify")):
+        for function, shape, name in (*parts, (model.classify, (count, classes), "answers of classify")):
             found = function(ids)
             assert_shape(found, shape, dtype=dtype, name=name)
             changes = (found != function(other)).any() or not (ids > MASK).any()
-            assert changes, f"{name} are the same whatever is read"
+            assert_that(changes, "{name} are the same whatever is read", name=text(name))
         block = _make_block(solution, width, heads, dtype)
         states, mask = model.encode(ids), torch.ones(count, places, dtype=torch.bool)
         assert_shape(block(states, mask), (count, places, width), dtype=dtype, name="the result of a block")
         targets = torch.where(ids > MASK, ids, IGNORED)
         assert_shape(solution.masked_loss(model(ids), targets), (), dtype=dtype, name="masked_loss")
-    chances = torch.rand(count, places)
-    for name, value in zip(("inputs", "targets"), solution.mask_tokens(ids, chances, chances, ids), strict=True):
-        assert_shape(value, (count, places), dtype=torch.int64, name=name)
     losses = solution.pretrain(model, ids.repeat(3, 1, 1), targets.repeat(3, 1, 1), [0.01, 0.02, 0.01])
     tuned = solution.fine_tune(model, ids, torch.zeros(count).long(), torch.zeros(3, 2).long(), 0.01)
-    for name, found in (("pretrain", losses), ("fine_tune", tuned)):
-        assert isinstance(found, list) and len(found) == 3, f"{name} must return a list with one loss per step"
-        assert all(isinstance(loss, float) for loss in found), f"{name} must return Python floats, not tensors"
+    for called, found in (("pretrain", losses), ("fine_tune", tuned)):
+        right = isinstance(found, list) and len(found) == 3 and all(isinstance(loss, float) for loss in found)
+        assert_that(right, "{function} must return a list with one Python float per step", function=called)
 
 
 @pytest.mark.value
-def test_wordpiece(solution, rng):
+def test_wordpiece(solution, rng, mutated):
     """A word is cut as brute force cuts it: the longest piece first, and [UNK] where that leads into a dead end"""
     cases = [(["abcd", "abb", "acb", "bc"], ["a", "ab", "abc", "##b", "##c", "##cd"])]  # the example of the statement
+    cases += [(["a", "a" * 70], ["a", "##a", "##aaa"]), (["a", "b"], ["a"])]
     for letters, longest in 5 * (("ab", 4), ("abc", 3), ("aäb", 3), ("abcde", 2)):
         first, later = (_draw(rng, letters, longest, 6) for _ in range(2))
         words = ["".join([rng.choice(first), *rng.choice(later, rng.integers(4))]) for _ in range(12)]
@@ -204,22 +249,23 @@ def test_wordpiece(solution, rng):
         vocabulary = {piece: 5 + int(number) for piece, number in zip(pieces, rng.permutation(50), strict=False)}
         vocabulary |= {"[UNK]": UNK, "[MASK]": MASK}
         for word in words:
-            found, wanted = solution.wordpiece(word, vocabulary), _pieces(word, vocabulary)
+            found, wanted = solution.wordpiece(word, dict(vocabulary)), _pieces(word, vocabulary)
             assert isinstance(found, list), "wordpiece must return a list of ids"
-            told = f"{word!r} with {' '.join(pieces)}"
-            if wanted is None:
-                assert found == [UNK], f"{told}: longest first leads into a dead end, so it is [UNK]; found {found}"
-            else:
-                count = f"{len(wanted)} pieces are right, found {len(found)}"
-                assert found == wanted, f"{told}: {count}; the longest piece at each place, ## inside a word"
+            assert_that(
+                found == wanted,
+                "{word} with the pieces {pieces}: {wanted} is right, found {found}",
+                word=word[:20], pieces=pieces, wanted=wanted[:20], found=[str(each) for each in found[:20]],
+                help="the longest piece at each place, ## inside a word; a dead end makes the whole word [UNK]",
+            )  # fmt: skip
+    assert_unchanged(mutated)
 
 
 @pytest.mark.value
-def test_mask_tokens(solution, reference, rng):
+def test_mask_tokens(solution, reference, rng, mutated):
     """Chance decides place by place: chosen below 0.15, then MASK below 0.8, another piece below 0.9, else as it was"""
-    for shape in ((60, 50), (1, 9), (3, 7), (7, 4), (2, 30)):
-        ids = torch.from_numpy(rng.integers(0, 12, shape))
-        others = torch.from_numpy(rng.integers(5, 12, shape))
+    for shape in 2 * ((60, 50), (1, 9), (3, 7), (7, 4), (2, 30), (5, 1), (5001, 2), (2, 5001)):
+        most = 3000 if shape == (3, 7) else 12
+        ids, others = (torch.from_numpy(rng.integers(least, most, shape)) for least in (0, 5))
         chances, disguises = (torch.from_numpy(rng.random(shape)) for _ in range(2))
         if len(ids) == 60:  # numbers on either side of each limit
             edges = torch.tensor([0.15, 0.0, 0.1499, 0.1501, 0.1], dtype=torch.float64)
@@ -228,86 +274,75 @@ def test_mask_tokens(solution, reference, rng):
             disguises[:4] = edges.repeat_interleave(10).repeat(4, 1)
         elif len(ids) > 1:  # a sentence of which nothing is chosen
             chances[-1] = 0.15 + 0.85 * chances[-1]
-        inputs, targets = solution.mask_tokens(ids, chances, disguises, others)
-        wanted, answers = reference.mask_tokens(ids, chances, disguises, others)
+        given = ids, chances, disguises, others
+        inputs, targets = assert_parts(
+            solution.mask_tokens(*map(as_view, given)), ("inputs", "targets"), name="mask_tokens"
+        )
+        wanted, answers = reference.mask_tokens(*given)
         chosen = answers != IGNORED
         assert_shape(targets, shape, dtype=torch.int64, name="targets")
         assert_shape(inputs, shape, dtype=torch.int64, name="inputs")
-        told = f"{(targets != IGNORED).sum()} of {ids.numel()} places are to be guessed, {chosen.sum()} should be"
-        assert torch.equal(targets != IGNORED, chosen), f"{told}: below 0.15, and neither PAD, CLS, SEP nor MASK"
-        help = "a target is the id that was there, whatever it is disguised as"
-        assert torch.equal(targets[chosen], ids[chosen]), help
+        found = targets != IGNORED
+        assert_that(
+            torch.equal(found, chosen),
+            "{found} of {all} places are to be guessed, {chosen} should be",
+            found=int(found.sum()), all=ids.numel(), chosen=int(chosen.sum()),
+            help="below 0.15, and neither PAD, CLS, SEP nor MASK",
+        )  # fmt: skip
+        assert torch.equal(targets[chosen], ids[chosen]), "a target is the id that was there, however it is disguised"
         assert torch.equal(inputs[~chosen], ids[~chosen]), "what is not chosen must be read as it is"
         for name, place in (
-            ("MASK", wanted == MASK),
-            ("itself", wanted == ids),
-            ("another piece", (wanted != MASK) & (wanted != ids)),
+            (text("MASK"), wanted == MASK),
+            (text("itself"), wanted == ids),
+            (text("another piece"), (wanted != MASK) & (wanted != ids)),
         ):
             place = place & chosen
             right, count = int((inputs[place] == wanted[place]).sum()), int(place.sum())
-            assert right == count, f"{count} chosen pieces must be read as {name}, and {right} of them are"
+            assert_that(
+                right == count,
+                "{count} chosen pieces must be read as {name}, and {right} of them are",
+                count=count, name=name, right=right,
+            )  # fmt: skip
+    assert_unchanged(mutated)
 
 
 @pytest.mark.value
-def test_masked_loss(solution, rng):
+def test_masked_loss(solution, rng, mutated):
     """The loss is the mean surprise over what is to be guessed, and 0 without a gradient if there is nothing"""
-    for count, places, pieces, *_ in SIZES:
-        logits = 2 * _normal(rng, count, places, pieces)
-        targets = torch.from_numpy(rng.integers(0, pieces, (count, places)))
-        targets[torch.from_numpy(rng.random((count, places)) < 0.6)] = IGNORED
-        targets[0, 0], targets[-1, -1] = PAD, 1  # PAD is a piece like any other here: only IGNORED is left out
-        places_left = (targets != IGNORED).nonzero().tolist()
-        shares = logits.log_softmax(2)
-        expected = -sum(shares[n, t, targets[n, t]] for n, t in places_left) / len(places_left)
-        help = "the sum over chosen places of all sentences, over how many there are: not over N T, not per sentence"
-        assert_close(solution.masked_loss(logits, targets), expected, tol=TOL, name="masked_loss", help=help)
-        large = (500 * logits).log_softmax(2)
-        expected = -sum(large[n, t, targets[n, t]] for n, t in places_left) / len(places_left)
-        help = "scores may be large: exp of one overflows, and the log of a softmax that underflowed is infinite"
-        found = solution.masked_loss(500 * logits, targets)
-        assert_close(found, expected, tol=TOL, name="masked_loss of large scores", help=help)
-        single = torch.full_like(targets, IGNORED)
-        single[0, 0] = 2
-        found = solution.masked_loss(logits, single)
-        assert_close(found, -shares[0, 0, 2], tol=TOL, name="the loss of a single guess")
+    shapes = [size[:3] for size in (*SIZES, LONE)]
+    for shape in (*shapes, (5001, 2, 3), (2, 5001, 3), (3, 4, 1200)):
+        for scale in (2, 1000):
+            _assert_loss(solution, rng, shape, scale, gradients=False)
+        logits, targets = normal(rng, *shape), torch.full(shape[:2], IGNORED)
         free = logits.clone().requires_grad_()
-        loss = solution.masked_loss(free, torch.full_like(targets, IGNORED))
-        assert_close(
-            loss, torch.zeros(()).double(), tol=TOL, name="the loss of nothing to guess", help="0 / 0 is 0 here"
-        )
+        loss = solution.masked_loss(free, targets)
+        nothing = torch.zeros((), dtype=torch.float64)
+        assert_close(loss, nothing, tol=TOL, name="the loss of nothing to guess", help="0 / 0 is 0 here")
         (gradient,) = torch.autograd.grad(loss, free)
         assert (gradient == 0).all(), "with nothing to guess the gradient is 0, and not NaN"
+        targets[0, 0] = 2
+        help = "it is the mean over one"
+        found, expected = solution.masked_loss(logits, targets), _surprise(logits, targets)
+        assert_close(found, expected, tol=TOL, name="the loss of a single guess", help=help)
+    assert_unchanged(mutated)
 
 
 @pytest.mark.value
-def test_block(solution, rng):
+def test_block(solution, rng, mutated):
     """A block with given weights is torch's encoder layer with a padding mask, norms behind the sums"""
-    for count, places, _, _, width, heads, _, _ in SIZES:
-        weights = _weights(rng, _block_shapes(width))
-        block = load_state(_make_block(solution, width, heads, torch.float64), weights)
-        x, mask = 2 * _normal(rng, count, places, width) + 1, torch.from_numpy(rng.random((count, places)) < 0.6)
-        mask[:, int(rng.integers(places))] = True
-        expected = _torch_block(weights, heads)(x, src_key_padding_mask=~mask).detach()
-        y = block(x, mask)
-        assert_shape(y, (count, places, width), dtype=torch.float64, name="the result of a block")
-        help = "keys hidden by the mask, both sides seen, heads split and scaled, norms behind the sums, the exact GELU"
-        assert_close(y[mask], expected[mask], tol=TOL, name="a block, where pieces stand", help=help)
+    for size in (*SIZES, LONE, LONG, TALL):
+        _assert_block(solution, rng, size, 1, gradients=False)
+    _assert_block(solution, rng, SIZES[0], 60, gradients=False)
+    assert_unchanged(mutated)
 
 
 @pytest.mark.value
-def test_network_with_given_weights(solution, rng):
+def test_network_with_given_weights(solution, rng, mutated):
     """With given weights, states, guesses and answers are those of the same network made of torch's parts"""
-    for size in SIZES:
-        model, weights = _model(solution, rng, size)
-        ids, oracle = _sentences(rng, size), _Oracle(size, weights)
-        real = ids != PAD
-        help = "token plus position, norm, then the blocks, from which padding is hidden and no other id, MASK neither"
-        states, expected = model.encode(ids), oracle.encode(ids).detach()
-        assert_close(states[real], expected[real], tol=TOL, name="states", help=help)
-        help = "states times the table of the tokens, plus the bias: nothing in between"
-        assert_close(model(ids)[real], oracle(ids).detach()[real], tol=TOL, name="logits", help=help)
-        help = "the classifier on the first place alone"
-        assert_close(model.classify(ids), oracle.classify(ids).detach(), tol=TOL, name="classify", help=help)
+    for size in (*SIZES, LONE, LONG, TALL):
+        _assert_network(solution, rng, size, 1, gradients=False)
+    _assert_network(solution, rng, SIZES[0], 60, gradients=False)
+    assert_unchanged(mutated)
 
 
 @pytest.mark.behaviour
@@ -315,149 +350,107 @@ def test_both_sides_and_no_padding(solution, rng):
     """Every piece hears of those before and behind it; padding, neighbours and earlier calls change nothing"""
     for size in SIZES:
         count, places, pieces, room, *_ = size
-        model, _ = _model(solution, rng, size)
-        ids = _sentences(rng, size)
+        model, oracle = _model(solution, rng, size)
+        before, ids = state_of(model, _names(oracle)), _sentences(rng, size)
         row = int((ids != PAD).sum(1).argmax())
         states = model.encode(ids)
         for place in range(places):
             changed = ids.clone()
             changed[row, place] = 5 + (changed[row, place] - 4) % (pieces - 5)
             heard = (model.encode(changed)[row] - states[row]).abs().amax(1) > 1e-12
-            told = f"a change at place {place} of {places} is heard at {heard.sum()} places of {places}"
-            assert heard.all(), f"{told}: an encoder looks both ways"
+            assert_that(
+                heard.all(),
+                "a change at place {place} of {places} is heard at {heard} places of {places}",
+                place=place, places=places, heard=int(heard.sum()), help="an encoder looks both ways",
+            )  # fmt: skip
         longer = torch.cat([ids, torch.zeros(count, room, dtype=torch.int64)], 1)
         real, help = ids != PAD, "where does padding get in: is the mask made of the ids, and does it hide keys?"
         again = model.encode(longer)[:, :places]
         assert_close(again[real], states[real].detach(), tol=SAME, name="states with more padding", help=help)
         for n in range(count):
             alone = model.encode(ids[n : n + 1, : int(real[n].sum())])[0]
-            name, help = "states of a sentence alone", "what does it hear of its neighbours, or of padding?"
-            assert_close(alone, states[n][real[n]].detach(), tol=SAME, name=name, help=help)
+            help = "what does it hear of its neighbours, or of padding?"
+            expected = states[n][real[n]].detach()
+            assert_close(alone, expected, tol=SAME, name="states of a sentence alone", help=help)
+        help = "state outlives a call"
+        again = model.encode(ids)[real]
+        assert_close(again, states[real].detach(), tol=SAME, name="states, asked again", help=help)
+        for key, value in state_of(model, before).items():
+            assert_close(value, before[key], tol=SAME, name=text("{key} after the calls", key=key))
 
 
 @pytest.mark.gradient
 def test_gradients(solution, rng):
     """Gradients come back through all blocks by both ways out, to the table by both of its uses; a block's own are right"""
-    for size in SIZES[:4]:
-        model, weights = _model(solution, rng, size)
-        ids, oracle = _sentences(rng, size), _Oracle(size, weights)
-        real, upstream = ids != PAD, _normal(rng, *ids.shape, size[2])
-        for out in ("", "classify"):
-            losses = []
-            for network in (model, oracle):
-                found = network(ids) * upstream if not out else network.classify(ids) * upstream[:, 0, : size[7]]
-                losses.append(found[real].sum() if not out else found.sum())
-            wanted = torch.autograd.grad(losses[1], [oracle.token, oracle.position, oracle.norm.weight])
-            given = tensors_of(model, ("token.weight", "position.weight", "norm.weight"))
-            gradients = torch.autograd.grad(losses[0], list(given.values()), allow_unused=True)
-            for name, value, expected in zip(given, gradients, wanted, strict=True):
-                way, help = out or "forward", "nothing may cut the graph; the table is read and scored with"
-                assert value is not None, f"no gradient of {way} reaches {name}"
-                assert_close(value, expected, name=f"gradient of {way} by {name}", help=help)
-    small = (2, 3, 7, 1, 4, 2, 1, 2)
-    model, _ = _model(solution, rng, small)
-    x, mask = _normal(rng, 2, 3, 4), torch.tensor([[True, True, True], [True, False, True]])
-    block = load_state(_make_block(solution, 4, 2, torch.float64), _weights(rng, _block_shapes(4)))
-
-    def run(x):
-        return block(x, mask)[mask]
-
-    targets = torch.tensor([[2, IGNORED, 1], [IGNORED, 6, 0]])
-
-    def loss(logits):
-        return solution.masked_loss(logits, targets)
-
-    parameters = tensors_of(block, _block_shapes(4))
-    assert_gradients(run, {"x": x}, rng, parameters=parameters, tol=1e-5, name="gradient of a block")
-    assert_gradients(loss, {"logits": _normal(rng, 2, 3, 7)}, rng, name="gradient of masked_loss")
+    for size, scale in ((SIZES[0], 1), (SIZES[1], 60), (SIZES[2], 1), (FORTY, 1)):
+        _assert_loss(solution, rng, size[:3], 2 * scale, gradients=True)
+        _assert_block(solution, rng, size, scale, gradients=True)
+        _assert_network(solution, rng, size, scale, gradients=True)
 
 
 @pytest.mark.value
-def test_three_steps_of_pretraining(solution, rng):
-    """From given weights, three steps of pretrain have the right losses, and the network after them"""
-    for index, size in enumerate(SIZES):
-        model, weights = _model(solution, rng, size)
-        ids = torch.stack([_sentences(rng, size) for _ in range(3)])
+def test_pretraining(solution, rng, mutated):
+    """From given weights, twelve steps of pretrain have the right losses, and the network after them the right weights"""
+    cases = [(size, 12, 1) for size in (*SIZES, SIZES[0], LONE)] + [((2, *TALL[1:]), 66, 1), (LONG, 1, 1)]
+    for index, (size, count, scale) in enumerate([*cases, (SIZES[3], 12, 60)]):
+        model, oracle = _model(solution, rng, size, scale)
+        model.train(index % 2 == 0)
+        ids = torch.stack([_sentences(rng, size) for _ in range(count)])
         targets = torch.where((torch.from_numpy(rng.random(ids.shape)) < 0.5) & (ids > MASK), ids, IGNORED)
         targets[:, 0, 0] = 5
-        if index % 2:  # a step in which nothing is to be guessed
-            targets[1] = IGNORED
-        rates = [float(rate) for rate in rng.uniform(0.005, 0.01, 3) * [1, 2, 0.5]]
-        losses = solution.pretrain(model, ids, targets, rates)
-        oracle, expected = _Oracle(size, weights), []
-        adam = torch.optim.Adam([value for name, value in oracle.named_parameters() if "classifier" not in name])
-        for read, wanted, rate in zip(ids, targets, rates, strict=True):
-            loss = F.cross_entropy(oracle(read).flatten(0, 1), wanted.flatten(), reduction="sum")
-            loss = loss / max(1, int((wanted != IGNORED).sum()))
-            adam.param_groups[0]["lr"] = rate
-            _lower(adam, loss, expected)
-        help = "masked_loss of forward, before each update; the rate of each step, gradients cleared"
-        assert_trajectory(losses, expected, name="the loss of pretrain", help=help)
-        _same_network(model, oracle, ids[0], "pretrain")
+        rates = [float(rate) for rate in rng.uniform(0.001, 0.005, count)]
+        if count > 1:  # a step in which nothing is to be guessed, and one that moves nothing
+            targets[4], rates[7] = IGNORED, 0.0
+        losses = solution.pretrain(model, as_view(ids), as_view(targets), rates)
+        adam = torch.optim.Adam(oracle.parameters())
+
+        def steps(oracle=oracle, adam=adam, ids=ids, targets=targets, rates=rates):
+            for read, wanted, rate in zip(ids, targets, rates, strict=True):
+                adam.param_groups[0]["lr"] = rate
+                yield _surprise(oracle(read), wanted)
+
+        help = "masked_loss of forward, before each update; one Adam, the rate of each step, gradients cleared"
+        names = _names(oracle)
+        assert_trained(losses, model, oracle, steps(), adam, parameters=names, name="the loss of pretrain", help=help)
+    assert_unchanged(mutated, but=["model of pretrain"])
 
 
 @pytest.mark.value
-def test_three_steps_of_fine_tuning(solution, rng):
-    """From given weights, three steps of fine_tune have the right losses, and everything has moved, not the end alone"""
-    for size in SIZES:
-        model, weights = _model(solution, rng, size)
-        ids = _sentences(rng, (6, *size[1:]))
-        labels = torch.from_numpy(rng.integers(0, size[7], 6))
-        batches, rate = torch.from_numpy(rng.integers(0, 6, (3, size[0] + 1))), float(rng.uniform(0.005, 0.01))
-        losses = solution.fine_tune(model, ids, labels, batches, rate)
-        oracle, expected = _Oracle(size, weights), []
-        adam = torch.optim.Adam([value for name, value in oracle.named_parameters() if name != "bias"], lr=rate)
-        for rows in batches:
-            _lower(adam, F.cross_entropy(oracle.classify(ids[rows]), labels[rows]), expected)
-        help = "cross-entropy over all K classes, from raw scores, before each update"
-        assert_trajectory(losses, expected, name="the loss of fine_tune", help=help)
-        _same_network(model, oracle, ids, "fine_tune")
+def test_fine_tuning(solution, rng, mutated):
+    """From given weights, twelve steps of fine_tune have the right losses, and everything has moved, not the end alone"""
+    cases = [(size, 6, 12, 1) for size in (*SIZES, SIZES[0], LONE)] + [(TALL, 1101, 12, 1), (LONG, 1, 1, 1)]
+    for index, (size, most, count, scale) in enumerate([*cases, (SIZES[3], 6, 12, 60)]):
+        model, oracle = _model(solution, rng, size, scale)
+        model.train(index % 2 == 0)
+        ids = _sentences(rng, (most, *size[1:]))
+        labels = torch.from_numpy(rng.integers(0, size[7], most))
+        batches = torch.from_numpy(rng.integers(0, most, (count, min(size[0], 5) + 1)))
+        batches[-1, -1] = batches[-1, 0]  # one sentence twice
+        rate = float(rng.uniform(0.001, 0.005))
+        losses = solution.fine_tune(model, as_view(ids), labels, as_view(batches), rate)
 
+        def steps(oracle=oracle, ids=ids, labels=labels, batches=batches):
+            for rows in batches:
+                yield F.cross_entropy(oracle.classify(ids[rows]), labels[rows])
 
-def _lower(adam, loss, losses):
-    adam.zero_grad()
-    loss.backward()
-    adam.step()
-    losses.append(loss.item())
-
-
-def _same_network(model, oracle, ids, name):
-    real = ids != PAD
-    help = "the losses agree: is it one Adam throughout, over all parameters, with the given rates?"
-    found, expected = model.encode(ids)[real], oracle.encode(ids).detach()[real]
-    assert_close(found, expected, tol=1e-5, name=f"states after {name}", help=help)
-    found, expected = model(ids)[real], oracle(ids).detach()[real]
-    assert_close(found, expected, tol=1e-5, name=f"logits after {name}", help=help)
-    found, expected = model.classify(ids), oracle.classify(ids).detach()
-    assert_close(found, expected, tol=1e-5, name=f"answers after {name}", help=help)
+        adam = torch.optim.Adam(oracle.parameters(), lr=rate)
+        help = "cross-entropy over all K classes, from raw scores, before each update; one Adam over all parameters"
+        names = _names(oracle)
+        assert_trained(losses, model, oracle, steps(), adam, parameters=names, name="the loss of fine_tune", help=help)
+    assert_unchanged(mutated, but=["model of fine_tune"])
 
 
 @pytest.mark.behaviour
-def test_calls_leave_no_trace(solution, rng, mutated):
-    """Arguments and weights stay as they were, and first values are drawn as stated"""
-    for size in SIZES[:3]:
-        model, weights = _model(solution, rng, size)
-        ids = _sentences(rng, size)
-        chances, disguises = (torch.from_numpy(rng.random(ids.shape)) / 4 for _ in range(2))
-        inputs, targets = solution.mask_tokens(ids, chances, disguises, ids.flip(0))
-        first = model(ids)
-        model.classify(inputs)
-        solution.masked_loss(first.detach(), targets)
-        assert_close(model(ids), first.detach(), tol=SAME, name="logits, asked again", help="state outlives a call")
-        for name, value in state_of(model, weights).items():
-            assert_close(value, weights[name], tol=SAME, name=f"{name} after the calls")
-    vocabulary = {"a": 5, "##a": 6}
-    solution.wordpiece("aaa", vocabulary)
-    assert vocabulary == {"a": 5, "##a": 6}, "wordpiece has changed the vocabulary"
-    solution.pretrain(model, ids[None], targets[None], [0.01])
-    solution.fine_tune(model, ids, torch.zeros(size[0]).long(), torch.zeros(1, 2).long(), 0.01)
-    assert_unchanged(mutated, but=["model of pretrain", "model of fine_tune"])
+def test_fresh_parameters(solution):
+    """First values are drawn as stated: both tables normal, the bias zero, all layers as torch draws them"""
     size = 1, 40, 60, 10, 24, 4, 1, 20
     own = {"token.weight": Normal(0.2), "position.weight": Normal(0.2), "bias": Constant(0.0)}
-    layers = {name: shape for name, shape in _shapes(size).items() if name not in own}
+    layers = {name: shape for name, shape in _shapes(_Oracle(size)).items() if name not in own}
     laws = own | layer_laws(layers, norms=("norm", "blocks.0.norm1", "blocks.0.norm2"))
     help = "layers as torch draws them, where Bert's docstring says nothing else"
     assert_drawn(lambda: _make(solution, size, torch.float32), laws, name="Bert", help=help)
+    laws = layer_laws(_shapes(_layer(24, 4)), norms=("norm1", "norm2"))
+    assert_drawn(lambda: _make_block(solution, 24, 4, torch.float32), laws, name="Block", help=help)
 
 
 def _clauses(paragraph):
@@ -494,7 +487,7 @@ def _rows(solution, clauses, vocabulary):
 def test_a_tale(solution, rng, record):
     """Trained on a tale, it guesses hidden pieces of paragraphs that it never saw from what stands on both sides"""
     paragraphs = TEXT.read_text(encoding="utf-8").strip().split("\n\n")
-    known = [clause for n, text in enumerate(paragraphs) if n not in HELD_OUT for clause in _clauses(text)]
+    known = [clause for n, each in enumerate(paragraphs) if n not in HELD_OUT for clause in _clauses(each)]
     unseen = [clause for n in HELD_OUT for clause in _clauses(paragraphs[n])]
     vocabulary = _vocabulary(known)
     pieces = 5 + len(vocabulary)

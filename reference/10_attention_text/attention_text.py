@@ -138,6 +138,8 @@ def fit(
 ) -> list[float]:
     """Train the model in place with one torch.optim.Adam, defaults but for the learning rate, one step per batch.
 
+    The model stays in the mode that it is in: training or evaluation.
+
     ids (M, T)      int64, all training sentences
     lengths (M,)    int64, how many words each has
     labels (M,)     int64, their classes

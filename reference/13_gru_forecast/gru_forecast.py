@@ -20,8 +20,8 @@ from torch import Tensor, nn
 def scale(series: Tensor, cut: int) -> tuple[Tensor, float, float]:
     """Shift and shrink the whole series by two numbers that its first `cut` values alone decide.
 
-    series (L,)  what was measured, one value per time step
-    cut          from 3 to L: series[:cut] is the past; what comes later is not known yet
+    series (L,)  what was measured, one value per time step; L at least 3
+    cut          at least 3, at most L: series[:cut] is the past; what comes later is not known yet
 
     level is the mean of the past. unit is the standard deviation of the past's changes from each step to the next, of
     which there are cut - 1: divide by cut - 1, not by one fewer. (The standard deviation of a series that grows is
@@ -41,7 +41,7 @@ def scale(series: Tensor, cut: int) -> tuple[Tensor, float, float]:
 def windows(series: Tensor, steps: int, horizon: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
     """Cut out every example whose targets all lie in series[start:stop], in order of time, each one step later.
 
-    series (L,)  one value per time step
+    series (L,)  one value per time step; L at least 2
     steps        T, at least 1: how many values an example reads
     horizon      K, at least 1: how many values it has to forecast, those that come right after
     start        from 0 to L: no target lies before it. What is read may: yesterday is known

@@ -168,6 +168,8 @@ def resize_positions(positions: Tensor, grid: tuple[int, int], new_grid: tuple[i
 def fit(model: ViT, images: Tensor, labels: Tensor, batches: Tensor, learning_rates: list[float]) -> list[float]:
     """Train the model in place with one torch.optim.Adam, defaults but for the learning rate, one step per batch.
 
+    The model stays in the mode that it is in: training or evaluation.
+
     images (M, C, Y, X)  training images
     labels (M,)          int64, their classes
     batches (B, N)       int64: step b trains on the rows batches[b] ...

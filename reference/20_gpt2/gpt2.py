@@ -118,7 +118,7 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """The language model: head(norm(blocks(token embedding + position embedding))).
 
-    token = nn.Embedding(V, E), position = nn.Embedding(context, E)  first weights of standard deviation 0.02
+    token = nn.Embedding(V, E), position = nn.Embedding(context, E)  first weights normal with standard deviation 0.02
     blocks = nn.ModuleList of Block(E, H)
     norm = nn.LayerNorm(E)
     head = nn.Linear(E, V, bias=False)  head.weight and token.weight are one and the same parameter

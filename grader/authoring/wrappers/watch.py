@@ -158,7 +158,7 @@ class _Watch:
         new = key not in noted and len(noted) <= _MOST
         noted |= {key} if new else set()
         note: dict[str, Any] = {"entry": entry, "arguments": forms, "steps": 0, "inside": bool(self._running)}
-        note |= {"last": len(noted) > _MOST, "again": again}
+        note["again"] = again
         before = {} if making else _versions(given)
         self._running.append(note)
         try:
@@ -169,6 +169,7 @@ class _Watch:
         key += f"{form['far']} {note['steps']}"  # what only the result shows
         if new or (key not in noted and len(noted) <= _MOST):
             noted.add(key)
+            note["last"] = len(noted) > _MOST
             after = {} if making else _versions(given)
             note["changed"] = [name for name in before if after[name] != before[name]]
             note["result"] = form

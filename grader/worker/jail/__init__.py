@@ -18,10 +18,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from grader import machine
+
 from . import landlock, rlimits, seccomp
 from .layers import Layer, Layers, switched_off
 from .readable import WRITABLE, Kind, default_readable
-from .syscalls import LINUX, JailError, die_with_parent, give_up_privileges, refuse_threads
+from .syscalls import JailError, die_with_parent, give_up_privileges, refuse_threads
 
 __all__ = ["Jail", "JailError", "Kind", "Layer", "Layers", "Policy", "prepare"]
 
@@ -68,7 +70,8 @@ class Jail:
         if hasattr(os, "setsid"):
             with suppress(PermissionError):  # it leads a session already
                 os.setsid()
-        if not LINUX:
+        if not machine.LINUX:
+            rlimits.enter_processor(cpu_seconds)
             return
         refuse_threads()
         if self.count_threads:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
+from grader import machine
+
 from .layers import Layer, switched_off
 from .syscalls import (
     CLONE_NEWIPC,
@@ -17,7 +19,6 @@ from .syscalls import (
     CLONE_NEWNS,
     CLONE_NEWPID,
     CLONE_NEWUSER,
-    LINUX,
     die_with_parent,
     mount,
     unshare,
@@ -57,7 +58,7 @@ def missing() -> str | None:
 
 def _possible() -> tuple[int, str] | str:
     """The first attempt that works here, or why none does."""
-    if not LINUX:
+    if not machine.LINUX:
         return "needs Linux"
     for flags, words in _ATTEMPTS:
         refusal = _in_child(partial(_leave, flags))

@@ -7,6 +7,8 @@ import os
 import time
 from contextlib import suppress
 
+from grader import machine
+
 from .syscalls import CLONE_NEWUSER, share_arenas, unshare
 
 try:
@@ -22,7 +24,7 @@ def missing() -> str | None:
     """Why there are no limits here, or None."""
     if resource is None:
         return "this system has no resource limits"
-    return None if os.path.exists("/proc/self/statm") else "no /proc to read the present size from"
+    return None if machine.LINUX and os.path.exists("/proc/self/statm") else "no /proc to read the present size from"
 
 
 def enter(memory_bytes: int, cpu_seconds: float, open_files: int) -> None:
@@ -35,11 +37,17 @@ def enter(memory_bytes: int, cpu_seconds: float, open_files: int) -> None:
     with open("/proc/self/statm", "rb") as statm:
         size = int(statm.read().split()[0]) * resource.getpagesize()
     _lower("RLIMIT_AS", size + memory_bytes)
-    _lower("RLIMIT_CPU", math.ceil(time.process_time() + cpu_seconds), spare=1)
+    enter_processor(cpu_seconds)
     _lower("RLIMIT_NOFILE", open_files)
     _lower("RLIMIT_STACK", resource.getrlimit(resource.RLIMIT_STACK)[0])
     for name in _NONE_AT_ALL:
         _lower(name, 0)
+
+
+def enter_processor(cpu_seconds: float) -> None:
+    """The limit of processor time alone, which every system but Windows has."""
+    if resource is not None:
+        _lower("RLIMIT_CPU", math.ceil(time.process_time() + cpu_seconds), spare=1)
 
 
 def _lower(name: str, soft: int, *, spare: int = 0) -> None:

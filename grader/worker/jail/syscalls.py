@@ -11,8 +11,9 @@ import sys
 from contextlib import suppress
 from ctypes import c_long, c_ulong
 
-LINUX = sys.platform == "linux"
-MACHINE = platform.machine() if LINUX and sys.maxsize > 2**32 else ""
+from grader import machine
+
+MACHINE = platform.machine() if machine.LINUX and sys.maxsize > 2**32 else ""
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
@@ -28,7 +29,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 
-_libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
+_libc = ctypes.CDLL(None, use_errno=True) if machine.LINUX else None
 
 
 class JailError(RuntimeError):

@@ -1,0 +1,210 @@
+"""For learners between two runs: the course and its next kata, statements, hints, and what was done so far."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from grader.cli.options import coloured, course_option, here
+from grader.cli.speech import language, note
+from grader.cli.spoken import command, named, option
+from grader.course import Course, find
+from grader.errors import UsageFault
+from grader.kata import Kata
+from grader.messages import text
+from grader.reports.layout import Paint, cut, pad, wrap
+from grader.reports.table import amount, mark, style, word
+from grader.standing import Place, State, standing
+from grader.store import Store
+
+_WORDS = {
+    State.NEW: text("new"),
+    State.BEGUN: text("begun"),
+    State.PASSED: text("passed"),
+    State.CHANGED: text("changed"),
+}
+_WIDE = 100  # cells from which requirements are listed too
+_SIGNS = {State.NEW: "○", State.BEGUN: "◐", State.PASSED: "✓", State.CHANGED: "~"}
+_STYLES = {State.NEW: "dim", State.BEGUN: "cyan", State.PASSED: "green", State.CHANGED: "yellow"}
+
+
+@contextmanager
+def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
+    """The course around here, and its store."""
+    course = find(here(), root)
+    store = Store(course.root, note)
+    try:
+        yield course, store
+    finally:
+        store.close()
+
+
+def one_kata(course: Course, name: str) -> Kata:
+    """The kata of this name. Raises UsageFault where there is none."""
+    return course.select([name])[0]
+
+
+@named("list")
+@course_option
+def list_(root: Path | None) -> int:
+    """List the katas of the course: how far you are, how long each takes, and how hard it is.
+
+    Example: grade list
+    """
+    width, paint, spoken = shutil.get_terminal_size().columns, Paint(coloured()), language()
+    with opened(root) as (course, store):
+        found = standing(course, store)
+    shown = [_row(place) for place in found.places]
+    widths = [max(_cells(row[column]) for row in shown) for column in range(len(shown[0]))]
+    for place, row in zip(found.places, shown, strict=True):
+        state, id, minutes, stars, requires = (pad(cell, size) for cell, size in zip(row, widths, strict=True))
+        title = place.kata.title_in(spoken.code)
+        line = cut(f"{state}  {id}  {minutes}  {stars}  {title}{'  ' * bool(requires.strip())}{requires}", width)
+        print(line.rstrip().replace(state, paint(state, _STYLES[place.state]), 1))
+    passed = sum(place.state is State.PASSED for place in found.places)
+    total = sum(place.kata.minutes for place in found.places if not place.solved)
+    print()
+    print(
+        spoken.plural(
+            "{passed} of {count} kata passes", "{passed} of {count} katas pass", len(found.places), passed=passed
+        )
+        + spoken.text("; about {hours:.1f} hours are left", hours=total / 60) * bool(total)
+    )
+    return 0
+
+
+def _row(place: Place) -> tuple[str, str, str, str, str]:
+    kata = place.kata
+    state = f"{_SIGNS[place.state]} {language().say(_WORDS[place.state])}"
+    room = shutil.get_terminal_size().columns >= _WIDE
+    needs = language().text("after {katas}", katas=[each.partition("_")[0] for each in kata.requires])
+    minutes = language().text("{minutes} min", minutes=kata.minutes)
+    return (
+        state,
+        kata.id,
+        minutes,
+        "★" * kata.difficulty + "☆" * (5 - kata.difficulty),
+        needs * bool(kata.requires and room),
+    )
+
+
+def _cells(line: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(line)
+
+
+@named("next")
+@course_option
+def next_(root: Path | None) -> int:
+    """Say which kata to take up: one that is begun, else the first whose requirements pass.
+
+    Example: grade next
+    """
+    spoken = language()
+    with opened(root) as (course, store):
+        found = standing(course, store)
+    kata = found.next()
+    if kata is None:
+        print(spoken.text("All katas of this course pass."))
+        return 0
+    blurb = kata.blurb_zh if spoken.code == "zh" and kata.blurb_zh else kata.blurb
+    print(f"{kata.id}  {kata.title_in(spoken.code)}")
+    print(f"  {blurb}")
+    print()
+    print(spoken.text("  statement  `grade show {kata}`", kata=kata.slug))
+    print(spoken.text("  your file  katas/{kata}/{file}", kata=kata.id, file=kata.stub.name))
+    print(spoken.text("  judge it   `grade {kata}`", kata=kata.slug))
+    print(spoken.text("  a hint     `grade hint {kata}`", kata=kata.slug))
+    return 0
+
+
+@command
+@click.argument("kata")
+@course_option
+def show(kata: str, root: Path | None) -> int:
+    """Show the statement of KATA.
+
+    Example: grade show lstm --lang zh
+    """
+    course = find(here(), root)
+    chosen = one_kata(course, kata)
+    pages = [chosen.folder / f"README.{language().code}.md", chosen.folder / "README.md"]
+    page = next((path for path in pages if path.is_file()), None)
+    if page is None:
+        raise UsageFault(text("{kata} has no statement", kata=chosen.id), text("it should stand in README.md"))
+    statement = page.read_text(encoding="utf-8")
+    if not sys.stdout.isatty():
+        sys.stdout.write(statement)
+        return 0
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(no_color=not coloured(), width=min(shutil.get_terminal_size().columns, 110))
+    with console.pager(styles=coloured()):
+        console.print(Markdown(statement))
+    return 0
+
+
+@command
+@click.argument("kata")
+@option("--again", is_flag=True, help="Show the hints that were given already, and no new one.")
+@course_option
+def hint(kata: str, again: bool, root: Path | None) -> int:
+    """Give a hint for KATA: each time one more, the last with most of the code.
+
+    Example: grade hint lstm
+    """
+    spoken, width = language(), min(shutil.get_terminal_size().columns, 100)
+    with opened(root) as (course, store):
+        chosen = one_kata(course, kata)
+        given = int(store.note(chosen.id, "hints") or 0)
+        count = given if again else min(given + 1, len(chosen.hints))
+        store.put_note(chosen.id, "hints", str(count))
+    if not chosen.hints:
+        print(spoken.text("{kata} has no hints", kata=chosen.id))
+        return 0
+    if again and not count:
+        print(spoken.text("no hint was given yet"))
+        return 0
+    for number, each in enumerate(chosen.hints[:count], 1):
+        if again or number == count:
+            print(spoken.text("hint {number} of {count}", number=number, count=len(chosen.hints)))
+            words = each.zh if spoken.code == "zh" and each.zh else each.en
+            print("\n".join(f"  {line}" for line in wrap(words, width - 2)))
+    if not again and given == len(chosen.hints):
+        print(
+            spoken.text(
+                "  this was the last one; `grade solution {kata} --give-up` shows the solution", kata=chosen.slug
+            )
+        )
+    return 0
+
+
+@command
+@click.argument("kata", required=False)
+@course_option
+def history(kata: str | None, root: Path | None) -> int:
+    """Show your attempts at KATA, or at all katas, oldest first.
+
+    Example: grade history lstm
+    """
+    spoken, paint = language(), Paint(coloured())
+    with opened(root) as (course, store):
+        chosen = [one_kata(course, kata)] if kata else list(course.katas)
+        attempts = [each for one in chosen for name in (one.id, *one.aliases) for each in store.attempts(name)]
+    if not attempts:
+        print(spoken.text("no attempts yet: `grade` makes the first"))
+    for each in sorted(attempts, key=lambda attempt: attempt.time):
+        when = datetime.fromtimestamp(each.time).strftime("%Y-%m-%d %H:%M")
+        ended = pad(f"{mark(each.verdict)} {word(each.verdict, spoken)}", 12)
+        points = pad(f"{amount(each.points)}/{amount(each.max)}", 8, right=True)
+        origin = f"  {spoken.text('from {folder}', folder=each.origin)}" if each.origin else ""
+        print(f"{when}  {each.kata}  {paint(ended, style(each.verdict))}{points}{origin}")
+    return 0

@@ -1,0 +1,20 @@
+"""The names of the commands, and the file in which each of them is."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "run": "grader.cli.learn",
+    "list": "grader.cli.study",
+    "next": "grader.cli.study",
+    "show": "grader.cli.study",
+    "hint": "grader.cli.study",
+    "history": "grader.cli.study",
+    "reset": "grader.cli.files",
+    "undo": "grader.cli.files",
+    "solution": "grader.cli.files",
+    "doctor": "grader.cli.doctor",
+    "new": "grader.cli.scaffold",
+    "stub": "grader.cli.scaffold",
+    "check": "grader.cli.author",
+    "release": "grader.cli.release",
+}

@@ -1,0 +1,90 @@
+"""Where a learner stands in the course: what passes, what is under way, what comes next; from attempts, judging nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from grader import submission
+from grader.course import Course
+from grader.kata import Kata
+from grader.scorecard import Verdict
+from grader.store import Attempt, Store
+
+
+class State(StrEnum):
+    """How far a kata is."""
+
+    NEW = "new"
+    BEGUN = "begun"
+    PASSED = "passed"
+    CHANGED = "changed"  # it passed, and its file is another one since
+
+
+@dataclass(frozen=True)
+class Place:
+    """One kata, and the attempts on the learner's own file, oldest first."""
+
+    kata: Kata
+    state: State
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def solved(self) -> bool:
+        """Whether the kata has passed before, whatever became of the file."""
+        return self.state in (State.PASSED, State.CHANGED)
+
+    @property
+    def best(self) -> float:
+        """The most points of any attempt."""
+        return max((attempt.points for attempt in self.attempts), default=0.0)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All katas of a course, in its order."""
+
+    places: tuple[Place, ...]
+
+    def of(self, kata: Kata) -> Place:
+        """The place of one kata."""
+        return next(place for place in self.places if place.kata.id == kata.id)
+
+    def next(self, passing: Iterable[str] = ()) -> Kata | None:
+        """What to take up: what is begun before what is new, and nothing whose requirements do not pass yet.
+
+        passing: ids of katas that pass as well; None where all do.
+        """
+        solved = {place.kata.id for place in self.places if place.solved} | set(passing)
+        left = [place for place in self.places if place.kata.id not in solved]
+        ready = [place for place in left if solved.issuperset(place.kata.requires)]
+        begun = [place for place in ready if place.state is State.BEGUN]
+        return next((place.kata for place in (*begun, *ready, *left)), None)
+
+    def unlocked_by(self, kata: Kata) -> tuple[Kata, ...]:
+        """The katas that become ready as this one passes."""
+        solved = {place.kata.id for place in self.places if place.solved}
+        return tuple(
+            place.kata
+            for place in self.places
+            if kata.id in place.kata.requires
+            and {*solved, kata.id}.issuperset(place.kata.requires)
+            and not place.solved
+        )
+
+
+def standing(course: Course, store: Store) -> Standing:
+    """Where the learner whose course this is stands."""
+    return Standing(tuple(_place(course, kata, store) for kata in course.katas))
+
+
+def _place(course: Course, kata: Kata, store: Store) -> Place:
+    found = [attempt for name in (kata.id, *kata.aliases) for attempt in store.attempts(name) if not attempt.origin]
+    attempts = tuple(sorted(found, key=lambda attempt: attempt.time))
+    passed = {attempt.sha256 for attempt in attempts if attempt.verdict is Verdict.PASS}
+    if passed:
+        now = submission.read(kata, None, course).sha256
+        return Place(kata, State.PASSED if now in passed else State.CHANGED, attempts)
+    begun = any(attempt.verdict is not Verdict.TODO or attempt.points for attempt in attempts)
+    return Place(kata, State.BEGUN if begun else State.NEW, attempts)

@@ -1,0 +1,164 @@
+"""What learners do between two runs: the course and its next kata, hints, and files that come back whatever replaced them."""
+
+import re
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from grader.cli.commands import run
+from grader.course import Course, find
+from grader.errors import UsageFault
+from grader.scorecard import TestResult, Verdict, grade_kata
+from grader.standing import State, standing
+from grader.store import Store
+from grader.submission import read
+
+TOY = Path(__file__).with_name("toy")
+
+
+@pytest.fixture
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course:
+    shutil.copytree(TOY, tmp_path / "course", ignore=shutil.ignore_patterns("__pycache__", ".grade"))
+    monkeypatch.chdir(tmp_path / "course")
+    monkeypatch.setenv("COLUMNS", "80")
+    return find(tmp_path / "course")
+
+
+def attempt(course: Course, name: str, verdict: Verdict, origin: str = "") -> None:
+    """As if a file had been judged just now."""
+    (kata,) = course.select([name])
+    kinds = [*kata.points, *[next(iter(kata.points))] * kata.tests][: kata.tests]
+    tests = [TestResult(name=f"test_{i}", kind=kind, title="T", verdict=verdict) for i, kind in enumerate(kinds)]
+    result = grade_kata(kata, tests, seconds=0.1, sha256=read(kata, None, course).sha256)
+    store = Store(course.root, lambda said: pytest.fail(str(said)))
+    store.put(f"{name}{verdict}{time.time()}", result, origin=origin)
+    store.close()
+
+
+def said(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    assert run(list(args)) == 0
+    return capsys.readouterr().out
+
+
+def states(course: Course) -> dict[str, State]:
+    store = Store(course.root, lambda said: pytest.fail(str(said)))
+    try:
+        return {place.kata.id: place.state for place in standing(course, store).places}
+    finally:
+        store.close()
+
+
+def test_a_kata_is_new_begun_passed_and_changed_since(course: Course) -> None:
+    first, second = course.katas
+    assert set(states(course).values()) == {State.NEW}
+    attempt(course, first.id, Verdict.TODO)
+    assert states(course)[first.id] is State.NEW
+    attempt(course, first.id, Verdict.FAIL)
+    assert states(course)[first.id] is State.BEGUN
+    attempt(course, second.id, Verdict.PASS)
+    assert states(course)[second.id] is State.PASSED
+    second.stub.write_text(second.stub.read_text() + "\n# more\n")
+    assert states(course)[second.id] is State.CHANGED
+
+
+def test_what_was_judged_from_elsewhere_is_no_attempt_of_the_learners(course: Course) -> None:
+    attempt(course, course.katas[0].id, Verdict.PASS, origin="/elsewhere")
+    assert states(course)[course.katas[0].id] is State.NEW
+
+
+def test_next_is_what_is_begun_then_what_is_ready_and_in_the_end_nothing(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = course.katas
+    assert said(capsys, "next").startswith(first.id)
+    attempt(course, first.id, Verdict.PASS)
+    assert said(capsys, "next").startswith(second.id)
+    attempt(course, second.id, Verdict.PASS)
+    assert said(capsys, "next") == "All katas of this course pass.\n"
+
+
+def test_the_list_has_a_line_for_each_kata_that_fits(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    attempt(course, course.katas[0].id, Verdict.PASS)
+    lines = said(capsys, "list").splitlines()
+    assert lines[0].startswith("✓ passed") and lines[1].startswith("○ new")
+    assert [line.split()[2] for line in lines[:2]] == [kata.id for kata in course.katas]
+    assert lines[-1].startswith("1 of 2 katas pass") and all(len(line) <= 80 for line in lines)
+
+
+def test_hints_come_one_at_a_time_and_are_remembered(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    kata = course.katas[0]
+    total = len(kata.hints)
+    for number in range(1, total + 1):
+        assert f"hint {number} of {total}" in said(capsys, "hint", kata.slug)
+    assert "the last one" in said(capsys, "hint", kata.slug)
+    assert said(capsys, "hint", kata.slug, "--again").count(f" of {total}") == total
+
+
+def test_the_statement_is_shown(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    kata = course.katas[0]
+    (kata.folder / "README.md").write_text("# The statement\n")
+    assert said(capsys, "show", kata.slug) == "# The statement\n"
+
+
+def test_reset_keeps_what_was_there_and_undo_goes_to_and_fro(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kata = course.katas[0]
+    stub, mine = kata.stub.read_bytes(), b"mine = 1\n"
+    kata.stub.write_bytes(mine)
+    (kata.folder / f"{kata.slug}.stub").write_bytes(stub)
+    shutil.rmtree(course.root / "reference", ignore_errors=True)
+    told = said(capsys, "reset", kata.slug, "--yes")
+    assert kata.stub.read_bytes() == stub
+    copy = re.search(r"kept in (\S+?\.py)", told)
+    assert copy and (course.root / copy[1]).read_bytes() == mine
+    assert "is the stub already" in said(capsys, "reset", kata.slug)
+    for content in (mine, stub, mine):
+        said(capsys, "undo", kata.slug)
+        assert kata.stub.read_bytes() == content
+    kata.stub.unlink()
+    said(capsys, "reset", kata.slug, "--yes")
+    assert kata.stub.read_bytes() == stub
+
+
+def test_with_no_copy_there_is_nothing_to_undo(course: Course) -> None:
+    with pytest.raises(UsageFault, match="nothing to undo"):
+        run(["undo", course.katas[0].slug])
+
+
+def test_a_solution_is_for_those_who_solved_it_or_gave_up(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    kata = course.katas[0]
+    reference = course.reference(kata)
+    reference.parent.mkdir(parents=True, exist_ok=True)
+    reference.write_text("# BEGIN SOLUTION: x\nanswer = 42\n# END SOLUTION\n")
+    with pytest.raises(UsageFault, match="does not pass yet"):
+        run(["solution", kata.slug])
+    assert said(capsys, "solution", kata.slug, "--give-up") == "answer = 42\n"
+    assert said(capsys, "solution", kata.slug) == "answer = 42\n"  # it is remembered
+    reference.unlink()
+    with pytest.raises(UsageFault, match="is a release"):
+        run(["solution", kata.slug])
+
+
+def test_a_kata_that_passes_shows_its_solution(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    kata = course.katas[1]
+    course.reference(kata).parent.mkdir(parents=True, exist_ok=True)
+    course.reference(kata).write_text("answer = 42\n")
+    attempt(course, kata.id, Verdict.PASS)
+    assert said(capsys, "solution", kata.slug) == "answer = 42\n"
+
+
+def test_history_tells_every_attempt_and_where_its_file_was(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    kata = course.katas[0]
+    assert "no attempts yet" in said(capsys, "history")
+    attempt(course, kata.id, Verdict.FAIL)
+    attempt(course, kata.id, Verdict.PASS, origin="/elsewhere")
+    lines = said(capsys, "history", kata.slug).splitlines()
+    assert len(lines) == 2 and "fail" in lines[0] and "from /elsewhere" in lines[1]
+
+
+def test_a_slip_in_a_verb_is_told_with_the_verb(course: Course) -> None:
+    with pytest.raises(UsageFault, match=r"did you mean history\?"):
+        run(["histori"])
