@@ -83,6 +83,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     root = tmp_path_factory.mktemp("course")
     for name in ("katas", "reference"):
         shutil.copytree(TOY / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(TOY / "course.toml", root)
     new(find(root, root), "51_my_topic", worker="numpy")
     katas, behind = root / "katas/51_my_topic", root / "reference/51_my_topic"
     edit(
@@ -138,12 +139,21 @@ def test_a_release_holds_what_a_learner_needs_and_no_more(released: Course) -> N
     top = {name.split("/")[0] for name in found}
     assert top == {
         "katas", "grader", ".github", "pyproject.toml", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore",
-        ".gradkata-release.toml",
+        ".gradkata-release.toml", "course.toml",
     }  # fmt: skip
     assert {name for name in found if name.startswith("katas/51")} == {
         f"katas/51_my_topic/{name}"
-        for name in ("kata.toml", "README.md", "README.zh.md", "my_topic.py", "test_my_topic.py", "recorded.bin")
+        for name in (
+            "kata.toml",
+            "README.md",
+            "README.zh.md",
+            "zh.po",
+            "my_topic.py",
+            "test_my_topic.py",
+            "recorded.bin",
+        )
     }
+    assert found["grader/locale/zh/LC_MESSAGES/grader.mo"]
     assert {name for name in found if name.endswith("recorded.bin")} == {"katas/51_my_topic/recorded.bin"}
     assert not [
         name

@@ -55,7 +55,7 @@ def change_suite(course: Course) -> None:
 def upgrade(course: Course, out: Path) -> list[str]:
     """What the learner is told."""
     again = find(course.root, course.root)
-    return place(contents(again), out, again)[1]
+    return [str(notice) for notice in place(contents(again), out, again)[1]]
 
 
 def text(out: Path, path: str) -> str:
