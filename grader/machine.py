@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from grader.errors import UsageFault
+from grader.messages import Message, Value, text
 
 try:
     import resource
@@ -26,34 +27,37 @@ class _Limit:
     name: str
     option: str  # of `ulimit`, which counts in units
     unit: int
-    words: str
+    what: Message
     least: int
     each: int = 0  # more for every judge at a time
     spares_root: bool = False
 
 
 _LIMITS = (
-    _Limit("RLIMIT_NOFILE", "-n", 1, "open files", 48, 8),
-    _Limit("RLIMIT_NPROC", "-u", 1, "processes", 16, 4, spares_root=True),
-    _Limit("RLIMIT_AS", "-v", 1024, "KiB of addresses", 4 * _GIB),
-    _Limit("RLIMIT_DATA", "-d", 1024, "KiB of data", 2 * _GIB),
-    _Limit("RLIMIT_STACK", "-s", 1024, "KiB of stack", 1 << 20),
-    _Limit("RLIMIT_CPU", "-t", 1, "seconds of processor time", 60),
+    _Limit("RLIMIT_NOFILE", "-n", 1, text("open files"), 48, 8),
+    _Limit("RLIMIT_NPROC", "-u", 1, text("processes"), 16, 4, spares_root=True),
+    _Limit("RLIMIT_AS", "-v", 1024, text("KiB of addresses"), 4 * _GIB),
+    _Limit("RLIMIT_DATA", "-d", 1024, text("KiB of data"), 2 * _GIB),
+    _Limit("RLIMIT_STACK", "-s", 1024, text("KiB of stack"), 1 << 20),
+    _Limit("RLIMIT_CPU", "-t", 1, text("seconds of processor time"), 60),
 )
 
 # What a system says, in words, and what to do about it.
 _REFUSALS = {
-    errno.EAGAIN: ("no further process can be started", "end some, or raise `ulimit -u`"),
-    errno.EMFILE: ("too many files are open", "raise `ulimit -n`"),
-    errno.ENFILE: ("too many files are open on this machine", "end other programs"),
-    errno.ENOMEM: ("there is not enough memory", "end other programs, or raise `ulimit -v`"),
-    errno.ENOSPC: ("there is no space left on the disk", "make room on it"),
-    errno.EDQUOT: ("your share of the disk is used up", "make room on it"),
-    errno.EACCES: ("permission denied", "give yourself the right to it, with `chmod` or as its owner"),
-    errno.EPERM: ("permission denied", "give yourself the right to it, with `chmod` or as its owner"),
-    errno.EROFS: ("it can only be read", "work on a copy elsewhere"),
-    errno.EIO: ("the disk cannot be read", "see whether it is still there"),
+    errno.EAGAIN: (text("no further process can be started"), text("end some, or raise `ulimit -u`")),
+    errno.EMFILE: (text("too many files are open"), text("raise `ulimit -n`")),
+    errno.ENFILE: (text("too many files are open on this machine"), text("end other programs")),
+    errno.ENOMEM: (text("there is not enough memory"), text("end other programs, or raise `ulimit -v`")),
+    errno.ENOSPC: (text("there is no space left on the disk"), text("make room on it")),
+    errno.EDQUOT: (text("your share of the disk is used up"), text("make room on it")),
+    errno.EACCES: (text("permission denied"), text("give yourself the right to it, with `chmod` or as its owner")),
+    errno.EPERM: (text("permission denied"), text("give yourself the right to it, with `chmod` or as its owner")),
+    errno.EROFS: (text("it can only be read"), text("work on a copy elsewhere")),
+    errno.EIO: (text("the disk cannot be read"), text("see whether it is still there")),
 }
+
+
+_TOO_FEW = "{few} {what} are all that this shell allows (`ulimit {option}`), and judging takes {many}"
 
 
 def make_room(jobs: int) -> None:
@@ -73,8 +77,8 @@ def make_room(jobs: int) -> None:
         except (ValueError, OSError):
             few, many = f"{min(hard, soft) // limit.unit:,}", f"{least // limit.unit:,}"
             raise UsageFault(
-                f"{few} {limit.words} are all that this shell allows (`ulimit {limit.option}`), and judging takes {many}",
-                f"run `grade` from a shell that allows {many}",
+                text(_TOO_FEW, few=few, what=limit.what, option=limit.option, many=many),
+                text("run `grade` from a shell that allows {many}", many=many),
             ) from None
 
 
@@ -82,11 +86,12 @@ def _covers(soft: int, least: int) -> bool:
     return soft == resource.RLIM_INFINITY or soft >= least
 
 
-def words(error: OSError | MemoryError) -> str:
+def words(error: OSError | MemoryError) -> Value:
     """What is wrong, as the end of a sentence, with what to do about it where that is known."""
     number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno
     if number in _REFUSALS:
-        return ": ".join(_REFUSALS[number])
+        problem, help = _REFUSALS[number]
+        return text("{problem}: {help}", problem=problem, help=help)
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -97,6 +102,8 @@ def refusal(error: BaseException) -> UsageFault | None:
     number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno
     if number not in _REFUSALS:
         return None
-    message, next_step = _REFUSALS[number]
+    problem, next_step = _REFUSALS[number]
     path = getattr(error, "filename", None)
-    return UsageFault(f"{os.fsdecode(path)}: {message}" if path else message, next_step)
+    if path:
+        problem = text("{file}: {what}", file=os.fsdecode(path), what=problem)
+    return UsageFault(problem, next_step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -49,6 +50,13 @@ EXPECTED = {
     "terminal-80.zh.txt": lambda card: terminal.render(card, width=80, language=ZH),
     "junit.zh.xml": lambda card: reports.render("junit", card, ZH),
 }
+TEXTS = {
+    **EXPECTED,
+    "summary.md": lambda card: reports.render("markdown", card, ZH),
+    "results.json": lambda card: "\n".join(
+        each["output"] for each in json.loads(reports.render("gradescope", card, ZH))["tests"]
+    ),
+}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -61,12 +69,12 @@ def test_a_golden_scorecard_reads_exactly_so_in_chinese(case: str, name: str) ->
     assert report == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("case", CASES)
 def test_no_sentence_is_left_in_english(case: str, name: str) -> None:
     """But for what Python said and what the learner's own file says."""
     card = in_chinese(case)
-    report = EXPECTED[name](card)
+    report = TEXTS[name](card)
     if name.endswith("xml"):
         elements = ElementTree.fromstring(report).iter()
         report = "\n".join(part for each in elements for part in (each.get("message"), each.text) if part)
@@ -130,7 +138,7 @@ def leftover(told: str) -> set[str]:
 
 
 CODE = {
-    "append", "checkout", "false", "true", "Ctrl", "check", "reference", "clone", "data", "detach", "dict", "dtype", "exec", "expand", "finite", "float", "git", "grade", "gradkata",
+    "append", "shell", "KiB", "checkout", "false", "true", "Ctrl", "check", "reference", "clone", "data", "detach", "dict", "dtype", "exec", "expand", "finite", "float", "git", "grade", "gradkata",
     "item", "json", "junit", "lambda", "list", "logits", "main", "markdown", "module", "nohup", "numpy", "open", "pop",
     "pytest", "return", "seccomp", "secret", "setdefault", "terminal", "text", "toml", "torch", "zh",
 }  # fmt: skip

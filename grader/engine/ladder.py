@@ -226,7 +226,9 @@ class NoLadder:
         except OSError as error:
             line.close()
             life.close()
-            raise InternalFault(f"a judge did not start: {machine.words(error)}", "see `grade doctor`") from None
+            raise InternalFault(
+                text("a judge did not start: {why}", why=machine.words(error)), text("see `grade doctor`")
+            ) from None
         return line, ProcessLeash(process, life)
 
     def close(self) -> None:

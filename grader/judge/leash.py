@@ -13,6 +13,7 @@ from typing import Protocol
 from grader import forkserver, machine
 from grader.forkserver import Exit
 from grader.limits import START_SECONDS
+from grader.messages import Value
 
 
 class Leash(Protocol):
@@ -21,7 +22,7 @@ class Leash(Protocol):
     def pid(self) -> int | None:
         """The number of the process, as this one sees it."""
 
-    def refused(self) -> str:
+    def refused(self) -> Value:
         """Why there never was a process, once that is known; "" where there was one."""
 
     def kill(self) -> None: ...
@@ -51,7 +52,7 @@ class SocketLeash:
         kind, number = forkserver.STARTED.unpack_from(self._said)
         return number if kind == forkserver.PID else None
 
-    def refused(self) -> str:
+    def refused(self) -> Value:
         if self._said[:1] != forkserver.REFUSED or self.pid() is not None:
             return ""
         number = forkserver.STARTED.unpack_from(self._said)[1]
@@ -105,7 +106,7 @@ class ProcessLeash:
     def pid(self) -> int | None:
         return self._process.pid
 
-    def refused(self) -> str:
+    def refused(self) -> Value:
         return ""
 
     def kill(self) -> None:

@@ -165,4 +165,4 @@ if __name__ == "__main__":
             alone(sys.argv[2:])
         main(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))
     except (OSError, MemoryError) as refused:
-        sys.exit(machine.words(refused))
+        sys.exit(str(machine.words(refused)))

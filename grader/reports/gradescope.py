@@ -11,7 +11,7 @@ import msgspec
 
 from grader.messages.language import Language
 from grader.reports.layout import escaped
-from grader.reports.table import rows
+from grader.reports.table import row_lines
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
 
@@ -38,7 +38,7 @@ def render(card: Scorecard, *, language: Language | None = None) -> str:
 
 def _test(kata: KataResult, test: TestResult, language: Language) -> dict[str, Any]:
     lines = [test.message]
-    lines += [f"{label}: {said}" for label, said in rows(test.cause, language)] if test.cause else []
+    lines += row_lines(test.cause, language)
     if test.line and kata.stub:
         lines.append(f"{kata.stub}:{test.line.number}: {test.line.source.strip()}")
     found: dict[str, Any] = {

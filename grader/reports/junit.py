@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from grader.messages.language import Language
 from grader.reports.layout import escaped
-from grader.reports.table import amount, rows
+from grader.reports.table import amount, row_lines
 from grader.reports.table import word as words
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
@@ -95,8 +95,7 @@ def _case(id: str, test: TestResult, stub: str, language: Language) -> Element:
 
 def _lines(test: TestResult, stub: str, language: Language) -> list[str]:
     lines = [test.title, test.message]
-    told = rows(test.cause, language) if test.cause else []
-    lines += [language.text("{label}: {said}", label=label.rstrip(), said=said) for label, said in told]
+    lines += row_lines(test.cause, language)
     if test.line and stub:
         lines.append(f"{stub}:{test.line.number}: {test.line.source.strip()}")
     return [line for line in lines if line]

@@ -7,7 +7,7 @@ import re
 from grader.messages.language import Language
 from grader.reports.layout import disarmed
 from grader.reports.story import first_failing
-from grader.reports.table import KINDS, amount, mark, rows, word
+from grader.reports.table import KINDS, amount, mark, row_lines, word
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&$])")
@@ -92,7 +92,7 @@ def _story(kata: KataResult, language: Language) -> str:
 
 def _test(kata: KataResult, test: TestResult, language: Language) -> list[str]:
     lines = [test.message]
-    lines += [f"{label}: {said}" for label, said in rows(test.cause, language)] if test.cause else []
+    lines += row_lines(test.cause, language)
     if test.line and kata.stub:
         lines += [f"{kata.stub}:{test.line.number}", f"> {test.line.source.strip()}"]
     parts = [f"**{plain(test.title)}**", fenced("\n".join(line for line in lines if line))]

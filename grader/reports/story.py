@@ -8,8 +8,8 @@ from rich.cells import cell_len
 
 from grader.messages import text
 from grader.messages.language import Language
-from grader.reports.layout import Paint, cut, wrap
-from grader.reports.table import KINDS, mark, rows, style, word
+from grader.reports.layout import Paint, cut, pad, wrap
+from grader.reports.table import KINDS, LABELS, mark, rows, style, word
 from grader.scorecard import KataResult, TestResult, Verdict
 
 OUR_FAULT = text(
@@ -82,9 +82,9 @@ def first_failing(kata: KataResult) -> TestResult | None:
 def _told(test: TestResult, heading: str, stub: str, width: int, paint: Paint, language: Language) -> list[str]:
     lines = [paint(line, "bold") for line in _indented(heading, 2, width)]
     lines += _indented(test.message, 4, width, most=12)
+    indent = max(cell_len(language.say(label)) for label in LABELS)
     for label, said in rows(test.cause, language) if test.cause else ():
-        indent = cell_len(label)
-        starts = chain([label], repeat(" " * indent))
+        starts = chain([pad(label, indent)], repeat(" " * indent))
         for start, line in zip(starts, wrap(said, width - indent - 6, most=6), strict=False):
             lines.append(f"    {paint(start, 'dim')}  {line}")
     if test.line and stub:

@@ -45,12 +45,16 @@ def word(verdict: Verdict, language: Language) -> str:
 
 
 def rows(cause: Cause, language: Language) -> list[tuple[str, str]]:
-    """What there is to say under a message, and the words that the learner reads before each, all equally wide."""
+    """What there is to say under a message, each under the words that the learner reads before it."""
     bug = cause.diagnosis_zh if language.code == "zh" and cause.diagnosis_zh else cause.diagnosis
     said = (cause.where, cause.actual, cause.expected, cause.help, bug)
-    labels = [language.say(label) for label in LABELS]
-    widest = _widest(labels)
-    return [(pad(label, widest), each) for label, each in zip(labels, said, strict=True) if each]
+    return [(language.say(label), each) for label, each in zip(LABELS, said, strict=True) if each]
+
+
+def row_lines(cause: Cause | None, language: Language) -> list[str]:
+    """The same, a line each, where nothing is laid out."""
+    told = rows(cause, language) if cause else []
+    return [language.text("{label}: {said}", label=label, said=said) for label, said in told]
 
 
 def mark(verdict: Verdict) -> str:
