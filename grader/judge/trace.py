@@ -49,7 +49,8 @@ def trace(values: list[Any]) -> Trace:
 
 
 def _pieces(value: Any) -> Iterator[str | np.ndarray]:
-    """What is in a value: words for its form, arrays for its floats. A tuple may stand for a list, a 0-d array for a number."""
+    """What is in a value: words for its form, arrays for its floats. A tuple may stand for a list, a 0-d array for a
+    number, and the order of a dict is nobody's business."""
     found = read(value)
     if found is not None:
         yield f"{found.shape}"
@@ -61,7 +62,7 @@ def _pieces(value: Any) -> Iterator[str | np.ndarray]:
             yield str(found.data.tolist())
     elif isinstance(value, dict):
         yield "{"
-        for key, each in value.items():
+        for key, each in sorted(value.items(), key=lambda item: str(item[0])):
             yield str(key)
             yield from _pieces(each)
     elif isinstance(value, set | frozenset):
