@@ -123,7 +123,7 @@ def test_a_process_that_cannot_be_forked_is_told_with_its_reason(monkeypatch: py
         patched.setattr(os, "fork", refuse)
         assert forkserver._fork(far, lambda document, descriptors: None, {}, b"{}", [far.detach()]) is None
     assert leash.pid() is None
-    assert leash.refused() == "no further process can be started: end some, or raise `ulimit -u`"
+    assert str(leash.refused()) == "no further process can be started: end some, or raise `ulimit -u`"
     leash.close()
 
 
