@@ -149,6 +149,7 @@ def test_a_release_holds_what_a_learner_needs_and_no_more(released: Course) -> N
             "README.zh.md",
             "zh.po",
             "my_topic.py",
+            "my_topic.stub",
             "test_my_topic.py",
             "recorded.bin",
         )

@@ -112,7 +112,7 @@ def _languages(root: Path) -> tuple[str, ...]:
 def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:
     """Judge what every kata needs, then what the first outcomes call for."""
     runnable = [each for each in evidence if each.subject.tests]
-    _run([(each, trial) for each in runnable for trial in each.base(wanted.full)], bench)
+    _run([(each, trial) for each in runnable for trial in each.base(wanted.full, wanted.mutate)], bench)
     _run([(each, trial) for each in runnable for trial in each.doubtful()], bench)
     while batch := [(each, trial) for each in runnable for trial in _next_convergence(each, wanted.full)]:
         _run(batch, bench)

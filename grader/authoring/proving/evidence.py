@@ -19,8 +19,10 @@ class Evidence:
     found: dict[Trial, Outcome] = field(default_factory=dict)
     pace: float = 1.0
 
-    def base(self, full: bool) -> Iterator[Trial]:
+    def base(self, full: bool, again: bool = False) -> Iterator[Trial]:
         """The trials that are always needed; with `full` nothing is left to plain pytest that a judge can say.
+
+        With `again` the mistakes in another style too, which only the measure of naming asks for.
 
         A judge sees the reference twice on seed 0, and every right solution once on one thread and on 2 threads. On the other
         seeds, and on all tests but convergence for the mistakes and the zoo, plain pytest is as good and takes half the time:
@@ -28,6 +30,8 @@ class Evidence:
         """
         quick = self.quick
         for case in self.subject.cases:
+            if case.role is Role.AGAIN and not again:
+                continue
             if case.right:
                 yield Trial(case)
                 yield Trial(case, seed=self.seeds - 1, threads=2)
