@@ -88,10 +88,18 @@ def _shapes(tensors):
     return {name: tuple(tensor.shape) for name, tensor in tensors}
 
 
+def _makers(solution, size):
+    """What makes a generator, and a discriminator, of a dtype."""
+    _, noise, forger, detective, side = size
+    return (
+        lambda dtype: solution.Generator(noise, forger, side, dtype=dtype),
+        lambda dtype: solution.Discriminator(detective, side, dtype=dtype),
+    )
+
+
 def _make(solution, size, dtype=torch.float64):
     """Both of the learner's networks, found to hold the tensors that the statement names."""
-    _, noise, forger, detective, side = size
-    made = solution.Generator(noise, forger, side, dtype=dtype), solution.Discriminator(detective, side, dtype=dtype)
+    made = [make(dtype) for make in _makers(solution, size)]
     for model, oracle, name in zip(made, _oracles(size), ("Generator", "Discriminator"), strict=True):
         shapes, buffers = (_shapes(tensors) for tensors in (oracle.named_parameters(), oracle.named_buffers()))
         assert_state(model, shapes, buffers=buffers, dtype=dtype, name=name)
@@ -370,12 +378,15 @@ def _update(adam, loss):
 @pytest.mark.behaviour
 def test_first_weights(solution, rng):
     """The layers are drawn as torch draws them; DCGAN draws the filters anew, small and normal, and zeroes all biases"""
-    size = 2, 40, 24, 24, 8
+    size = 2, 20, 10, 10, 8
+    _make(solution, size)
+    makers = _makers(solution, size)
 
     def make(index, play):
-        networks = _make(solution, size)
-        if play:
-            solution.DCGAN(*networks, 0.01)
+        if not play:
+            return makers[index](torch.float64)
+        networks = [make(torch.float64) for make in makers]
+        solution.DCGAN(*networks, 0.01)
         return networks[index]
 
     for index, (network, oracle) in enumerate(zip(("Generator", "Discriminator"), _oracles(size), strict=True)):
