@@ -77,7 +77,7 @@ def test_a_new_suite_comes_and_the_learners_stub_stays(course: Course, out: Path
     assert upgrade(course, out) == []
     assert "(1.5, 2.0, " in text(out, SUITE)
     assert text(out, STUB) == FILLED
-    assert names(out / "katas/01_scale") == {"kata.toml", "scale.py", "test_scale.py"}
+    assert names(out / "katas/01_scale") == {"kata.toml", "scale.py", "scale.stub", "test_scale.py"}
 
 
 def test_a_new_stub_is_written_beside_the_learners(course: Course, out: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_new_stub_is_written_beside_the_learners(course: Course, out: Path) ->
     edit(course.root / "reference/01_scale/scale.py", "multiply once", "multiply each")
     assert len(upgrade(course, out)) == 1
     assert "multiply each" in text(out, "katas/01_scale/scale.new.py")
-    assert names(out / "katas/01_scale") == {"kata.toml", "scale.py", "scale.new.py", "test_scale.py"}
+    assert names(out / "katas/01_scale") == {"kata.toml", "scale.py", "scale.new.py", "scale.stub", "test_scale.py"}
 
 
 def test_an_untouched_stub_is_replaced(course: Course, out: Path) -> None:
@@ -97,7 +97,7 @@ def test_an_untouched_stub_is_replaced(course: Course, out: Path) -> None:
     (out / "katas/02_line/line.py").write_bytes((out / "katas/02_line/line.py").read_bytes().replace(b"\n", b"\r\n"))
     assert upgrade(course, out) == []
     assert "call predict" in text(out, "katas/02_line/line.py")
-    assert names(out / "katas/02_line") == {"kata.toml", "line.py", "test_line.py"}
+    assert names(out / "katas/02_line") == {"kata.toml", "line.py", "line.stub", "test_line.py"}
 
 
 def test_whatever_else_was_edited_is_kept_beside_the_new(course: Course, out: Path) -> None:

@@ -27,7 +27,7 @@ from grader.authoring.proving.outcome import Outcome, Trial
 from grader.authoring.proving.subject import Subject
 from grader.course import find
 from grader.diagnosis import Fingerprints
-from grader.scorecard import Cause, TestResult, grade_kata
+from grader.scorecard import TestResult, grade_kata
 from grader.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +100,7 @@ def _said(subject: Subject, outcome: Outcome, known: Fingerprints) -> dict[str, 
     tests = [
         TestResult(
             name=ran.name, kind=subject.by_name[ran.name].kind, title="", verdict=ran.verdict, message=ran.message,
-            cause=Cause(*ran.cause) if any(ran.cause) else None,
+            said=ran.said, trace=ran.trace,
         )
         for ran in outcome.tests
     ]  # fmt: skip
