@@ -196,7 +196,8 @@ def test_generator_loss(solution, rng):
     for scale in (2, 100):
         for _, fakes, *_ in (*SIZES, CROWD):
             logits, both = {"fake": scale * _noise(rng, fakes, 1)[:, 0]}, (_by_place(learner), _by_place(_deception))
-            assert_agrees(*both, logits, rng, tol=TOL, name="generator_loss", help=help)
+            tol = TOL if scale == 2 else 1e-7  # torch's softplus is linear beyond 20, and 2e-9 beside the truth there
+            assert_agrees(*both, logits, rng, tol=tol, name="generator_loss", help=help)
     for dtype, tol in EXACT:
         said = [text(each, dtype=str(dtype)[6:]) for each in ("generator_loss in {dtype}", SLOPE)]
         for logit in LADDER:
