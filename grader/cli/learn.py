@@ -59,7 +59,7 @@ from grader.store import Store
     help="Exit with 1 where anything does not pass (any), or only where a kata that passed before does not (worse).",
 )
 @option(
-    "--within", type=click.FloatRange(0.1, 10_000), metavar="MINUTES", help="Stop in order after so long, and report."
+    "--within", type=click.FloatRange(0.01, 10_000), metavar="MINUTES", help="Stop in order after so long, and report."
 )
 @jobs_option
 @option(

@@ -195,7 +195,7 @@ def _joined(left: str, right: str) -> str:
 
 def shortest(value: float) -> str:
     """A float in as few digits as tell it from all others."""
-    return next(shown for digits in range(1, 18) if float(shown := f"{value:.{digits}g}") == value or digits == 17)
+    return next(shown for digits in range(6, 18) if float(shown := f"{value:.{digits}g}") == value or digits == 17)
 
 
 ENGLISH = Wording(lambda english: english)
