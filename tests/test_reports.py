@@ -218,10 +218,24 @@ def test_a_document_on_stdout_commands_no_ci_system_and_says_the_same_to_its_rea
     assert failure is not None and command in (failure.text or "").splitlines()
 
 
+# What pytest is given so that its own XML shows a case that passes, one that fails and one that is left out.
+ONE_OF_EACH = """
+import unittest
+
+def test_good():
+    assert [1] == [1]
+
+def test_bad():
+    print("x")
+    assert [1] == [2]
+
+def test_left():
+    raise unittest.SkipTest("so")
+"""
+
+
 def test_junit_has_the_form_that_pytest_writes(tmp_path: Path) -> None:
-    (tmp_path / "test_a.py").write_text(
-        "import pytest\ndef test_good(): pass\ndef test_bad():\n    print('x')\n    assert 0\ndef test_left(): pytest.skip('so')\n"
-    )
+    (tmp_path / "test_a.py").write_text(ONE_OF_EACH)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=a.xml", "test_a.py"]
     alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, check=False)

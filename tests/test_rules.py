@@ -98,7 +98,7 @@ FILES: dict[str, tuple[Edits, str, str, str]] = {
     "a text that the catalogue lacks": ({"suite": ('"mean, squares"', '"squares first"')}, "zh.po", "", "lacks 'squares first', which"),
     "a text that no test tells": ({"suite": ('"mean, squares"', '"squares first"')}, "zh.po", 'msgid "mean, squares"', "'mean, squares' is told by no test: take it out"),
     "a title that changed": ({"suite": (DOC, '    """Shapes are right."""')}, "zh.po", "", "lacks 'Shapes are right.', which"),
-    "a claim without words": ({"suite": (LAST, LAST + '    assert True, "it stays as it was"\n')}, "zh.po", "", "lacks 'it stays as it was', which"),
+    "a claim without words": ({"suite": (LAST, LAST + '    assert solution is not None, "it stays as it was"\n')}, "zh.po", "", "lacks 'it stays as it was', which"),
     "an empty translation": ({"zh.po": ('msgstr "平均、平方"', 'msgstr ""')}, "zh.po", 'msgid "mean, squares"', "'mean, squares' has no translation"),
     "a fuzzy translation": ({"zh.po": ('msgid "mean, squares"', '#, fuzzy\nmsgid "mean, squares"')}, "zh.po", 'msgid "mean, squares"', "is fuzzy"),
     "another field": ({"zh.po": ('msgstr "平均、平方"', 'msgstr "平均、{n} 次方"')}, "zh.po", 'msgid "mean, squares"', "has the fields {n}, and its English has none"),
