@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from grader.checks import CheckFailure, assert_state, load_state, state_of, tensors_of
+from grader.checks import CheckFailure, assert_state, load_state, renamed, state_of, tensors_of
 
 SHAPES = {"a.weight": (3, 2), "a.bias": (3,), "b.weight": (2, 3), "b.bias": (2,)}
 
@@ -32,7 +32,7 @@ def mapped(net):
     net.layers = nn.ModuleDict({"last": net.b})
 
 
-def renamed(net):
+def other_names(net):
     net.first = net.a.weight
 
 
@@ -50,7 +50,9 @@ def with_buffers(net):
     net.register_buffer("view", net.a.weight.data[0])
 
 
-@pytest.mark.parametrize("change", [chained, listed, mapped, renamed, chained_before, with_buffers, lambda net: None])
+@pytest.mark.parametrize(
+    "change", [chained, listed, mapped, other_names, chained_before, with_buffers, lambda net: None]
+)
 def test_second_names_buffers_and_attributes_are_free(change):
     net = Net(change)
     before = state_of(net, SHAPES)
@@ -246,3 +248,14 @@ def test_methods_of_the_learners_own_are_not_asked():
             raise AssertionError
 
     assert_state(Odd(), SHAPES)
+
+
+def test_names_of_an_oracle_are_those_of_the_statement() -> None:
+    oracle = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.LayerNorm(3))
+    changes = {"0.": "layer.", "1.": "norm."}
+    assert renamed(oracle, changes) == {
+        "layer.weight": "0.weight",
+        "layer.bias": "0.bias",
+        "norm.weight": "1.weight",
+        "norm.bias": "1.bias",
+    }

@@ -10,7 +10,7 @@ from grader.checks.failure import CheckFailure
 from grader.checks.gradients import assert_gradients, assert_numpy_gradients
 from grader.checks.inputs import normal, normal_array
 from grader.checks.results import assert_parts
-from grader.checks.state import assert_state, load_state, state_of, tensors_of
+from grader.checks.state import assert_state, load_state, renamed, state_of, tensors_of
 from grader.checks.training import assert_trained, descend
 from grader.messages import text
 
@@ -39,6 +39,7 @@ __all__ = [
     "load_state",
     "normal",
     "normal_array",
+    "renamed",
     "state_of",
     "tensors_of",
     "text",

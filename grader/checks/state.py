@@ -91,6 +91,17 @@ def state_of(module: Any, names: Iterable[str], *, name: Value = "the model") ->
     return {key: tensor.detach().clone() for key, tensor in tensors_of(module, names, name=name).items()}
 
 
+def renamed(oracle: torch.nn.Module, changes: Mapping[str, str]) -> dict[str, str]:
+    """The statement's names of an oracle's parameters to the oracle's own: each part of a name in `changes` is replaced."""
+    names = {}
+    for theirs, _ in oracle.named_parameters():
+        mine = theirs
+        for old, new in changes.items():
+            mine = mine.replace(old, new)
+        names[mine] = theirs
+    return names
+
+
 def _tensors(module: Any) -> dict[str, Any]:
     """Every parameter and buffer of a module by every name under which it is reached."""
     from torch.nn import Module  # its own methods, in case that the learner's class has others of these names

@@ -83,6 +83,8 @@ def solution(kata: str, give_up: bool, root: Path | None) -> int:
 
     Example: grade solution lstm
     """
+    from grader.authoring.making.stub import unmarked
+
     spoken = language()
     with opened(root) as (course, store):
         chosen = one_kata(course, kata)
@@ -104,15 +106,8 @@ def solution(kata: str, give_up: bool, root: Path | None) -> int:
             store.put_note(chosen.id, "given up", "yes")
             print(spoken.text("given up, which is noted: solve it again without looking, tomorrow"), file=sys.stderr)
     mine = chosen.stub.read_text(encoding="utf-8", errors="replace") if chosen.stub.is_file() else ""
-    sys.stdout.write(_beside(mine, _unmarked(path.read_text(encoding="utf-8"))))
+    sys.stdout.write(_beside(mine, unmarked(path.read_text(encoding="utf-8"))))
     return 0
-
-
-def _unmarked(source: str) -> str:
-    """The reference without the lines that mark what a stub leaves out."""
-    return "".join(
-        line for line in source.splitlines(True) if not line.strip().startswith(("# BEGIN SOLUTION", "# END SOLUTION"))
-    )
 
 
 def _beside(mine: str, theirs: str) -> str:

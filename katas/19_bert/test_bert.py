@@ -31,6 +31,7 @@ from grader.checks import (
     layer_laws,
     load_state,
     normal,
+    renamed,
     state_of,
     text,
 )
@@ -103,19 +104,8 @@ class _Oracle(nn.Module):
         return self.classifier(self.encode(ids)[:, 0])
 
 
-def _names(oracle):
-    """From the statement's names of parameters to torch's."""
-    names = {}
-    for theirs, _ in oracle.named_parameters():
-        mine = theirs
-        for old, new in RENAMED.items():
-            mine = mine.replace(old, new)
-        names[mine] = theirs
-    return names
-
-
 def _shapes(oracle):
-    return {mine: tuple(oracle.get_parameter(theirs).shape) for mine, theirs in _names(oracle).items()}
+    return {mine: tuple(oracle.get_parameter(theirs).shape) for mine, theirs in renamed(oracle, RENAMED).items()}
 
 
 def _make(solution, size, dtype=torch.float64):
@@ -136,7 +126,7 @@ def _alike(rng, model, oracle, scale=1):
         weights[name] = normal(rng, *shape) * (shape[1] ** -0.5 if len(shape) == 2 else 0.7)
         if "norm" in name and name.endswith("weight"):
             weights[name] = (weights[name] + 1) * (scale if name.endswith("norm2.weight") else 1)
-    load_state(oracle.double(), {theirs: weights[mine] for mine, theirs in _names(oracle).items()})
+    load_state(oracle.double(), {theirs: weights[mine] for mine, theirs in renamed(oracle, RENAMED).items()})
     return load_state(model, weights), oracle
 
 
@@ -171,7 +161,7 @@ def _assert_block(solution, rng, size, scale, *, gradients):
     help = "keys hidden by the mask, both sides seen, heads split and scaled, norms behind the sums, the exact GELU"
     assert_agrees(
         lambda x, mask: block(x, mask)[mask], partial(_run_layer, layer), {"x": x, "mask": mask}, rng,
-        modules=(block, layer), parameters=_names(layer), gradients=gradients, tol=TOL,
+        modules=(block, layer), parameters=renamed(layer, RENAMED), gradients=gradients, tol=TOL,
         name="a block, where pieces stand", help=help,
     )  # fmt: skip
 
@@ -180,7 +170,7 @@ def _assert_network(solution, rng, size, scale, *, gradients):
     """States, guesses and answers against those of torch's parts, where pieces stand."""
     model, oracle = _model(solution, rng, size, scale)
     inputs = {"ids": _sentences(rng, size)}
-    more = {"modules": (model, oracle), "parameters": _names(oracle), "gradients": gradients, "tol": TOL}
+    more = {"modules": (model, oracle), "parameters": renamed(oracle, RENAMED), "gradients": gradients, "tol": TOL}
     help = "token plus position, norm, then the blocks, from which padding is hidden and no other id, MASK neither"
     ours, theirs = (lambda ids, each=each: each.encode(ids)[ids != PAD] for each in (model, oracle))
     assert_agrees(ours, theirs, inputs, rng, **more, name="states", help=help)
@@ -351,7 +341,7 @@ def test_both_sides_and_no_padding(solution, rng):
     for size in SIZES:
         count, places, pieces, room, *_ = size
         model, oracle = _model(solution, rng, size)
-        before, ids = state_of(model, _names(oracle)), _sentences(rng, size)
+        before, ids = state_of(model, renamed(oracle, RENAMED)), _sentences(rng, size)
         row = int((ids != PAD).sum(1).argmax())
         states = model.encode(ids)
         for place in range(places):
@@ -410,7 +400,7 @@ def test_pretraining(solution, rng, mutated):
                 yield _surprise(oracle(read), wanted)
 
         help = "masked_loss of forward, before each update; one Adam, the rate of each step, gradients cleared"
-        names = _names(oracle)
+        names = renamed(oracle, RENAMED)
         assert_trained(losses, model, oracle, steps(), adam, parameters=names, name="the loss of pretrain", help=help)
     assert_unchanged(mutated, but=["model of pretrain"])
 
@@ -435,7 +425,7 @@ def test_fine_tuning(solution, rng, mutated):
 
         adam = torch.optim.Adam(oracle.parameters(), lr=rate)
         help = "cross-entropy over all K classes, from raw scores, before each update; one Adam over all parameters"
-        names = _names(oracle)
+        names = renamed(oracle, RENAMED)
         assert_trained(losses, model, oracle, steps(), adam, parameters=names, name="the loss of fine_tune", help=help)
     assert_unchanged(mutated, but=["model of fine_tune"])
 

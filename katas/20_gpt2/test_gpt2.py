@@ -29,6 +29,7 @@ from grader.checks import (
     assert_unchanged,
     load_state,
     normal,
+    renamed,
     state_of,
     text,
 )
@@ -89,20 +90,9 @@ class _Oracle(nn.Module):
         return F.linear(self.norm(x), self.token.weight)
 
 
-def _names(oracle):
-    """From the statement's names of parameters to torch's."""
-    names = {}
-    for theirs, _ in oracle.named_parameters():
-        mine = theirs
-        for old, new in RENAMED.items():
-            mine = mine.replace(old, new)
-        names[mine] = theirs
-    return names
-
-
 def _checked(model, oracle, name):
     """The learner's new module, found to hold the oracle's parameters, and for a GPT the tied head."""
-    names, found = _names(oracle), dict(oracle.named_parameters())
+    names, found = renamed(oracle, RENAMED), dict(oracle.named_parameters())
     shapes = {mine: tuple(found[theirs].shape) for mine, theirs in names.items()}
     tied = TIED if name == "GPT" else {}
     shapes |= {each: shapes[other] for each, other in tied.items()}
@@ -111,7 +101,7 @@ def _checked(model, oracle, name):
 
 def _alike(rng, model, oracle, name):
     """Both in float64 with the same weights: matrices ~ 1 / sqrt(fan-in), biases not zero, norms not the identity."""
-    model, names, weights = _checked(model, oracle, name).double(), _names(oracle), {}
+    model, names, weights = _checked(model, oracle, name).double(), renamed(oracle, RENAMED), {}
     for mine, theirs in names.items():
         drawn = normal(rng, *oracle.get_parameter(theirs).shape)
         is_norm = "norm" in mine and mine.endswith("weight")
@@ -174,7 +164,7 @@ def _assert_parts(solution, rng, size, scale, gradients):
         module, oracle = _alike(rng, getattr(solution, name)(width, heads), oracle, name)
         assert_agrees(
             _first(module), partial(_run_layer, oracle), {"x": scale * normal(rng, batch, length, width)}, rng,
-            modules=(module, oracle), parameters=_names(oracle), gradients=gradients, tol=TOL,
+            modules=(module, oracle), parameters=renamed(oracle, RENAMED), gradients=gradients, tol=TOL,
             name=text("the output of {module}", module=name), help=help,
         )  # fmt: skip
 
@@ -187,7 +177,7 @@ def _assert_model(solution, rng, size, scale, gradients):
     help = "embeddings, positions, the last norm, the head"
     assert_agrees(
         _first(model), oracle, {"tokens": _tokens(rng, size[2], *size[:2])}, rng,
-        modules=(model, oracle), parameters=_names(oracle), gradients=gradients, tol=TOL, name="logits", help=help,
+        modules=(model, oracle), parameters=renamed(oracle, RENAMED), gradients=gradients, tol=TOL, name="logits", help=help,
     )  # fmt: skip
 
 
@@ -298,7 +288,7 @@ def test_training(solution, rng, mutated):
 
         adam = torch.optim.Adam(oracle.parameters(), lr=rate)
         help = "one Adam for all steps, gradients cleared before each, the rate as it was given"
-        assert_trained(losses, model, oracle, steps(), adam, parameters=_names(oracle), help=help)
+        assert_trained(losses, model, oracle, steps(), adam, parameters=renamed(oracle, RENAMED), help=help)
     assert_unchanged(mutated, but=["model of train"])
 
 
@@ -358,7 +348,7 @@ def _assert_generated(solution, rng, size, new, temperature, top_k, top_p, mode)
     batch, _, vocabulary, context, *_ = size
     model, oracle = _model(solution, rng, size)
     model.train(mode)
-    before = state_of(model, _names(oracle))
+    before = state_of(model, renamed(oracle, RENAMED))
     prompt, uniforms = _tokens(rng, vocabulary, batch, context - new), torch.from_numpy(rng.random((batch, new)))
     written = solution.generate(model, as_view(prompt), as_view(uniforms), temperature, top_k, top_p)
     assert_shape(written, (batch, context), dtype=torch.int64, name="generated text")

@@ -77,6 +77,11 @@ def make_stub(source: str, filename: str = "<reference>") -> str:
     return stub
 
 
+def unmarked(source: str) -> str:
+    """A reference without its markers: the solution, as one would write it."""
+    return "".join(line for line in source.splitlines(keepends=True) if not _LIKE_A_MARKER.match(line.strip()))
+
+
 def is_in_step(reference_source: str, stub_source: str, filename: str = "<reference>") -> bool:
     """Whether the stub is what the reference gives, whichever line ends a checkout chose."""
     stub = make_stub(reference_source, filename)
