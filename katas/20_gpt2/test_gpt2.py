@@ -48,7 +48,7 @@ SIZES = [
 FORTY = (2, 40, 9, 43, 2, 3, 1)
 LONG, TALL = (1, 1103, 5, 1104, 1, 2, 1), (1101, 2, 5, 3, 1, 2, 1)
 TOL = 1e-8
-STEPS, BATCH, CONTEXT, WIDTH, HEADS, LAYERS, LEARNING_RATE = 150, 24, 16, 48, 4, 1, 4e-3
+STEPS, BATCH, CONTEXT, WIDTH, HEADS, LAYERS, LEARNING_RATE = 180, 24, 16, 48, 4, 1, 4e-3
 
 # Midway between models without attention (they need all of the bigram's bits) and the worst right run of 50 seeds.
 SHARE_OF_BIGRAM = 0.78
@@ -259,7 +259,7 @@ def test_model_and_loss(solution, rng, mutated):
 @pytest.mark.gradient
 def test_gradients(solution, rng):
     """Gradients are right: of attention by q, k and v, of every module by every parameter, of the loss by the logits"""
-    for scale in (1, 100):
+    for scale in (1, 30):  # at 100 a softmax is so sharp that rounding is a part in 10^7 of what slope is left
         _assert_attention(solution, rng, (2, 2, 40, 3), scale, gradients=True)
         _assert_parts(solution, rng, FORTY, scale, gradients=True)
         _assert_model(solution, rng, FORTY, scale, gradients=True)
