@@ -13,8 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 FLOORS = {
-    **dict.fromkeys(["cli"], 7),
-    **dict.fromkeys(["authoring", "session", "watch"], 6),
+    **dict.fromkeys(["cli"], 8),
+    **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
+    **dict.fromkeys(["session"], 6),
     **dict.fromkeys(["engine"], 5),
     **dict.fromkeys(["judge", "reports", "standing", "copies"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
@@ -215,7 +216,7 @@ def test_the_cold_floors_are_cold_in_a_real_interpreter() -> None:
 
 
 BITES = {
-    "up": ({"grader/kata.py": "import grader.cli"}, "grader/kata.py:1 imports grader.cli: up from floor 2 to 7"),
+    "up": ({"grader/kata.py": "import grader.cli"}, "grader/kata.py:1 imports grader.cli: up from floor 2 to 8"),
     "up, for types": (
         {"grader/wire/frame.py": "if TYPE_CHECKING:\n    from grader.judge.bridge import Bridge"},
         "grader/wire/frame.py:2 imports grader.judge.bridge: up from floor 1 to 4",
@@ -226,11 +227,11 @@ BITES = {
     ),
     "up, relatively": (
         {"grader/judge/run.py": "from .. import cli", "grader/cli/__init__.py": ""},
-        "grader/judge/run.py:1 imports grader.cli: up from floor 4 to 7",
+        "grader/judge/run.py:1 imports grader.cli: up from floor 4 to 8",
     ),
     "up, out of a package's __init__": (
         {"grader/judge/__init__.py": "from ..cli import main", "grader/cli/__init__.py": ""},
-        "grader/judge/__init__.py:1 imports grader.cli: up from floor 4 to 7",
+        "grader/judge/__init__.py:1 imports grader.cli: up from floor 4 to 8",
     ),
     "sideways": (
         {"grader/reports/json.py": "from grader.judge import run"},
