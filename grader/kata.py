@@ -76,6 +76,10 @@ class Kata:
         """The title in a language, or in English where the manifest has none in it."""
         return self.title_zh if language == "zh" and self.title_zh else self.title
 
+    def blurb_in(self, language: str) -> str:
+        """The line that says what it is about, likewise."""
+        return self.blurb_zh if language == "zh" and self.blurb_zh else self.blurb
+
     def statement(self, language: str = "en") -> Path:
         """The page of its statement in a language, which need not be there."""
         return self.folder / ("README.md" if language == "en" else f"README.{language}.md")

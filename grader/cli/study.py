@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from grader import nudges, submission
 from grader.cli.options import coloured, course_option, here
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, named, option
@@ -18,6 +19,7 @@ from grader.course import Course, find
 from grader.errors import UsageFault
 from grader.kata import Kata
 from grader.messages import text
+from grader.nudges import Nudge
 from grader.reports.layout import Paint, cut, pad, wrap
 from grader.reports.table import amount, mark, style, word
 from grader.standing import Place, State, standing
@@ -114,9 +116,8 @@ def next_(root: Path | None) -> int:
     if kata is None:
         print(spoken.text("All katas of this course pass."))
         return 0
-    blurb = kata.blurb_zh if spoken.code == "zh" and kata.blurb_zh else kata.blurb
     print(f"{kata.id}  {kata.title_in(spoken.code)}")
-    print(f"  {blurb}")
+    print(f"  {kata.blurb_in(spoken.code)}")
     print()
     print(spoken.text("  statement  `grade show {kata}`", kata=kata.slug))
     print(spoken.text("  your file  katas/{kata}/{file}", kata=kata.id, file=kata.stub.name))
@@ -164,27 +165,29 @@ def hint(kata: str, again: bool, root: Path | None) -> int:
     spoken, width = language(), min(shutil.get_terminal_size().columns, 100)
     with opened(root) as (course, store):
         chosen = one_kata(course, kata)
-        given = int(store.note(chosen.id, "hints") or 0)
-        count = given if again else min(given + 1, len(chosen.hints))
-        store.put_note(chosen.id, "hints", str(count))
+        before = nudges.given(store, chosen)
+        more = None if again else nudges.next_nudge(store, chosen, submission.read(chosen, None, course).sha256)
+    shown = before if again else [more] if more else before[-1:]
+    for each in shown:
+        print(_headed(each, len(chosen.hints)))
+        print("\n".join(f"  {line}" for line in wrap(each.words(spoken.code), width - 2)))
     if not chosen.hints:
         print(spoken.text("{kata} has no hints", kata=chosen.id))
-        return 0
-    if again and not count:
+    elif not shown:
         print(spoken.text("no hint was given yet"))
-        return 0
-    for number, each in enumerate(chosen.hints[:count], 1):
-        if again or number == count:
-            print(spoken.text("hint {number} of {count}", number=number, count=len(chosen.hints)))
-            words = each.zh if spoken.code == "zh" and each.zh else each.en
-            print("\n".join(f"  {line}" for line in wrap(words, width - 2)))
-    if not again and given == len(chosen.hints):
+    elif not again and more is None:
         print(
             spoken.text(
                 "  this was the last one; `grade solution {kata} --give-up` shows the solution", kata=chosen.slug
             )
         )
     return 0
+
+
+def _headed(each: Nudge, count: int) -> str:
+    if not each.number:
+        return language().text("your bug, by its traces")
+    return language().text("hint {number} of {count}", number=each.number, count=count)
 
 
 @command

@@ -60,13 +60,23 @@ class Judgement:
     def tests(self) -> list[TestResult]:
         """The results, in the order of the suite."""
         found = {name: judged.result for part in self._parts.values() for name, judged in part.judged.items()}
-        order = dict.fromkeys([*(test.name for test in self.collected), *found])
-        return [found[name] for name in order if name in found]
+        return self.in_order(found.values())
+
+    def in_order(self, tests: Iterable[TestResult]) -> list[TestResult]:
+        """Results of tests, in the order of the suite."""
+        places = {test.name: place for place, test in enumerate(self.collected)}
+        return sorted(tests, key=lambda test: places.get(test.name, len(places)))
 
     @property
     def collected(self) -> list[Named]:
         """The tests that there are, as far as judges have said."""
         return list({test.name: test for part in self._parts.values() for test in part.collected}.values())
+
+    @property
+    def left(self) -> list[Named]:
+        """Those of them that nothing was said of."""
+        judged = {name for part in self._parts.values() for name in part.judged}
+        return [test for test in self.collected if test.name not in judged]
 
     @property
     def begun(self) -> bool:

@@ -52,6 +52,7 @@ class Bridge:
         self.freed: list[int] = []
         self.transcript = hashlib.sha256()
         self.returned: list[Any] = []  # by its calls, for a trace
+        self.called: set[str] = set()  # functions of the learner's file, and classes of its objects
         self._kept = 0  # bytes of these
         self._lines = lines  # of the learner's file
         self._worker = worker
@@ -80,6 +81,7 @@ class Bridge:
 
     def call(self, target: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call `name` of the object behind `target`, or the object itself, in the worker."""
+        self.called.add(name if target == ROOT else type(self._objects.get(target)).__name__)
         torch = sys.modules.get("torch")
         grad = torch is not None and torch.is_grad_enabled()
         twins = list(self._twins.values())
