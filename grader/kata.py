@@ -141,6 +141,29 @@ def survey(
     return tuple(sorted(katas, key=lambda kata: kata.number)), tuple(faults)
 
 
+def sound(
+    root: Path,
+    *,
+    known_good: Callable[[str], bool] = lambda digest: False,
+    on_good: Callable[[str], None] = lambda digest: None,
+) -> tuple[tuple[Kata, ...], tuple[Fault, ...]]:
+    """The katas that nothing is wrong with, by number, and every fault of the others.
+
+    A copy of a folder is at fault, and not the kata that it was copied from. Raises CourseFault for what is no kata's own,
+    and where no kata is left.
+    """
+    languages(root, known_good=known_good, on_good=on_good)
+    katas, faults = survey(root, known_good=known_good, on_good=on_good)
+    ids = {path.parent.name for path in root.glob("katas/*/kata.toml")}
+    good = [kata for kata in katas if kata.id == kata.folder.name]
+    while wrong := {fault.file for fault in _rules(good, ids)}:
+        good = [kata for kata in good if kata.manifest not in wrong]
+    names = {kata.manifest for kata in good}
+    if faults and not good:
+        raise CourseFault(faults)
+    return tuple(good), tuple(fault for fault in faults if fault.file not in names)
+
+
 def languages(
     root: Path,
     *,

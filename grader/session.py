@@ -290,6 +290,7 @@ def _result(work: _Work, choose: str) -> KataResult:
         judgement.in_order([*judgement.tests, *left]),
         seconds=round(judgement.seconds, 3),
         said=(chosen,) if left and choose else (),
+        notices=judgement.notices,
         **_where(work.kata, work.read),
     )
     ended = {test.verdict for test in judgement.tests}

@@ -27,6 +27,7 @@ FLOORS = {
             "messages",
             "forkserver",
             "modulestate",
+            "absent",
             "given",
             "todo",
             "errors",

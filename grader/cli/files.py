@@ -10,11 +10,10 @@ from pathlib import Path
 import click
 
 from grader import copies
-from grader.cli.options import course_option, here
+from grader.cli.options import course_option, here, learners_course
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
 from grader.cli.study import one_kata, opened
-from grader.course import find
 from grader.errors import UsageFault
 from grader.messages import text
 from grader.reports.layout import cut, pad
@@ -34,7 +33,7 @@ def reset(kata: str, yes: bool, root: Path | None) -> int:
     """
     from grader.authoring.making.stubs import original
 
-    spoken, course = language(), find(here(), root)
+    spoken, course = language(), learners_course(here(), root)
     chosen = one_kata(course, kata)
     content = original(course, chosen)
     shown = f"katas/{chosen.id}/{chosen.stub.name}"
@@ -63,7 +62,7 @@ def undo(kata: str, root: Path | None) -> int:
 
     Example: grade undo lstm
     """
-    course = find(here(), root)
+    course = learners_course(here(), root)
     chosen = one_kata(course, kata)
     copy = copies.take_back(course, chosen)
     if copy is None:

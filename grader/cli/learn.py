@@ -25,6 +25,7 @@ from grader.cli.options import (
     course_option,
     here,
     jobs_option,
+    learners_course,
     processors,
     readable,
     ready_to_judge,
@@ -33,7 +34,7 @@ from grader.cli.options import (
 from grader.cli.speech import Speaker, language, note
 from grader.cli.spoken import command, option
 from grader.cli.verbs import COMMANDS
-from grader.course import find, locate
+from grader.course import locate
 from grader.errors import UsageFault
 from grader.judge.choice import choice
 from grader.messages import text
@@ -143,7 +144,7 @@ def run(
         )
     place = readable(locate(here(), root))
     store = Store(place, note)
-    course = find(place, place, known_good=store.known_good, on_good=store.on_good)
+    course = learners_course(place, place, store)
     asked = course.select([_meant(name) for name in katas], COMMANDS)
     session = Session(course, store, seed=seed, jobs=jobs, choose=choose, stop_at_first=stop_at_first)
     files = [(form, path) for form, path in wanted if path is not None]
@@ -178,6 +179,8 @@ def run(
         sys.stdout.flush()
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
+    if course.left_out and not katas and exit_code(card) != 3:
+        return 2
     if choose and exit_code(card) != 3:
         return 0 if _chosen(card, choose) else 1
     return _worse(card, before) if fail_on == "worse" else exit_code(card)

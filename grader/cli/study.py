@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 
 from grader import nudges, submission
-from grader.cli.options import coloured, course_option, here
+from grader.cli.options import coloured, course_option, here, learners_course
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, named, option
-from grader.course import Course, find
+from grader.course import Course
 from grader.errors import UsageFault
 from grader.kata import Kata
 from grader.messages import text
@@ -39,7 +39,7 @@ _STYLES = {State.NEW: "dim", State.BEGUN: "cyan", State.PASSED: "green", State.C
 @contextmanager
 def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
     """The course around here, and its store."""
-    course = find(here(), root)
+    course = learners_course(here(), root)
     store = Store(course.root, note)
     try:
         yield course, store
@@ -134,7 +134,7 @@ def show(kata: str, root: Path | None) -> int:
 
     Example: grade show lstm --lang zh
     """
-    course = find(here(), root)
+    course = learners_course(here(), root)
     chosen = one_kata(course, kata)
     pages = [chosen.folder / f"README.{language().code}.md", chosen.folder / "README.md"]
     page = next((path for path in pages if path.is_file()), None)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from grader.engine.events import Again, Ended, Event, Heard
 from grader.engine.task import Task
-from grader.judge.job import Began, Collected, Done, Fault, Held, Judged, Named
+from grader.judge.job import Began, Collected, Done, Fault, Held, Judged, Named, Noticed
 from grader.messages import Message
 from grader.scorecard import TestResult
 
@@ -21,6 +21,7 @@ class _Part:
     collected: tuple[Named, ...] = ()
     judged: dict[str, Judged] = field(default_factory=dict)
     faults: list[Message] = field(default_factory=list)
+    notices: list[Message] = field(default_factory=list)
     begun: bool = False
     done: bool = False
     seconds: float = 0.0
@@ -53,6 +54,8 @@ class Judgement:
                 part.judged[name] = replace(judged, result=replace(judged.result, peak_memory_mb=peak))
             case Heard(_, Fault(said)):
                 part.faults.append(said)
+            case Heard(_, Noticed(said)) if said not in self.notices:
+                part.notices.append(said)
             case Heard(_, Done(tests)):
                 part.done = tests == len(part.judged)
 
@@ -92,6 +95,11 @@ class Judgement:
     def faults(self) -> list[Message]:
         """The suite's or ours, never the learner's."""
         return [fault for part in self._parts.values() for fault in part.faults]
+
+    @property
+    def notices(self) -> list[Message]:
+        """What was noticed about the file that no verdict depends on."""
+        return [said for part in self._parts.values() for said in part.notices]
 
     @property
     def done(self) -> bool:

@@ -87,6 +87,12 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
     said: Message
 
 
+class Noticed(msgspec.Struct, frozen=True, tag="noticed"):
+    """Something about the learner's file that no verdict depends on."""
+
+    said: Message
+
+
 class Lost(msgspec.Struct, frozen=True, tag="lost"):
     """Something on the grader's side died under a test: nothing that this judge said counts, and it says no more."""
 
@@ -99,7 +105,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     tests: int
 
 
-Event = Collected | Began | Judged | Held | Fault | Lost | Done
+Event = Collected | Began | Judged | Held | Fault | Noticed | Lost | Done
 
 
 def test_seed(seed: int | str, kata: str, test: str) -> int:

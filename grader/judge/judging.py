@@ -19,7 +19,7 @@ from grader.judge.bridge import Bridge
 from grader.judge.choice import choice
 from grader.judge.clock import NEVER, Clock, Closing
 from grader.judge.gone import LearnerError, Lost, WorkerGone
-from grader.judge.job import Began, Collected, Event, Fault, Held, Job, Judged, Named, global_seed, test_seed
+from grader.judge.job import Began, Collected, Event, Fault, Held, Job, Judged, Named, Noticed, global_seed, test_seed
 from grader.judge.job import Lost as SaidLost
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
@@ -43,6 +43,7 @@ class Judging:
         self._workshop = workshop
         self._emit = emit
         self._lines = job.source.removeprefix(b"\xef\xbb\xbf").splitlines()
+        self._noticed = False
         self._left = 0  # tests that have not begun yet
         self._spare: Worker | None = None
         self._worker: Worker | None = None
@@ -86,7 +87,11 @@ class Judging:
             "threads": job.threads,
         }
         try:
-            return RemoteFile(bridge, bridge.load(spec))
+            names = bridge.load(spec)
+            if bridge.absent and not self._noticed:
+                self._noticed = True
+                self._emit(Noticed(message("kata.absent", packages=bridge.absent)))
+            return RemoteFile(bridge, names)
         except Lost:
             raise
         except (LearnerError, WorkerGone) as error:

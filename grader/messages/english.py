@@ -232,6 +232,7 @@ SAYS = {
     # how a kata ended
     "kata.to_do": Says("{count} of {tests} tests still to do"),
     "kata.chosen": Says("{count} of {tests} tests were chosen: the kata as a whole is not judged by them"),
+    "kata.absent": Says("left out of your file, since nothing in it uses them and they are not installed: {packages}"),
     "kata.changed": Says("changed since you passed on {date}"),
     "kata.count": Says("the suite ran {ran} tests, its manifest says {tests}"),
     "kata.kinds": Says("suite and manifest disagree about tests of kind {kinds}"),

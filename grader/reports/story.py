@@ -63,12 +63,17 @@ def under_way(kata: KataResult, width: int, paint: Paint, language: Language) ->
         language.text("{points} of {most} points so far", points=points, most=most),
     ]
     lines = [paint(cut(f"{mark(kata.verdict)} {kata.id}  {' · '.join(told)}", width), "cyan", "bold")]
-    lines += _indented(kata.message, 2, width) * (len(ran) < len(kata.tests))
+    lines += [line for said in notes(kata, language) for line in _indented(said, 2, width)]
     lines += [cut(f"  {mark(test.verdict)} {test.title.rstrip('.。')}", width) for test in passing]
     to_do = next((test for test in ran if test.verdict is Verdict.TODO), None)
     if to_do is not None and to_do.message:
         lines += _indented(language.text("next: {what}", what=to_do.message), 2, width, most=3)
     return "\n".join(lines)
+
+
+def notes(kata: KataResult, language: Language) -> list[str]:
+    """What was said of a kata beside how many of its tests are to do."""
+    return [language.say(said) for said in kata.said if said.code != "kata.to_do"]
 
 
 def whole_output(kata: KataResult, told: Sequence[TestResult], width: int, paint: Paint, language: Language) -> str:

@@ -11,7 +11,7 @@ from grader.messages import text
 from grader.messages.language import Language
 from grader.reports.layout import Paint, cut, disarmed, sparkline, wrap
 from grader.reports.moment import Moment, moment
-from grader.reports.story import story, told, under_way, whole_output
+from grader.reports.story import notes, story, told, under_way, whole_output
 from grader.reports.table import amount, table
 from grader.scorecard import Curve, KataResult, Scorecard, Verdict
 
@@ -50,6 +50,8 @@ def render(
     parts = [table(card, width, paint, language)]
     parts += [story(kata, width, paint, language, every=every) for kata in failing]
     parts += [under_way(kata, width, paint, language) for kata in calm]
+    passing = [kata for kata in card.katas if kata.verdict is Verdict.PASS]
+    parts += [line for kata in passing for said in notes(kata, language) for line in wrap(f"{kata.id}  {said}", width)]
     if prints:
         shown = {kata.id: told(kata, every) for kata in failing}
         parts += [whole_output(kata, shown.get(kata.id, ()), width, paint, language) for kata in card.katas]
