@@ -37,11 +37,11 @@ def story(kata: KataResult, width: int, paint: Paint, language: Language, *, eve
         heading = language.text("All {count} tests end like this", count=len(kata.tests))
         if test.verdict is not Verdict.FAIL:
             heading = language.text("{title} ({how})", title=heading, how=[word(test.verdict, language)])
-    lines += [""] * bool(kata.message) + _told(test, heading, kata.stub, width, paint, language)
+    lines += [""] * bool(kata.message) + told_test(test, heading, kata.stub, width, paint, language)
     if not same:
         more = _wrong(kata)[1:] if every else []
         for other in more:
-            lines += ["", *_told(other, _heading(other, language), kata.stub, width, paint, language)]
+            lines += ["", *told_test(other, _heading(other, language), kata.stub, width, paint, language)]
         lines += [paint(line, "dim") for line in _others(kata, [test, *more], width, language)]
     return "\n".join(lines)
 
@@ -126,7 +126,8 @@ def _wrong(kata: KataResult) -> list[TestResult]:
     return sorted(wrong, key=lambda test: (test.verdict is not Verdict.INTERNAL, test.step))
 
 
-def _told(test: TestResult, heading: str, stub: str, width: int, paint: Paint, language: Language) -> list[str]:
+def told_test(test: TestResult, heading: str, stub: str, width: int, paint: Paint, language: Language) -> list[str]:
+    """The lines of one test: what went wrong, why, and where, under a heading."""
     lines = [paint(line, "bold") for line in _indented(heading, 2, width)]
     lines += _indented(test.message, 4, width, most=12)
     indent = max(cell_len(language.say(label)) for label in LABELS)
