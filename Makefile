@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test lowest escapes fuzz search lint texts bench ways roads arithmetic soak kills mutants clean
+.PHONY: help venv grade test lowest escapes fuzz search lint texts bench light ways roads arithmetic soak kills mutants clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,9 @@ texts: venv ## bring the catalogues of what the harness says into step with its 
 
 bench: venv ## measure the speed of the harness, as ratios of one run
 	$(BIN)/python tests/bench/run.py
+
+light: venv ## measure what the verbs cost that judge nothing, of `import click` in the same run
+	$(BIN)/python tests/bench/light.py
 
 ways: venv ## grade every solution, right or wrong, both ways, and compare test by test; ARGS="lstm" is handed on
 	$(BIN)/python tests/ways.py $(ARGS)

@@ -301,7 +301,7 @@ def test_what_the_course_lacks_is_told_in_chinese(run: Callable[..., tuple[int, 
     code, said = run()
     assert code == 2
     assert "grade: katas/01_scale/kata.toml：dificulty 不是已知的字段；是不是想写 difficulty？" in said
-    assert "katas/01_scale/kata.toml：difficulty 缺失" in said
+    assert "：这道题先略过" in said and said.count("01_scale") == 1, "one fault of a kata is enough for a learner"
 
 
 def test_english_is_asked_for_wherever_it_stands(run: Callable[..., tuple[int, str]]) -> None:

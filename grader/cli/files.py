@@ -10,14 +10,15 @@ from pathlib import Path
 import click
 
 from grader import copies
-from grader.cli.options import course_option, here, learners_course
-from grader.cli.speech import language
+from grader.cli.options import course_option, one_kata, opened
+from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
-from grader.cli.study import one_kata, opened
+from grader.course import Course
 from grader.errors import UsageFault
+from grader.kata import Kata
 from grader.messages import text
 from grader.reports.layout import cut, pad
-from grader.standing import standing
+from grader.standing import give_up, may_see_solution
 
 _SIDE_BY_SIDE = 120  # cells from which two files stand beside each other
 
@@ -33,8 +34,9 @@ def reset(kata: str, yes: bool, root: Path | None) -> int:
     """
     from grader.authoring.making.stubs import original
 
-    spoken, course = language(), learners_course(here(), root)
-    chosen = one_kata(course, kata)
+    spoken = language()
+    with opened(root) as (course, _):
+        chosen = one_kata(course, kata)
     content = original(course, chosen)
     shown = f"katas/{chosen.id}/{chosen.stub.name}"
     if chosen.stub.is_file() and chosen.stub.read_bytes() == content:
@@ -62,8 +64,8 @@ def undo(kata: str, root: Path | None) -> int:
 
     Example: grade undo lstm
     """
-    course = learners_course(here(), root)
-    chosen = one_kata(course, kata)
+    with opened(root) as (course, _):
+        chosen = one_kata(course, kata)
     copy = copies.take_back(course, chosen)
     if copy is None:
         raise UsageFault(
@@ -75,25 +77,17 @@ def undo(kata: str, root: Path | None) -> int:
 
 @command
 @click.argument("kata")
-@option("--give-up", is_flag=True, help="Show it although the kata does not pass; this is noted.")
+@option("--give-up", "gives_up", is_flag=True, help="Show it although the kata does not pass; this is noted.")
 @course_option
-def solution(kata: str, give_up: bool, root: Path | None) -> int:
+def solution(kata: str, gives_up: bool, root: Path | None) -> int:
     """Show the solution of KATA beside yours, once yours passes.
 
     Example: grade solution lstm
     """
-    from grader.authoring.making.stub import unmarked
-
-    spoken = language()
     with opened(root) as (course, store):
         chosen = one_kata(course, kata)
-        path = course.reference(chosen)
-        if not path.is_file():
-            raise UsageFault(
-                text("this course is a release, which has no solutions"), text("ask whoever gave you the course")
-            )
-        solved = standing(course, store).of(chosen).solved
-        if not solved and not give_up and not store.note(chosen.id, "given up"):
+        theirs = _solution(course, chosen)
+        if not gives_up and not may_see_solution(course, store, chosen):
             raise UsageFault(
                 text("{kata} does not pass yet", kata=chosen.id),
                 text(
@@ -101,12 +95,23 @@ def solution(kata: str, give_up: bool, root: Path | None) -> int:
                     kata=chosen.slug,
                 ),
             )
-        if not solved:
-            store.put_note(chosen.id, "given up", "yes")
-            print(spoken.text("given up, which is noted: solve it again without looking, tomorrow"), file=sys.stderr)
+        if gives_up and give_up(course, store, chosen):
+            note(text("given up, which is noted: solve it again without looking, tomorrow"))
     mine = chosen.stub.read_text(encoding="utf-8", errors="replace") if chosen.stub.is_file() else ""
-    sys.stdout.write(_beside(mine, unmarked(path.read_text(encoding="utf-8"))))
+    sys.stdout.write(_beside(mine, theirs))
     return 0
+
+
+def _solution(course: Course, kata: Kata) -> str:
+    """The reference without its marks. Raises UsageFault in a release, which has none."""
+    from grader.authoring.making.stub import unmarked
+
+    path = course.reference(kata)
+    if not path.is_file():
+        raise UsageFault(
+            text("this course is a release, which has no solutions"), text("ask whoever gave you the course")
+        )
+    return unmarked(path.read_text(encoding="utf-8"))
 
 
 def _beside(mine: str, theirs: str) -> str:

@@ -26,6 +26,7 @@ from grader.cli.options import (
     here,
     jobs_option,
     learners_course,
+    meant,
     processors,
     readable,
     ready_to_judge,
@@ -144,13 +145,14 @@ def run(
         )
     place = readable(locate(here(), root))
     store = Store(place, note)
-    course = learners_course(place, place, store)
-    asked = course.select([_meant(name) for name in katas], COMMANDS)
+    course = learners_course(place, store)
+    asked = course.select([meant(name) for name in katas], COMMANDS)
     session = Session(course, store, seed=seed, jobs=jobs, choose=choose, stop_at_first=stop_at_first)
     files = [(form, path) for form, path in wanted if path is not None]
     speaker = Speaker(course)
 
     def write(card: Scorecard) -> None:
+        card = card if diagnosis else _silent(card)
         for form, path in files:
             write_report(path, reports.render(form, speaker.card(card), language()))
 
@@ -164,7 +166,9 @@ def run(
                     asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write, speaker)
                 )
             if not diagnosis:
-                card = _withheld(card, store, own=source_dir is None)
+                if source_dir is None:
+                    _withhold(card, store)
+                card = _silent(card)
             after = elsewhere(card, course) if source_dir else what_comes_after(card, course, store, before)
         finally:
             session.close()
@@ -184,11 +188,6 @@ def run(
     if choose and exit_code(card) != 3:
         return 0 if _chosen(card, choose) else 1
     return _worse(card, before) if fail_on == "worse" else exit_code(card)
-
-
-def _meant(name: str) -> str:
-    """`.` and the like mean the kata in whose folder the command was started."""
-    return here().joinpath(name).resolve().name if name.strip("./") == "" else name
 
 
 def _stopping(session: Session, seconds: float) -> threading.Timer:
@@ -264,15 +263,17 @@ def _on_screen(card: Scorecard, after: After | None, every: bool, prints: bool) 
     )
 
 
-def _withheld(card: Scorecard, store: Store, own: bool) -> Scorecard:
-    """The scorecard without a word of known mistakes; what is kept back is noted, and `grade hint` gives it."""
-    katas = []
+def _silent(card: Scorecard) -> Scorecard:
+    """The scorecard without a word of known mistakes."""
+    return replace(card, katas=tuple(known.withheld(kata)[0] for kata in card.katas))
+
+
+def _withhold(card: Scorecard, store: Store) -> None:
+    """Note what is kept back of each kata, for `grade hint`."""
     for kata in card.katas:
-        result, causes = known.withheld(kata)
-        if causes and own:
+        _, causes = known.withheld(kata)
+        if causes:
             nudges.withhold(store, kata, causes[0])
-        katas.append(result)
-    return replace(card, katas=tuple(katas))
 
 
 def _chosen(card: Scorecard, expression: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,10 @@ import click
 from grader import machine, reports, seeds
 from grader.cli.speech import language, note
 from grader.cli.spoken import Whole, option
-from grader.course import Course, find
+from grader.cli.verbs import COMMANDS
+from grader.course import Course, find, locate
 from grader.errors import Fault, UsageFault
+from grader.kata import Kata
 from grader.messages import text
 from grader.seeds import Secret
 from grader.store import Store
@@ -133,8 +136,8 @@ def ready_to_judge(jobs: int) -> None:
     machine.make_room(jobs)
 
 
-def learners_course(start: Path, explicit: Path | None = None, store: Store | None = None) -> Course:
-    """The course around `start`. A kata at fault is left out, and a note says so: it stops no other."""
+def learners_course(place: Path, store: Store) -> Course:
+    """The course at `place` as a learner needs it: a kata at fault is left out, and a note says so; it stops no other."""
     told = set()
 
     def left_out(fault: Fault) -> None:
@@ -142,6 +145,25 @@ def learners_course(start: Path, explicit: Path | None = None, store: Store | No
             told.add(fault.file)
             note(text("{fault}: this kata is left out", fault=fault.said))
 
-    if store is None:
-        return find(start, explicit, on_fault=left_out)
-    return find(start, explicit, known_good=store.known_good, on_good=store.on_good, on_fault=left_out)
+    return find(place, place, known_good=store.known_good, on_good=store.on_good, on_fault=left_out)
+
+
+@contextmanager
+def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
+    """The learner's course around here, and its store."""
+    place = readable(locate(here(), root))
+    store = Store(place, note)
+    try:
+        yield learners_course(place, store), store
+    finally:
+        store.close()
+
+
+def one_kata(course: Course, name: str) -> Kata:
+    """The kata of this name, of its number, of its folder, or of the folder `.`. Raises UsageFault where there is none."""
+    return course.select([meant(name)], COMMANDS)[0]
+
+
+def meant(name: str) -> str:
+    """`.` and the like mean the kata in whose folder the command was started."""
+    return here().joinpath(name).resolve().name if name.strip("./") == "" else name

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import click
 
 from grader import nudges, submission
-from grader.cli.options import coloured, course_option, here, learners_course
-from grader.cli.speech import language, note
+from grader.cli.options import coloured, course_option, one_kata, opened
+from grader.cli.speech import language
 from grader.cli.spoken import command, named, option
-from grader.course import Course
 from grader.errors import UsageFault
-from grader.kata import Kata
 from grader.messages import text
 from grader.nudges import Nudge
 from grader.reports.layout import Paint, cut, pad, wrap
 from grader.reports.table import amount, mark, style, word
-from grader.standing import Place, State, standing
-from grader.store import Store
+from grader.standing import GIVEN_UP, Place, State, standing
+from grader.store import Attempt
 
 _WORDS = {
     State.NEW: text("new"),
@@ -31,69 +27,66 @@ _WORDS = {
     State.PASSED: text("passed"),
     State.CHANGED: text("changed"),
 }
-_WIDE = 100  # cells from which requirements are listed too
+_TRACKS = {
+    "foundations": text("foundations"),
+    "vision": text("vision"),
+    "sequences": text("sequences"),
+    "generative": text("generative"),
+    "attention": text("attention"),
+}
+_WIDE = 100  # cells from which tracks and requirements are listed too
 _SIGNS = {State.NEW: "○", State.BEGUN: "◐", State.PASSED: "✓", State.CHANGED: "~"}
 _STYLES = {State.NEW: "dim", State.BEGUN: "cyan", State.PASSED: "green", State.CHANGED: "yellow"}
 
 
-@contextmanager
-def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
-    """The course around here, and its store."""
-    course = learners_course(here(), root)
-    store = Store(course.root, note)
-    try:
-        yield course, store
-    finally:
-        store.close()
-
-
-def one_kata(course: Course, name: str) -> Kata:
-    """The kata of this name. Raises UsageFault where there is none."""
-    return course.select([name])[0]
-
-
 @named("list")
+@option("--track", metavar="TRACK", help="List the katas of one track only.")
 @course_option
-def list_(root: Path | None) -> int:
-    """List the katas of the course: how far you are, how long each takes, and how hard it is.
+def list_(track: str | None, root: Path | None) -> int:
+    """List the katas of the course: how far you are, the track, how long each takes, and how hard it is.
 
-    Example: grade list
+    Example: grade list --track sequences
     """
     width, paint, spoken = shutil.get_terminal_size().columns, Paint(coloured()), language()
     with opened(root) as (course, store):
-        found = standing(course, store)
-    shown = [_row(place) for place in found.places]
-    widths = [max(_cells(row[column]) for row in shown) for column in range(len(shown[0]))]
-    for place, row in zip(found.places, shown, strict=True):
-        state, id, minutes, stars, requires = (pad(cell, size) for cell, size in zip(row, widths, strict=True))
+        places = standing(course, store).places
+    tracks = list(dict.fromkeys(place.kata.track for place in places))
+    if track is not None and track not in tracks:
+        raise UsageFault(
+            text("there is no track {track!r}", track=track), text("the tracks are {tracks}", tracks=tracks)
+        )
+    shown = [place for place in places if track in (None, place.kata.track)]
+    rows = [_row(place, width) for place in shown]
+    widths = [max(_cells(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for place, row in zip(shown, rows, strict=True):
+        cells = [pad(cell, size) for cell, size in zip(row, widths, strict=True)]
         title = place.kata.title_in(spoken.code)
-        line = cut(f"{state}  {id}  {minutes}  {stars}  {title}{'  ' * bool(requires.strip())}{requires}", width)
-        print(line.rstrip().replace(state, paint(state, _STYLES[place.state]), 1))
-    passed = sum(place.state is State.PASSED for place in found.places)
-    total = sum(place.kata.minutes for place in found.places if not place.solved)
+        line = cut("  ".join(filter(str.strip, [*cells[:5], title, *cells[5:]])), width)
+        print(line.rstrip().replace(cells[0], paint(cells[0], _STYLES[place.state]), 1))
+    passed = sum(place.state is State.PASSED for place in shown)
+    total = sum(place.kata.minutes for place in shown if not place.solved)
     print()
     print(
-        spoken.plural(
-            "{passed} of {count} kata passes", "{passed} of {count} katas pass", len(found.places), passed=passed
-        )
+        spoken.plural("{passed} of {count} kata passes", "{passed} of {count} katas pass", len(shown), passed=passed)
         + spoken.text("; about {hours:.1f} hours are left", hours=total / 60) * bool(total)
     )
     return 0
 
 
-def _row(place: Place) -> tuple[str, str, str, str, str]:
-    kata = place.kata
-    state = f"{_SIGNS[place.state]} {language().say(_WORDS[place.state])}"
-    room = shutil.get_terminal_size().columns >= _WIDE
-    needs = language().text("after {katas}", katas=[each.partition("_")[0] for each in kata.requires])
-    minutes = language().text("{minutes} min", minutes=kata.minutes)
-    return (
-        state,
+def _row(place: Place, width: int) -> list[str]:
+    """State, id, track, minutes and difficulty of a kata; and, beside its title, what it requires and that it was given up."""
+    kata, spoken, wide = place.kata, language(), width >= _WIDE
+    given_up = spoken.text("solution shown") * place.given_up
+    needs = spoken.text("after {katas}", katas=[each.partition("_")[0] for each in kata.requires])
+    return [
+        f"{_SIGNS[place.state]} {spoken.say(_WORDS[place.state])}",
         kata.id,
-        minutes,
+        spoken.say(_TRACKS.get(kata.track, kata.track)) * wide,
+        spoken.text("{minutes} min", minutes=kata.minutes),
         "★" * kata.difficulty + "☆" * (5 - kata.difficulty),
-        needs * bool(kata.requires and room),
-    )
+        needs * bool(kata.requires and wide),
+        given_up,
+    ]
 
 
 def _cells(line: str) -> int:
@@ -134,8 +127,8 @@ def show(kata: str, root: Path | None) -> int:
 
     Example: grade show lstm --lang zh
     """
-    course = learners_course(here(), root)
-    chosen = one_kata(course, kata)
+    with opened(root) as (course, _):
+        chosen = one_kata(course, kata)
     pages = [chosen.folder / f"README.{language().code}.md", chosen.folder / "README.md"]
     page = next((path for path in pages if path.is_file()), None)
     if page is None:
@@ -194,20 +187,34 @@ def _headed(each: Nudge, count: int) -> str:
 @click.argument("kata", required=False)
 @course_option
 def history(kata: str | None, root: Path | None) -> int:
-    """Show your attempts at KATA, or at all katas, oldest first.
+    """Show your attempts at KATA, or at all katas, oldest first; those on files from elsewhere apart.
 
     Example: grade history lstm
     """
-    spoken, paint = language(), Paint(coloured())
+    spoken = language()
     with opened(root) as (course, store):
         chosen = [one_kata(course, kata)] if kata else list(course.katas)
         attempts = [each for one in chosen for name in (one.id, *one.aliases) for each in store.attempts(name)]
+        given_up = store.noted(GIVEN_UP)
+    attempts.sort(key=lambda attempt: attempt.time)
+    own = [each for each in attempts if not each.origin]
+    others = [each for each in attempts if each.origin]
     if not attempts:
         print(spoken.text("no attempts yet: `grade` makes the first"))
-    for each in sorted(attempts, key=lambda attempt: attempt.time):
-        when = datetime.fromtimestamp(each.time).strftime("%Y-%m-%d %H:%M")
-        ended = pad(f"{mark(each.verdict)} {word(each.verdict, spoken)}", 12)
-        points = pad(f"{amount(each.points)}/{amount(each.max)}", 8, right=True)
-        origin = f"  {spoken.text('from {folder}', folder=each.origin)}" if each.origin else ""
-        print(f"{when}  {each.kata}  {paint(ended, style(each.verdict))}{points}{origin}")
+    for each in own:
+        print(_attempt(each))
+    for one in chosen:
+        if one.id in given_up:
+            print(spoken.text("{kata}: its solution was shown before it passed", kata=one.id))
+    if others:
+        print("\n" * bool(own) + spoken.text("files from elsewhere (--from), which count for nothing here"))
+    for each in others:
+        print(f"{_attempt(each)}  {spoken.text('from {folder}', folder=each.origin)}")
     return 0
+
+
+def _attempt(each: Attempt) -> str:
+    when = datetime.fromtimestamp(each.time).strftime("%Y-%m-%d %H:%M")
+    ended = pad(f"{mark(each.verdict)} {word(each.verdict, language())}", 12)
+    points = pad(f"{amount(each.points)}/{amount(each.max)}", 8, right=True)
+    return f"{when}  {each.kata}  {Paint(coloured())(ended, style(each.verdict))}{points}"

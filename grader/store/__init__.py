@@ -131,6 +131,10 @@ class Store:
         rows = self._rows("SELECT value FROM notes WHERE kata = ? AND name = ?", kata, name)
         return str(rows[0][0]) if rows else ""
 
+    def noted(self, name: str) -> dict[str, str]:
+        """What was noted under this name, by kata."""
+        return dict(self._rows("SELECT kata, value FROM notes WHERE name = ?", name))
+
     def put_note(self, kata: str, name: str, value: str) -> None:
         """Note something of a kata, such as how many of its hints were given."""
         self._rows("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", kata, name, value)
