@@ -17,7 +17,7 @@ FLOORS = {
     **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
     **dict.fromkeys(["session"], 6),
     **dict.fromkeys(["engine"], 5),
-    **dict.fromkeys(["judge", "reports", "standing", "copies", "nudges"], 4),
+    **dict.fromkeys(["judge", "reports", "standing", "copies", "nudges", "moving"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
     **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
     **dict.fromkeys(
@@ -39,13 +39,15 @@ FLOORS = {
     ),
     "": 0,  # grader/__init__.py
 }
-# Straight down inside a floor: a submission is for a kata of a course, and the store keeps what a scorecard is made of.
+# Straight down inside a floor: a submission is for a kata of a course, the store keeps what a scorecard is made of, and
+# copies are among what is moved.
 STAIRS = {
     ("submission", "course"),
     ("submission", "kata"),
     ("course", "kata"),
     ("store", "scorecard"),
     ("diagnosis", "scorecard"),
+    ("moving", "copies"),
 }
 FOUNDATION = {
     "limits",

@@ -1,4 +1,4 @@
-"""For learners: `grade reset`, `undo` and `solution`. Whatever replaces a file keeps a copy first."""
+"""For learners: `grade reset`, `undo`, `solution`, `export` and `import`. Whatever replaces a file keeps a copy first."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 
 import click
 
-from grader import copies
-from grader.cli.options import course_option, one_kata, opened
+from grader import copies, moving
+from grader.cli.options import course_option, one_kata, opened, readable
 from grader.cli.speech import language, note
-from grader.cli.spoken import command, option
+from grader.cli.spoken import command, named, option
 from grader.course import Course
 from grader.errors import UsageFault
 from grader.kata import Kata
-from grader.messages import text
+from grader.messages import Message, text
+from grader.moving import Moved
 from grader.reports.layout import cut, pad
 from grader.standing import give_up, may_see_solution
 
@@ -125,3 +126,41 @@ def _beside(mine: str, theirs: str) -> str:
         [heads[0], "", *mine.expandtabs(4).split("\n")], [heads[1], "", *theirs.split("\n")], fillvalue=""
     )
     return "\n".join(f"{pad(left, half)} │ {cut(right, half)}".rstrip() for left, right in pairs) + "\n"
+
+
+@command
+@click.argument("file", type=click.Path(path_type=Path))
+@course_option
+def export(file: Path, root: Path | None) -> int:
+    """Write your attempts, notes and kept copies to FILE, to take them to another machine.
+
+    Example: grade export progress.zip
+    """
+    with opened(root) as (course, store):
+        moved = moving.export(course, store, readable(file))
+    print(_moved(text("{file} holds {attempts} and {copies}"), moved, file))
+    return 0
+
+
+@named("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@course_option
+def import_(file: Path, root: Path | None) -> int:
+    """Add what `grade export` wrote to FILE elsewhere. Nothing that is here is replaced.
+
+    Example: grade import progress.zip
+    """
+    with opened(root) as (course, store):
+        moved = moving.take_in(course, store, readable(file))
+    print(_moved(text("from {file}: {attempts} and {copies} are new"), moved, file))
+    return 0
+
+
+def _moved(told: Message, moved: Moved, file: Path) -> str:
+    spoken = language()
+    return spoken.text(
+        told.code,
+        file=str(file),
+        attempts=spoken.plural("{count} attempt", "{count} attempts", moved.attempts),
+        copies=spoken.plural("{count} copy", "{count} copies", moved.copies),
+    )

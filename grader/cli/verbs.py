@@ -12,6 +12,8 @@ COMMANDS = {
     "reset": "grader.cli.files",
     "undo": "grader.cli.files",
     "solution": "grader.cli.files",
+    "export": "grader.cli.files",
+    "import": "grader.cli.files",
     "debug": "grader.cli.debug",
     "doctor": "grader.cli.doctor",
     "new": "grader.cli.scaffold",

@@ -70,6 +70,14 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     origin: str = ""
 
 
+class Note(msgspec.Struct, frozen=True, array_like=True):
+    """Something that was noted of a kata."""
+
+    kata: str
+    name: str
+    value: str
+
+
 COLUMNS = ", ".join(Attempt.__struct_fields__)
 
 
@@ -139,6 +147,20 @@ class Store:
         """Note something of a kata, such as how many of its hints were given."""
         self._rows("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", kata, name, value)
 
+    def all_attempts(self) -> list[Attempt]:
+        """The history of all katas, oldest first."""
+        query = f"SELECT {COLUMNS} FROM attempts ORDER BY time, id"
+        return self._attempt(lambda: msgspec.convert(self._sql(query), list[Attempt]), [])
+
+    def all_notes(self) -> list[Note]:
+        """All that was noted."""
+        query = "SELECT kata, name, value FROM notes ORDER BY kata, name"
+        return self._attempt(lambda: msgspec.convert(self._sql(query), list[Note]), [])
+
+    def merge(self, attempts: Iterable[Attempt], notes: Iterable[Note]) -> int:
+        """Add what another store has; returns how many attempts were new. Of two notes the greater stays: more hints."""
+        return self._attempt(lambda: self._merge(attempts, notes), 0)
+
     def known_good(self, digest: str) -> bool:
         """Whether a manifest of this digest was found good before."""
         return bool(self._rows("SELECT 1 FROM manifests WHERE digest = ?", digest))
@@ -184,6 +206,22 @@ class Store:
             self._sql("DELETE FROM results WHERE key = ?", key)
         return None
 
+    def _merge(self, attempts: Iterable[Attempt], notes: Iterable[Note]) -> int:
+        known, added = set(self.all_attempts()), 0
+        with self._database.transaction():
+            for attempt in attempts:
+                if attempt not in known:
+                    known.add(attempt)
+                    added += 1
+                    self._sql(f"INSERT INTO attempts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *_row(attempt))
+            for note in notes:
+                self._sql(
+                    "INSERT INTO notes VALUES (?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+                    note.kata, note.name, note.value,
+                )  # fmt: skip
+        return added
+
     def _put(self, key: str, result: KataResult, sandbox: str, keep: bool, origin: str) -> None:
         now, content = time.time(), msgspec.json.encode(result)
         attempt = (result.id, now, result.verdict, result.points, result.max, result.sha256, result.seconds, origin)
@@ -195,6 +233,10 @@ class Store:
                 newest = "SELECT key FROM results WHERE kata = ? ORDER BY stored DESC LIMIT ?"
                 drop = f"DELETE FROM results WHERE kata = ? AND key NOT IN ({newest})"
                 self._sql(drop, result.id, result.id, KEPT_PER_KATA)
+
+
+def _row(attempt: Attempt) -> tuple[object, ...]:
+    return tuple(getattr(attempt, name) for name in Attempt.__struct_fields__)
 
 
 def _digest(key: str, content: bytes) -> str:
