@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from msgspec.structs import replace
@@ -79,6 +80,10 @@ def test_chosen_tests_are_shown_as_such_and_never_a_pass_of_the_kata(
     assert code == 0 and "✓ pass" not in told
     assert "- not run" in told and "2 of 2 tests pass · 2 of 4 points so far" in told
     assert "2 of 4 tests were chosen: the kata as a whole is not judged by them" in told
+    report = ElementTree.fromstring(grade(HALF, "-k", "shape or halves", "--report", "junit")[1])
+    assert [(case.get("name"), [each.tag for each in case]) for case in report.iter("testcase")] == [
+        ("test_shape", ["system-out"]), ("test_halves", ["skipped"]),
+    ]  # fmt: skip
     assert grade(HALF, "-k", "halves")[0] == 1
     store = Store(course.root, lambda said: pytest.fail(str(said)))
     assert store.attempts("01_scale") == []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader import submission
-from grader.cli.options import coloured, course_option, one_kata, opened
+from grader.cli.options import coloured, completed, course_option, one_kata, opened
 from grader.cli.speech import Speaker, language
 from grader.cli.spoken import command, option
 from grader.course import Course
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # what it imports takes a second
 
 
 @command
-@click.argument("name", metavar="KATA[::TEST]")
+@click.argument("name", metavar="KATA[::TEST]", shell_complete=completed)
 @option("--from", "source_dir", type=click.Path(path_type=Path), metavar="DIR", help="Take learners' files from DIR.")
 @option("--no-stop", is_flag=True, help="Show what fails and the call to paste, and open no debugger.")
 @course_option

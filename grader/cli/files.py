@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from grader import copies, moving
-from grader.cli.options import course_option, one_kata, opened, readable
+from grader.cli.options import course_option, kata_argument, one_kata, opened, readable
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, named, option
 from grader.course import Course
@@ -25,7 +25,7 @@ _SIDE_BY_SIDE = 120  # cells from which two files stand beside each other
 
 
 @command
-@click.argument("kata")
+@kata_argument()
 @option("--yes", is_flag=True, help="Do not ask.")
 @course_option
 def reset(kata: str, yes: bool, root: Path | None) -> int:
@@ -58,7 +58,7 @@ def reset(kata: str, yes: bool, root: Path | None) -> int:
 
 
 @command
-@click.argument("kata")
+@kata_argument()
 @course_option
 def undo(kata: str, root: Path | None) -> int:
     """Bring back the file of KATA that `grade reset` replaced. A second time takes that back.
@@ -77,7 +77,7 @@ def undo(kata: str, root: Path | None) -> int:
 
 
 @command
-@click.argument("kata")
+@kata_argument()
 @option("--give-up", "gives_up", is_flag=True, help="Show it although the kata does not pass; this is noted.")
 @course_option
 def solution(kata: str, gives_up: bool, root: Path | None) -> int:

@@ -25,6 +25,7 @@ from grader.cli.options import (
     course_option,
     here,
     jobs_option,
+    katas_argument,
     learners_course,
     meant,
     processors,
@@ -60,7 +61,7 @@ def _expression(context: click.Context, param: click.Parameter, value: str) -> s
 
 
 @command
-@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@katas_argument
 @option("--from", "source_dir", type=click.Path(path_type=Path), metavar="DIR", help="Take learners' files from DIR.")
 @option(
     "--report",
@@ -279,7 +280,7 @@ def _withhold(card: Scorecard, store: Store) -> None:
 def _chosen(card: Scorecard, expression: str) -> bool:
     """Whether all tests pass that were chosen. Raises UsageFault where none was, though katas were judged."""
     tests = [test for kata in card.katas for test in kata.tests]
-    ran = [test for test in tests if test.said is None or test.said.code != "not_run.unchosen"]
+    ran = [test for kata in card.katas for test in kata.chosen]
     if tests and not ran:
         raise UsageFault(
             text("no test is chosen by {expression!r}", expression=expression),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +16,7 @@ from grader.cli.speech import language, note
 from grader.cli.spoken import Whole, option
 from grader.cli.verbs import COMMANDS
 from grader.course import Course, find, locate
-from grader.errors import Fault, UsageFault
+from grader.errors import Fault, GradeError, UsageFault
 from grader.kata import Kata
 from grader.messages import text
 from grader.seeds import Secret
@@ -29,7 +29,11 @@ course_option = option(
 )
 jobs_option = option("-j", "--jobs", type=Whole(1, 64), metavar="N", help="Judge N katas at a time.")
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 if TYPE_CHECKING:  # generic since click 8.4
+    from click.shell_completion import CompletionItem
+
     _Parameter = click.ParamType[tuple[str, Path | None]]
 else:
     _Parameter = click.ParamType
@@ -157,6 +161,30 @@ def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
         yield learners_course(place, store), store
     finally:
         store.close()
+
+
+def completed(context: click.Context, param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
+    """The katas whose names begin so, for a shell that completes them; nothing is said of what is wrong with a course."""
+    from click.shell_completion import CompletionItem
+
+    try:
+        root = locate(here(), context.params.get("root"))
+        store = Store(root, lambda said: None)
+        found = find(root, root, known_good=store.known_good, on_good=store.on_good, on_fault=lambda fault: None)
+    except GradeError:
+        return []
+    names = [(name, kata.title_in(language().code)) for kata in found.katas for name in (kata.slug, kata.id)]
+    return [CompletionItem(name, help=title) for name, title in names if name.startswith(incomplete)]
+
+
+def kata_argument(*, required: bool = True) -> Callable[[F], F]:
+    """KATA, which a shell can complete."""
+    return click.argument("kata", required=required, shell_complete=completed)
+
+
+def katas_argument(function: F) -> F:
+    """[KATA]..., likewise."""
+    return click.argument("katas", nargs=-1, metavar="[KATA]...", shell_complete=completed)(function)
 
 
 def one_kata(course: Course, name: str) -> Kata:

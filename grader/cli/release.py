@@ -28,6 +28,8 @@ def release(out: Path, git: bool, root: Path | None) -> int:
     """Write the learner's repository to OUT: stubs, suites, statements and the grader; no answers.
 
     OUT is empty, or not there, or a former release: then what its learner wrote is kept.
+
+    Example: grade release ../course --git
     """
     from grader.authoring.making.placing import place
     from grader.authoring.making.release import contents

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from grader.cli.options import course_option, here
+from grader.cli.options import course_option, here, katas_argument
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.course import find
@@ -21,7 +21,10 @@ from grader.store import Store
 @option("--title-zh", default="", metavar="TEXT", help="The title in Chinese.")
 @course_option
 def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> int:
-    """Begin the kata ID, such as 51_my_topic: small, complete, and in order, for you to change."""
+    """Begin the kata ID, such as 51_my_topic: small, complete, and in order, for you to change.
+
+    Example: grade new 51_my_topic --worker torch
+    """
     from grader.authoring.making.new import new as make
     from grader.authoring.making.new import next_steps
 
@@ -34,13 +37,15 @@ def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> i
 
 
 @command
-@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@katas_argument
 @option("--check", is_flag=True, help="Write nothing; exit code 1 says that a stub is not in step.")
 @course_option
 def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
     """Write the stubs of KATAs (all without a name) from their references.
 
     A file that may be somebody's work is kept beside the stub, as <slug>.py.bak.
+
+    Example: grade stub lstm
     """
     from grader.authoring.making import stubs
 

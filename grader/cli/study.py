@@ -7,10 +7,8 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-import click
-
 from grader import nudges, submission
-from grader.cli.options import coloured, course_option, one_kata, opened
+from grader.cli.options import coloured, course_option, kata_argument, one_kata, opened
 from grader.cli.speech import language
 from grader.cli.spoken import command, named, option
 from grader.errors import UsageFault
@@ -120,7 +118,7 @@ def next_(root: Path | None) -> int:
 
 
 @command
-@click.argument("kata")
+@kata_argument()
 @course_option
 def show(kata: str, root: Path | None) -> int:
     """Show the statement of KATA.
@@ -147,7 +145,7 @@ def show(kata: str, root: Path | None) -> int:
 
 
 @command
-@click.argument("kata")
+@kata_argument()
 @option("--again", is_flag=True, help="Show the hints that were given already, and no new one.")
 @course_option
 def hint(kata: str, again: bool, root: Path | None) -> int:
@@ -184,7 +182,7 @@ def _headed(each: Nudge, count: int) -> str:
 
 
 @command
-@click.argument("kata", required=False)
+@kata_argument(required=False)
 @course_option
 def history(kata: str | None, root: Path | None) -> int:
     """Show your attempts at KATA, or at all katas, oldest first; those on files from elsewhere apart.
