@@ -36,7 +36,7 @@ SENTENCE = re.compile(r"\b[A-Za-z]+,? [a-z]{2,}\b")
 NAMES = {
     "ADMITTED", "ALLOWED", "API", "ARGS", "BEGIN", "CODE", "COMMAND", "CPU", "DIR", "END", "EXPR", "FILE", "False", "GRADE_DIAGNOSIS", "GRADE_LANG",
     "HUP", "ID", "KATA", "KATAS", "Landlock", "Linux", "MUTANT", "MiB", "NAME", "NUL", "None", "OUT", "PAGE", "PATH",
-    "Python", "SHA", "SIGHUP", "SIGKILL", "SIGTERM", "SOLUTION", "TOML", "True", "UTF", "WSL", "Windows", "lsm",
+    "Python", "SHA", "SIGHUP", "SIGKILL", "SIGTERM", "SOLUTION", "TOML", "True", "UTF", "WSL", "Windows", "lsm", "pdb",
 }  # fmt: skip
 
 

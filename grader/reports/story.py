@@ -94,8 +94,9 @@ def told(kata: KataResult, every: bool) -> list[TestResult]:
 
 
 def _others(kata: KataResult, told: Sequence[TestResult], width: int, language: Language) -> list[str]:
-    """How many tests beside those that were told do not pass, and how many were not run, and why."""
-    left = [other for other in kata.tests if other.verdict is not Verdict.PASS and other not in told]
+    """How many tests beside those that were told went wrong, and how many were not run, and why."""
+    calm = (Verdict.PASS, Verdict.TODO)  # how many are to do is said of the kata
+    left = [other for other in kata.tests if other.verdict not in calm and other not in told]
     not_run = [other for other in left if other.verdict is Verdict.NOT_RUN]
     lines, failing = [], len(left) - len(not_run)
     if failing:

@@ -124,6 +124,15 @@ class Store:
             keep = keep and storable(result)
             self._attempt(lambda: self._put(key, result, ",".join(sorted(layers)), keep, origin), None)
 
+    def own(self, result: KataResult) -> None:
+        """Count a stored result as an attempt of the learner's own, unless one on the same file ended so before: the file
+        may have been judged elsewhere."""
+        query = "SELECT 1 FROM attempts WHERE kata = ? AND sha256 = ? AND verdict = ? AND origin = ''"
+        if not self._rows(query, result.id, result.sha256, result.verdict):
+            self._rows(
+                f"INSERT INTO attempts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *_of(result, time.time(), "")
+            )
+
     def attempts(self, kata: str) -> list[Attempt]:
         """The history of a kata, oldest first."""
         query = f"SELECT {COLUMNS} FROM attempts WHERE kata = ? ORDER BY id"
@@ -224,7 +233,7 @@ class Store:
 
     def _put(self, key: str, result: KataResult, sandbox: str, keep: bool, origin: str) -> None:
         now, content = time.time(), msgspec.json.encode(result)
-        attempt = (result.id, now, result.verdict, result.points, result.max, result.sha256, result.seconds, origin)
+        attempt = _of(result, now, origin)
         with self._database.transaction():
             self._sql(f"INSERT INTO attempts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *attempt)
             if keep:
@@ -233,6 +242,11 @@ class Store:
                 newest = "SELECT key FROM results WHERE kata = ? ORDER BY stored DESC LIMIT ?"
                 drop = f"DELETE FROM results WHERE kata = ? AND key NOT IN ({newest})"
                 self._sql(drop, result.id, result.id, KEPT_PER_KATA)
+
+
+def _of(result: KataResult, now: float, origin: str) -> tuple[object, ...]:
+    """An attempt's row."""
+    return (result.id, now, result.verdict, result.points, result.max, result.sha256, result.seconds, origin)
 
 
 def _row(attempt: Attempt) -> tuple[object, ...]:
