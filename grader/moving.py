@@ -56,7 +56,8 @@ def export(course: Course, store: Store, path: Path) -> Moved:
             archive.writestr(_PROGRESS, msgspec.json.format(msgspec.json.encode(progress), indent=1))
             for kata, copy in kept:
                 archive.write(copy, f"copies/{kata.id}/{copy.name}")
-        os.link(beside, path)  # which fails where something came there meanwhile
+        with path.open("xb"):  # fails where something came there meanwhile; a stick may know no links
+            os.replace(beside, path)
     except OSError as error:
         raise UsageFault(
             text("cannot write {file}: {reason}", file=str(path), reason=error.strerror or str(error)),

@@ -167,8 +167,10 @@ def test_who_gave_up_reads_so_later(course: Course, capsys: pytest.CaptureFixtur
     said(capsys, "solution", kata.slug, "--give-up")
     attempt(course, other.id, Verdict.PASS)
     said(capsys, "solution", other.slug, "--give-up")
+    manifest = kata.folder / "kata.toml"
+    manifest.write_text(manifest.read_text().replace('title = "Scale"', f'title = "{"Scale " * 12}"'))
     lines = said(capsys, "list").splitlines()
-    assert lines[0].endswith("solution shown") and "solution shown" not in lines[1]
+    assert lines[0].endswith("…  solution shown") and len(lines[0]) <= 80 and "solution shown" not in lines[1]
     assert said(capsys, "history").splitlines()[-1] == f"{kata.id}: its solution was shown before it passed"
 
 

@@ -58,8 +58,10 @@ def list_(track: str | None, root: Path | None) -> int:
     widths = [max(_cells(row[column]) for row in rows) for column in range(len(rows[0]))]
     for place, row in zip(shown, rows, strict=True):
         cells = [pad(cell, size) for cell, size in zip(row, widths, strict=True)]
-        title = place.kata.title_in(spoken.code)
-        line = cut("  ".join(filter(str.strip, [*cells[:5], title, *cells[5:]])), width)
+        head, tail = ("  ".join(filter(str.strip, part)).rstrip() for part in (cells[:5], cells[5:]))
+        tail = f"  {tail}" * bool(tail)
+        title = cut(place.kata.title_in(spoken.code), max(width - _cells(f"{head}  {tail}"), 0))
+        line = cut(f"{head}  {title}{tail}", width)
         print(line.rstrip().replace(cells[0], paint(cells[0], _STYLES[place.state]), 1))
     passed = sum(place.state is State.PASSED for place in shown)
     total = sum(place.kata.minutes for place in shown if not place.solved)
