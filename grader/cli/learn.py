@@ -124,6 +124,8 @@ def run(
                 card = session.grade(
                     asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write, speaker)
                 )
+            if card.complete and seed != 0:
+                card = _named(card, session)
             after = None if source_dir else _after(card, course, store)
         finally:
             session.close()
@@ -137,6 +139,17 @@ def run(
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
     return _worse(card, solved) if fail_on == "worse" else exit_code(card)
+
+
+def _named(card: Scorecard, session: Session) -> Scorecard:
+    """The card of a run on another seed than the usual one, bugs named where the references are at hand."""
+    course = session.course
+    if not any(course.reference(kata).is_file() for kata in course.katas):
+        return card
+    from grader.authoring.proving.replay import Replay
+
+    seed = session.seed.digits if isinstance(session.seed, Secret) else session.seed
+    return Replay(course, session.store, session.keeper, seed, session.jobs).diagnosed(card)
 
 
 def _meant(name: str) -> str:

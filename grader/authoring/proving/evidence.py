@@ -15,13 +15,15 @@ from grader.authoring.proving.subject import Subject
 class Evidence:
     """Outcomes by trial, for one kata and a number of seeds; `pace` is how much slower than meant the machine was.
 
-    week: where a part is proved, the number of the week, which chooses the mistakes that are tried.
+    week: where a part is proved, the number of the week, which chooses the mistakes that are tried; seed: on which mistakes
+    and zoo were judged.
     """
 
     subject: Subject
     seeds: int
     depth: Depth = Depth.WHOLE
     week: int = 0
+    seed: int | str = 0
     found: dict[Trial, Outcome] = field(default_factory=dict)
     pace: float = 1.0
 
@@ -126,6 +128,6 @@ class Evidence:
 
     def _tests(self, case: Case, *, local: bool) -> dict[str, Ran]:
         named = (case.caught_by,) if case.caught_by else ()
-        trials = (Trial(case, local=local, only=only) for only in (named, self.slow, self.quick, ()))
+        trials = (Trial(case, self.seed, local=local, only=only) for only in (named, self.slow, self.quick, ()))
         outcomes = (self.found[trial] for trial in dict.fromkeys(trials) if trial in self.found)
         return {ran.name: ran for outcome in outcomes for ran in outcome.tests}

@@ -169,7 +169,7 @@ def _cases(evidence: Evidence) -> list[CaseRow]:
     failures: dict[str, dict[str, list[int]]] = {}
     for trial, outcome in evidence.right():
         for test in outcome.failed:
-            failures.setdefault(trial.case.file, {}).setdefault(test, []).append(trial.seed)
+            failures.setdefault(trial.case.file, {}).setdefault(test, []).append(int(trial.seed))
     return [
         CaseRow(
             role=case.role,
