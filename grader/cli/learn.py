@@ -107,6 +107,7 @@ def run(
     asked = course.select([_meant(name) for name in katas], COMMANDS)
     session = Session(course, store, seed=seed, jobs=jobs)
     files = [(form, path) for form, path in wanted if path is not None]
+    files += _always(course)
     speaker = Speaker(course)
 
     def write(card: Scorecard) -> None:
@@ -137,6 +138,12 @@ def run(
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
     return _worse(card, solved) if fail_on == "worse" else exit_code(card)
+
+
+def _always(course: Course) -> list[tuple[str, Path]]:
+    """The reports that the course wants of every run."""
+    each = (said.partition("=") for said in course.settings.reports)
+    return [(form, course.root / path) for form, _, path in each]
 
 
 def _meant(name: str) -> str:
