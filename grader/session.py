@@ -157,7 +157,7 @@ class _Run:
         found = {**broken_off, **self._results}
         katas = tuple(found[kata.id] for kata in self._katas if kata.id in found)
         return Scorecard(
-            course=session.course.root.name,
+            course=session.course.name,
             grader=f"{__version__}+{key.grader_digest()[:12]}",
             versions=key.versions(),
             seed=None if isinstance(seed, Secret) else seed,
@@ -261,7 +261,7 @@ class _Run:
         return replace(result, message=worded(said), said=said)
 
     def _diagnosed(self, kata: Kata, result: KataResult) -> KataResult:
-        if result.verdict is Verdict.PASS:
+        if result.verdict is Verdict.PASS or not self._session.course.settings.diagnosis:
             return result
         return diagnosis.diagnosed(result, diagnosis.load(self._session.course, kata))
 

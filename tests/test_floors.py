@@ -19,7 +19,7 @@ FLOORS = {
     **dict.fromkeys(["engine"], 5),
     **dict.fromkeys(["judge", "reports", "standing", "copies"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
-    **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
+    **dict.fromkeys(["worker", "course", "kata", "settings", "formats", "submission"], 2),
     **dict.fromkeys(
         [
             "wire",
@@ -43,6 +43,10 @@ STAIRS = {
     ("submission", "course"),
     ("submission", "kata"),
     ("course", "kata"),
+    ("course", "settings"),
+    ("kata", "settings"),
+    ("kata", "formats"),
+    ("settings", "formats"),
     ("store", "scorecard"),
     ("diagnosis", "scorecard"),
 }
@@ -58,6 +62,8 @@ COLD = {
     "session",
     "course",
     "kata",
+    "settings",
+    "formats",
     "submission",
     "scorecard",
     "store",

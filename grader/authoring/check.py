@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import __version__, kata
+from grader import __version__, kata, settings
 from grader.authoring.mutating import fate, survivors, wrapped
 from grader.authoring.proving import fingerprints, measures, proof, rules, strength
 from grader.authoring.proving.bench import Bench, in_order
@@ -24,6 +24,7 @@ from grader.engine.key import grader_digest, versions
 from grader.errors import CourseFault, Fault, UsageFault, did_you_mean
 from grader.kata import Kata
 from grader.messages import text
+from grader.settings import Settings
 
 _TOGETHER = 2  # mistakes of a kata that are tried on the convergence tests before it is asked whether that is enough
 _RECORDED = {"strength", "fingerprints"}  # the rules that `--record` makes hold
@@ -46,7 +47,7 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
     """Examine the katas of the course at `root`."""
     began = time.perf_counter()
     katas, faults = kata.survey(root, known_good=bench.store.known_good, on_good=bench.store.on_good)
-    course = Course(root, katas, _languages(root))
+    course = Course(root, katas, _settings(root))
     findings = [of_fault("manifest", fault) for fault in faults]
     if not wanted.katas:
         findings += _stray_folders(course)
@@ -72,7 +73,7 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
         checks.append(kata_check(each, found, fates.get(each.subject.id)))
         bench.store.prune_checks(each.subject.id)
     return Check(
-        course=root.name,
+        course=course.name,
         grader=f"{__version__}+{grader_digest()[:12]}",
         versions=versions(),
         seeds=wanted.seeds,
@@ -88,7 +89,7 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
 def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> str:
     """The source of one mutant of one kata. Raises UsageFault where there is none of this name."""
     survey, faults = kata.survey(root, known_good=bench.store.known_good, on_good=bench.store.on_good)
-    course = Course(root, survey, _languages(root))
+    course = Course(root, survey, _settings(root))
     chosen = _chosen(course, katas, faults)
     if len(katas) != 1 or not chosen:
         raise UsageFault(
@@ -114,12 +115,12 @@ def _evidence(subject: Subject, place: int, wanted: Wanted) -> Evidence:
     return Evidence(subject, wanted.seeds if depth is Depth.WHOLE else 1, depth, wanted.week)
 
 
-def _languages(root: Path) -> tuple[str, ...]:
-    """Those of the course; English alone where its settings are at fault, which the survey tells."""
+def _settings(root: Path) -> Settings:
+    """Those of the course, or of one that says nothing, where they are at fault, which the survey tells."""
     try:
-        return kata.languages(root)
+        return settings.load(root)
     except CourseFault:
-        return kata.ENGLISH
+        return Settings()
 
 
 def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:

@@ -107,6 +107,7 @@ def run(
     asked = course.select([_meant(name) for name in katas], COMMANDS)
     session = Session(course, store, seed=seed, jobs=jobs)
     files = [(form, path) for form, path in wanted if path is not None]
+    files += _always(course)
     speaker = Speaker(course)
 
     def write(card: Scorecard) -> None:
@@ -144,12 +145,18 @@ def run(
 def _named(card: Scorecard, session: Session) -> Scorecard:
     """The card of a run on another seed than the usual one, bugs named where the references are at hand."""
     course = session.course
-    if not any(course.reference(kata).is_file() for kata in course.katas):
+    if not course.settings.diagnosis or not any(course.reference(kata).is_file() for kata in course.katas):
         return card
     from grader.authoring.proving.replay import Replay
 
     seed = session.seed.digits if isinstance(session.seed, Secret) else session.seed
     return Replay(course, session.store, session.keeper, seed, session.jobs).diagnosed(card)
+
+
+def _always(course: Course) -> list[tuple[str, Path]]:
+    """The reports that the course wants of every run."""
+    each = (said.partition("=") for said in course.settings.reports)
+    return [(form, course.root / path) for form, _, path in each]
 
 
 def _meant(name: str) -> str:

@@ -21,8 +21,9 @@ from grader.authoring.proving.subject import Subject
 from grader.course import Course
 from grader.errors import CourseFault, Fault
 from grader.judge.recorded import FILE as RECORDING
-from grader.kata import SETTINGS, Kata
+from grader.kata import Kata
 from grader.messages import text
+from grader.settings import FILE as SETTINGS
 
 PACKAGE = Path(__file__).parents[2]
 _TEMPLATES = Path(__file__).parent / "template"
