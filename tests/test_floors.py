@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     **dict.fromkeys(["cli"], 8),
     **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
-    **dict.fromkeys(["session"], 6),
+    **dict.fromkeys(["kept", "session"], 6),
     **dict.fromkeys(["engine"], 5),
     **dict.fromkeys(["judge", "reports", "standing", "copies"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),

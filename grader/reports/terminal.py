@@ -15,7 +15,7 @@ from grader.reports.table import amount, table
 from grader.scorecard import Curve, KataResult, Scorecard, Verdict
 
 CURVES = 3  # shown per kata
-BARS = 24
+BARS, FEWEST = 24, 8  # of a curve
 FOOTER = ("python", "numpy", "torch")  # the libraries whose versions are shown
 
 
@@ -55,16 +55,22 @@ def _curves(card: Scorecard, width: int, paint: Paint, language: Language) -> st
     lines = []
     for kata in card.katas:
         curves = [picture for test in kata.tests for picture in test.pictures if isinstance(picture, Curve)]
-        for curve in [curve for curve in curves if curve.values][:CURVES]:
-            first_and_last = curve.values[0], curve.values[-1]
-            ends = " → ".join(language.text("not finite") if v is None else f"{v:.3g}" for v in first_and_last)
-            baseline = ""
-            if curve.baseline is not None:
-                baseline = language.text(", baseline {value:.3g}", value=curve.baseline)
-            name, rest = f"{kata.id}  {curve.name}  ", f"  {ends}{baseline}"
-            bars = sparkline(curve.values, min(BARS, max(width - cell_len(name + rest), 8)))
-            lines.append(cut(name + bars + rest, width).replace(bars, paint(bars, "cyan")))
+        for curve in [curve for curve in curves if curve.values.data][:CURVES]:
+            lines += _curve(f"{kata.id}  {curve.name}", curve, width, paint, language)
     return "\n".join(lines)
+
+
+def _curve(name: str, curve: Curve, width: int, paint: Paint, language: Language) -> list[str]:
+    """The curve beside its name, or below a name that leaves it no room, with its ends and its baseline."""
+    values = curve.values.floats()
+    rest = "  " + " → ".join(language.text("not finite") if v is None else f"{v:.3g}" for v in (values[0], values[-1]))
+    if curve.baseline is not None:
+        rest += language.text(", baseline {value:.3g}", value=curve.baseline)
+    beside = width - cell_len(f"{name}  {rest}") >= FEWEST
+    head = f"{name}  " if beside else "    "
+    bars = sparkline(values, min(BARS, max(width - cell_len(head + rest), FEWEST)))
+    line = cut(head + bars + rest, width).replace(bars, paint(bars, "cyan"))
+    return [line] if beside else [cut(name, width), line]
 
 
 def _footer(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
