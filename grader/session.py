@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,14 @@ from msgspec.structs import replace
 from grader import __version__, diagnosis, submission
 from grader.course import Course
 from grader.engine import key
+from grader.engine.brake import Brake
 from grader.engine.engine import Engine
 from grader.engine.events import Again, Ended, Event, Heard
 from grader.engine.judgement import Judgement
 from grader.engine.keeper import Keeper
+from grader.engine.plan import Plan
 from grader.engine.sandbox import accepts
+from grader.engine.shares import Memory
 from grader.engine.task import Task, job_for
 from grader.judge.job import Began, Judged, Named
 from grader.kata import Kata
@@ -65,6 +70,7 @@ class Session:
     jobs: int = 1
     hidden: bool = True
     keeper: Keeper = field(default_factory=Keeper)
+    memory: Memory | None = None  # with one, the judges share a kata whose suite is known, the test at hand first
     _run: _Run | None = None
     _stopped: bool = False
 
@@ -75,17 +81,24 @@ class Session:
         *,
         fresh: bool = False,
         listener: Listener | None = None,
+        brake: Brake | None = None,
     ) -> Scorecard:
         """Grade `katas` on the learner's files in the course or in `source_dir`.
 
-        Where it is stopped or interrupted, the scorecard says what was left, and holds every verdict that was given.
+        Where it is stopped, by its brake or for good, or interrupted, the scorecard says what was left, and holds every
+        verdict that was given.
         """
         with closing(_Run(self, katas, source_dir, listener or Listener())) as self._run:
             if self._stopped:
                 self._run.engine.stop()
-            with suppress(KeyboardInterrupt):
+            with suppress(KeyboardInterrupt), (brake or Brake()).on(self._run.engine.stop):
                 self._run.go(fresh)
             return self._run.card(ended=True)
+
+    def warm(self, katas: Iterable[Kata]) -> None:
+        """Let the ladder climb as far as these katas need, while nobody waits for it. Raises InternalFault."""
+        plan = reduce(or_, (task.plan for task in self.tasks(katas)), Plan())
+        self.keeper.reaching(plan, plan)
 
     def stop(self) -> None:
         """Bring what is going on to its end, and begin nothing more. From any thread, and from a signal's handler."""
@@ -117,6 +130,7 @@ class _Work:
     kata: Kata
     read: Submission
     task: Task
+    course: str  # the digest of what its verdicts depend on beside the file
     stored_as: str
     judgement: Judgement
 
@@ -142,7 +156,9 @@ class _Run:
             return
         seconds = self._store.last_seconds()
         left.sort(key=lambda work: -seconds.get(work.kata.id, work.kata.minutes))
-        self._work = {work.task: work for work in left}
+        if len(left) == 1 and self._session.memory is not None:
+            left[0].judgement = self._session.memory.judgement(left[0].task, left[0].course, self._session.jobs)
+        self._work = {task: work for work in left for task in work.judgement.tasks}
         self._tell.planned({work.kata.id: work.kata.tests for work in left}, seconds)
         for task in self._work:
             self.engine.add(task)
@@ -184,11 +200,13 @@ class _Run:
                 continue
             task = self._session.task(kata, read)
             manifest = (kata.folder / "kata.toml").read_bytes()  # which says what verdicts are worth
-            stored_as = key.of(task.job, key.of_course(task.job), {"manifest": manifest})
+            course = key.of_course(task.job)
+            stored_as = key.of(task.job, course, {"manifest": manifest})
             known = None if fresh or self._secret else self._store.get(stored_as, kata.id, accepts)
             if known is None:
-                yield _Work(kata, read, task, stored_as, Judgement([task]))
+                yield _Work(kata, read, task, course, stored_as, Judgement([task]))
             else:
+                self._learn(course, known)
                 shown = replace(known, stub=read.display_path, readme=_statement(kata))
                 self._finish(self._diagnosed(kata, shown))
 
@@ -206,7 +224,7 @@ class _Run:
                 self._tell.tested(work.kata.id, result)
             case Again():
                 self._tell.started(work.kata.id)
-            case Ended():
+            case Ended() if work.judgement.over:
                 self._leave(work)
 
     def _leave(self, work: _Work) -> None:
@@ -215,9 +233,14 @@ class _Run:
         layers = ladder.sandbox.layers if ladder is not None else frozenset[str]()
         origin = "" if self._source_dir is None else str(self._source_dir)
         self._store.put(work.stored_as, result, layers, keep=not self._secret, origin=origin)
+        self._learn(work.course, result)
         result = self._diagnosed(work.kata, result)  # not stored, since fingerprints may change while verdicts stay
         self._finish(result)  # first, so that what was told of is in the scorecard, whenever an interrupt comes
         self._tell.finished(result)
+
+    def _learn(self, course: str, result: KataResult) -> None:
+        if self._session.memory is not None:
+            self._session.memory.learn(course, result)
 
     def _finish(self, result: KataResult) -> None:
         self._results[result.id] = result
@@ -226,7 +249,7 @@ class _Run:
     def _broken_off(self) -> dict[str, KataResult]:
         """The katas that were under way when the run ended: their verdicts, and for the other tests that they did not run."""
         found = {}
-        for work in self._work.values():
+        for work in dict.fromkeys(self._work.values()):
             judgement = work.judgement
             if work.kata.id not in self._results and judgement.begun and not judgement.faults:
                 decided = {test.name: test for test in judgement.tests}

@@ -23,14 +23,19 @@ class _Part:
     faults: list[Message] = field(default_factory=list)
     begun: bool = False
     done: bool = False
+    ended: bool = False
     seconds: float = 0.0
 
 
 class Judgement:
-    """What is known of one submission on one kata. Only one that is `done` and without faults counts."""
+    """What is known of one submission on one kata. Only one that is `done` and without faults counts.
 
-    def __init__(self, tasks: Iterable[Task]) -> None:
+    order: the names of the tests as the suite has them, where its judges are not given them in that order
+    """
+
+    def __init__(self, tasks: Iterable[Task], order: Iterable[str] = ()) -> None:
         self._parts = {task: _Part() for task in tasks}
+        self._order = tuple(order)
 
     def take(self, event: Event) -> None:
         """Add what an event says. To be called with the events of its own tasks, in their order."""
@@ -39,7 +44,7 @@ class Judgement:
             case Again():
                 self._parts[event.task] = _Part()
             case Ended(_, seconds, lost):
-                part.seconds = seconds
+                part.ended, part.seconds = True, seconds
                 if lost:
                     part.faults.append(lost)
             case Heard(_, Collected(tests)):
@@ -57,16 +62,22 @@ class Judgement:
                 part.done = tests == len(part.judged)
 
     @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The parts that it is put together from."""
+        return tuple(self._parts)
+
+    @property
     def tests(self) -> list[TestResult]:
         """The results, in the order of the suite."""
         found = {name: judged.result for part in self._parts.values() for name, judged in part.judged.items()}
-        order = dict.fromkeys([*(test.name for test in self.collected), *found])
+        order = dict.fromkeys([*self._order, *(test.name for test in self.collected), *found])
         return [found[name] for name in order if name in found]
 
     @property
     def collected(self) -> list[Named]:
         """The tests that there are, as far as judges have said."""
-        return list({test.name: test for part in self._parts.values() for test in part.collected}.values())
+        found = {test.name: test for part in self._parts.values() for test in part.collected}
+        return [found[name] for name in dict.fromkeys([*self._order, *found]) if name in found]
 
     @property
     def begun(self) -> bool:
@@ -82,6 +93,11 @@ class Judgement:
     def faults(self) -> list[Message]:
         """The suite's or ours, never the learner's."""
         return [fault for part in self._parts.values() for fault in part.faults]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be heard."""
+        return all(part.ended for part in self._parts.values())
 
     @property
     def done(self) -> bool:
