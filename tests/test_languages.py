@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from grader import reports
 from grader.authoring.proving import catalogue
 from grader.cli import speech
+from grader.cli.verbs import COMMANDS
 from grader.messages import message, text
 from grader.messages.english import SAYS
 from grader.messages.language import DOMAIN, LOCALE, Language, code_of, known, of_environment, texts_of
@@ -134,7 +135,7 @@ def test_no_english_word_is_left_in_the_catalogue() -> None:
 def leftover(told: str) -> set[str]:
     """Latin words that are neither code nor names."""
     bare = re.sub(r"`[^`]*`|\{[^{}]*\}|%\(\w+\)s|'[^']*'|--?\w[\w-]*|<\w+>|\w+\(|\S*[./=_\[+]\S*", " ", told)
-    return set(re.findall(r"[A-Za-z]{3,}", bare)) - NAMES - CODE
+    return set(re.findall(r"[A-Za-z]{3,}", bare)) - NAMES - CODE - COMMANDS.keys()
 
 
 CODE = {
