@@ -30,6 +30,7 @@ from grader.cli.speech import Speaker, language, note
 from grader.cli.spoken import command, option
 from grader.cli.verbs import COMMANDS
 from grader.course import Course, find, locate
+from grader.engine.shares import Memory
 from grader.errors import UsageFault
 from grader.messages import text
 from grader.reports.progress import Progress
@@ -105,7 +106,7 @@ def run(
     store = Store(place, note)
     course = find(place, place, known_good=store.known_good, on_good=store.on_good)
     asked = course.select([_meant(name) for name in katas], COMMANDS)
-    session = Session(course, store, seed=seed, jobs=jobs)
+    session = Session(course, store, seed=seed, jobs=jobs, memory=Memory(store))
     files = [(form, path) for form, path in wanted if path is not None]
     files += _always(course)
     speaker = Speaker(course)
