@@ -100,7 +100,7 @@ def show(kata: str, root: Path | None) -> int:
 
     console = Console(no_color=not coloured(), width=min(shutil.get_terminal_size().columns, 110))
     with console.pager(styles=coloured()):
-        console.print(Markdown(statement))
+        console.print(Markdown(desk.unfolded(statement)))
     return 0
 
 

@@ -12,7 +12,7 @@ from grader.messages.language import Language
 from grader.reports.layout import Paint, cut, disarmed, sparkline, wrap
 from grader.reports.story import story, under_way
 from grader.reports.table import amount, table
-from grader.scorecard import Curve, KataResult, Scorecard, Verdict
+from grader.scorecard import Curve, KataResult, Scorecard, TestResult, Verdict
 
 CURVES = 3  # shown per kata
 BARS = 24
@@ -52,19 +52,24 @@ def render(
 
 
 def _curves(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
-    lines = []
-    for kata in card.katas:
-        curves = [picture for test in kata.tests for picture in test.pictures if isinstance(picture, Curve)]
-        for curve in [curve for curve in curves if curve.values][:CURVES]:
-            first_and_last = curve.values[0], curve.values[-1]
-            ends = " → ".join(language.text("not finite") if v is None else f"{v:.3g}" for v in first_and_last)
-            baseline = ""
-            if curve.baseline is not None:
-                baseline = language.text(", baseline {value:.3g}", value=curve.baseline)
-            name, rest = f"{kata.id}  {curve.name}  ", f"  {ends}{baseline}"
-            bars = sparkline(curve.values, min(BARS, max(width - cell_len(name + rest), 8)))
-            lines.append(cut(name + bars + rest, width).replace(bars, paint(bars, "cyan")))
+    lines = [line for kata in card.katas for line in curves(kata.tests, f"{kata.id}  ", width, paint, language)]
     return "\n".join(lines)
+
+
+def curves(tests: Sequence[TestResult], before: str, width: int, paint: Paint, language: Language) -> list[str]:
+    """A line for each of the first curves that these tests drew, after what stands `before` it."""
+    drawn = [picture for test in tests for picture in test.pictures if isinstance(picture, Curve)]
+    lines = []
+    for curve in [curve for curve in drawn if curve.values][:CURVES]:
+        first_and_last = curve.values[0], curve.values[-1]
+        ends = " → ".join(language.text("not finite") if v is None else f"{v:.3g}" for v in first_and_last)
+        baseline = ""
+        if curve.baseline is not None:
+            baseline = language.text(", baseline {value:.3g}", value=curve.baseline)
+        name, rest = f"{before}{curve.name}  ", f"  {ends}{baseline}"
+        bars = sparkline(curve.values, min(BARS, max(width - cell_len(name + rest), 8)))
+        lines.append(cut(name + bars + rest, width).replace(bars, paint(bars, "cyan")))
+    return lines
 
 
 def _footer(card: Scorecard, width: int, paint: Paint, language: Language) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from grader import copies
@@ -14,6 +15,7 @@ from grader.standing import standing
 from grader.store import Store
 from grader.stub import original, unmarked
 
+_FOLDED = re.compile(r"<details>\s*<summary>(?P<summary>.*?)</summary>|</details>")
 _HINTS, _GIVEN_UP = "hints", "given up"  # names of notes in the store
 
 
@@ -59,6 +61,11 @@ def statement(kata: Kata, language: Language) -> str:
     if page is None:
         raise UsageFault(text("{kata} has no statement", kata=kata.id), text("it should stand in README.md"))
     return page.read_text(encoding="utf-8", errors="replace")
+
+
+def unfolded(page: str) -> str:
+    """A statement for a screen on which nothing folds: what is folded away in it has a heading of its own."""
+    return _FOLDED.sub(lambda found: f"\n### {found['summary']}\n" if found["summary"] else "", page)
 
 
 def solution(course: Course, store: Store, kata: Kata, *, give_up: bool = False) -> Solution:
