@@ -139,7 +139,7 @@ def leftover(told: str) -> set[str]:
 
 
 CODE = {
-    "append", "shell", "KiB", "checkout", "false", "true", "Ctrl", "check", "reference", "clone", "data", "detach", "dict", "dtype", "exec", "expand", "finite", "float", "git", "grade", "gradkata",
+    "append", "shell", "Esc", "Tab", "KiB", "checkout", "false", "true", "Ctrl", "check", "reference", "clone", "data", "detach", "dict", "dtype", "exec", "expand", "finite", "float", "git", "grade", "gradkata",
     "item", "json", "junit", "lambda", "list", "logits", "main", "markdown", "module", "nohup", "numpy", "open", "pop",
     "pytest", "return", "seccomp", "secret", "setdefault", "terminal", "text", "toml", "torch", "zh",
 }  # fmt: skip

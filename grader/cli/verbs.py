@@ -4,6 +4,7 @@ from __future__ import annotations
 
 COMMANDS = {
     "run": "grader.cli.learn",
+    "watch": "grader.cli.watching",
     "list": "grader.cli.study",
     "next": "grader.cli.study",
     "show": "grader.cli.study",

@@ -106,4 +106,4 @@ class Judgement:
 
     @property
     def seconds(self) -> float:
-        return sum(part.seconds for part in self._parts.values())
+        return max((part.seconds for part in self._parts.values()), default=0.0)

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from grader.judge.job import Job
 from grader.store import key
 
+PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "pytest")
 _SHOWING = (
     "authoring",
@@ -23,6 +24,8 @@ _SHOWING = (
     "cli",
     "reports",
     "schemas",
+    "study",
+    "watch",
 )  # the folders that show or gather verdicts, and make none
 
 
@@ -83,7 +86,12 @@ def judging_digest() -> str:
 
 @cache
 def _digest_of_grader(without: tuple[str, ...]) -> str:
-    top, digest = Path(__file__).parents[1], sha256()
+    return read_digest(PACKAGE, without)
+
+
+def read_digest(top: Path, without: tuple[str, ...] = ()) -> str:
+    """The same of the files as they are now, which a newer release may have replaced under this process."""
+    digest = sha256()
     for folder, _, names in sorted(os.walk(top)):
         place = Path(folder).relative_to(top)
         if place.parts and place.parts[0] in without:

@@ -22,14 +22,20 @@ SHOWN = 10  # lines of the learner's own output: half of them its first, half it
 def story(kata: KataResult, width: int, paint: Paint, language: Language) -> str:
     """A block of lines for a kata that neither passes nor is untouched."""
     head = f"{mark(kata.verdict)} {kata.id}  {word(kata.verdict, language)}"
-    lines = [paint(head, style(kata.verdict), "bold") + cut(f"  {kata.title}", width - cell_len(head))]
+    first = paint(head, style(kata.verdict), "bold") + cut(f"  {kata.title}", width - cell_len(head))
+    return "\n".join([first, *telling(kata, width, paint, language)])
+
+
+def telling(kata: KataResult, width: int, paint: Paint, language: Language) -> list[str]:
+    """The lines under its first: what is wrong with the kata as a whole, and the first failing test."""
+    lines: list[str] = []
     if kata.verdict is Verdict.INTERNAL:
         lines += _indented(language.text(OUR_FAULT.code, kata=kata.id), 2, width)
         lines += [""] * bool(kata.message)
     lines += _indented(kata.message, 2, width, most=12)
     test = first_failing(kata)
     if test is None:
-        return "\n".join(lines)
+        return lines
     same = len(kata.tests) > 1 == len({(each.verdict, each.message) for each in kata.tests})
     title = test.title.rstrip(".。")
     if same:
@@ -40,7 +46,7 @@ def story(kata: KataResult, width: int, paint: Paint, language: Language) -> str
     lines += [""] * bool(kata.message) + _told(test, heading, kata.stub, width, paint, language)
     if not same:
         lines += [paint(line, "dim") for line in _others(kata, test, width, language)]
-    return "\n".join(lines)
+    return lines
 
 
 def under_way(kata: KataResult, width: int, paint: Paint, language: Language) -> str:

@@ -12,7 +12,7 @@ from grader.messages.language import Language
 from grader.reports.layout import Paint, cut, disarmed, sparkline, wrap
 from grader.reports.story import story, under_way
 from grader.reports.table import amount, table
-from grader.scorecard import Curve, KataResult, Scorecard, Verdict
+from grader.scorecard import Curve, KataResult, Scorecard, TestResult, Verdict
 
 CURVES = 3  # shown per kata
 BARS, FEWEST = 24, 8  # of a curve
@@ -52,12 +52,15 @@ def render(
 
 
 def _curves(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
-    lines = []
-    for kata in card.katas:
-        curves = [picture for test in kata.tests for picture in test.pictures if isinstance(picture, Curve)]
-        for curve in [curve for curve in curves if curve.values.data][:CURVES]:
-            lines += _curve(f"{kata.id}  {curve.name}", curve, width, paint, language)
+    lines = [line for kata in card.katas for line in curves(kata.tests, f"{kata.id}  ", width, paint, language)]
     return "\n".join(lines)
+
+
+def curves(tests: Sequence[TestResult], before: str, width: int, paint: Paint, language: Language) -> list[str]:
+    """The first curves that these tests drew, each after what stands `before` it."""
+    drawn = [picture for test in tests for picture in test.pictures if isinstance(picture, Curve)]
+    shown = [curve for curve in drawn if curve.values.data][:CURVES]
+    return [line for curve in shown for line in _curve(f"{before}{curve.name}", curve, width, paint, language)]
 
 
 def _curve(name: str, curve: Curve, width: int, paint: Paint, language: Language) -> list[str]:
