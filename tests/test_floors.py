@@ -16,9 +16,9 @@ FLOORS = {
     **dict.fromkeys(["cli"], 8),
     **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
     **dict.fromkeys(["session"], 6),
-    **dict.fromkeys(["engine"], 5),
+    **dict.fromkeys(["engine", "study"], 5),
     **dict.fromkeys(["judge", "reports", "standing", "copies"], 4),
-    **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
+    **dict.fromkeys(["checks", "scorecard", "store", "diagnosis", "stub"], 3),
     **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
     **dict.fromkeys(
         [
@@ -63,6 +63,9 @@ COLD = {
     "store",
     "diagnosis",
     "reports",
+    "stub",
+    "study",
+    "watch",
     "authoring",
 }
 HEAVY = {"torch", "numpy", "scipy", "sklearn"}  # the last two import numpy

@@ -26,7 +26,7 @@ from grader.cli.options import (
     ready_to_judge,
     write_report,
 )
-from grader.cli.speech import Speaker, language, note
+from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.cli.verbs import COMMANDS
 from grader.course import Course, find, locate
@@ -41,6 +41,7 @@ from grader.seeds import Secret
 from grader.session import Listener, Session
 from grader.standing import standing
 from grader.store import Store
+from grader.study.speaker import Speaker
 
 
 @command
@@ -111,7 +112,7 @@ def run(
     borrow = None if isinstance(seed, Secret) else borrowing(course.root)
     session = Session(course, store, seed=seed, jobs=jobs, keeper=Keeper(borrow=borrow))
     files = [(form, path) for form, path in wanted if path is not None]
-    speaker = Speaker(course)
+    speaker = Speaker(course, language())
 
     def write(card: Scorecard) -> None:
         for form, path in files:

@@ -14,7 +14,6 @@ from string import Template
 
 from grader import diagnosis
 from grader.authoring.making.recorded import record
-from grader.authoring.making.stubs import ORIGINAL, generated
 from grader.authoring.proving import fingerprints, suite
 from grader.authoring.proving.statement import PAGES
 from grader.authoring.proving.subject import Subject
@@ -23,6 +22,7 @@ from grader.errors import CourseFault, Fault
 from grader.judge.recorded import FILE as RECORDING
 from grader.kata import SETTINGS, Kata
 from grader.messages import text
+from grader.stub import ORIGINAL, generated
 
 PACKAGE = Path(__file__).parents[2]
 _TEMPLATES = Path(__file__).parent / "template"

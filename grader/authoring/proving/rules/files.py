@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grader import diagnosis
-from grader.authoring.making.stub import StubFault, make_stub
 from grader.authoring.proving import statement, strength
 from grader.authoring.proving.finding import Finding, of_fault
 from grader.authoring.proving.subject import Subject, python_finding
 from grader.errors import did_you_mean
+from grader.stub import StubFault, make_stub
 
 
 def suite(subject: Subject) -> Iterator[Finding]:
