@@ -30,6 +30,8 @@ from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.cli.verbs import COMMANDS
 from grader.course import Course, find, locate
+from grader.engine.borrowed import borrowing
+from grader.engine.keeper import Keeper
 from grader.engine.shares import Memory
 from grader.errors import UsageFault
 from grader.messages import text
@@ -107,7 +109,9 @@ def run(
     store = Store(place, note)
     course = find(place, place, known_good=store.known_good, on_good=store.on_good)
     asked = course.select([_meant(name) for name in katas], COMMANDS)
-    session = Session(course, store, seed=seed, jobs=jobs, memory=Memory(store))
+    # What nobody may foretell is judged on a ladder that nobody else has had.
+    keeper = Keeper(borrow=None if isinstance(seed, Secret) else borrowing(course.root))
+    session = Session(course, store, seed=seed, jobs=jobs, memory=Memory(store), keeper=keeper)
     files = [(form, path) for form, path in wanted if path is not None]
     files += _always(course)
     speaker = Speaker(course, language())
