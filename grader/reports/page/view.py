@@ -88,6 +88,7 @@ class Kata:
     word: str
     tone: str
     points: str
+    told_points: str
     share: float
     message: str
     file: str
@@ -161,6 +162,7 @@ def _kata(kata: KataResult, anchor: str, past: Past, language: Language) -> Kata
         word=word(kata.verdict, language),
         tone=_TONES.get(kata.verdict, "bad"),
         points=f"{amount(kata.points)}/{amount(kata.max)}",
+        told_points=language.text("{points} points", points=f"{amount(kata.points)}/{amount(kata.max)}"),
         share=_share(kata.points, kata.max),
         message=message,
         file=kata.stub,
@@ -204,7 +206,7 @@ def _kinds(kata: KataResult, language: Language) -> Iterator[Kind]:
         score = kata.by_kind[kind]
         tones = tuple(_TONES.get(test.verdict, "bad") for test in kata.tests if test.kind == kind)
         name = language.say(KINDS[kind][0]) if kind in KINDS else kind
-        yield Kind(name, tones, f"{score.passed}/{score.total}" if score.total else "·")
+        yield Kind(name, tones, f"{score.passed}/{score.total}" if score.total else "")
 
 
 def _history(attempts: Sequence[Attempt], past: Past, language: Language) -> str:
