@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -133,7 +134,7 @@ def view(card: Scorecard, past: Past, language: Language) -> View:
             "{passed} of {count} kata passes", "{passed} of {count} katas pass", asked, passed=passed
         ),
         early="" if card.complete else language.text("stopped early"),
-        katas=tuple(_kata(kata, f"kata-{place}", past, language) for place, kata in enumerate(card.katas, 1)),
+        katas=tuple(_kata(kata, past, language) for kata in card.katas),
         unbegun=card.unbegun,
         not_run=word(Verdict.NOT_RUN, language),
         drawing=_over_time(card, past, language),
@@ -142,8 +143,9 @@ def view(card: Scorecard, past: Past, language: Language) -> View:
     )
 
 
-def _kata(kata: KataResult, anchor: str, past: Past, language: Language) -> Kata:
+def _kata(kata: KataResult, past: Past, language: Language) -> Kata:
     number, _, name = kata.id.partition("_")
+    anchor = re.sub(r"\W", "-", f"kata-{kata.id}", flags=re.ASCII)
     attempts = past.attempts.get(kata.id, ())
     failing = None if kata.verdict is Verdict.PASS else first_failing(kata)
     untouched = kata.verdict is Verdict.TODO and not kata.points
