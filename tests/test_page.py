@@ -75,7 +75,7 @@ class Seen:
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.refused: list[Request] = []
-        self.page.on("requestfailed", self.refused.append)
+        self.page.on("requestfailed", lambda request: self.refused.append(request))
         self.page.goto(file.as_uri())
         self.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
 
