@@ -56,7 +56,9 @@ def _result(course: Course, place: Place, file: Submission, store: Store) -> Kat
     kata = place.kata
     where = {"stub": file.display_path, "readme": f"katas/{kata.id}/README.md"}
     if not place.attempts:
-        return reject_kata(kata, Verdict.TODO, (), **where)
+        return replace(
+            reject_kata(kata, Verdict.TODO, (), **where), message="", said=()
+        )  # nothing ran, and nobody asked
     now = next((each for each in reversed(place.attempts) if each.sha256 == file.sha256), place.attempts[-1])
     found = (each for name in (kata.id, *kata.aliases) for each in store.kept(name) if each.sha256 == now.sha256)
     result = next(found, None)

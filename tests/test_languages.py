@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -27,7 +28,7 @@ from grader.reports import terminal
 from grader.reports.worded import Told, worded
 from grader.scorecard import Scorecard
 
-from .test_reports import CASES, GOLDEN, golden
+from .test_reports import CASES, GOLDEN, golden, outline
 
 TOY = Path(__file__).with_name("toy")
 ZH = Language("zh")
@@ -50,9 +51,34 @@ def in_chinese(case: str) -> Scorecard:
 EXPECTED = {
     "terminal-80.zh.txt": lambda card: terminal.render(card, width=80, language=ZH),
     "junit.zh.xml": lambda card: reports.render("junit", card, ZH),
+    "page.zh.html": lambda card: outline(reports.render("html", card, ZH)),
 }
+
+
+class Prose(HTMLParser):
+    """What stands on a page to be read or heard, but for code and what a model wrote."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.aside = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.aside += tag in ("style", "code", "pre")
+        self.parts += [told for name, told in attrs if name == "aria-label" and told]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.aside -= tag in ("style", "code", "pre")
+
+    def handle_data(self, data: str) -> None:
+        if not self.aside:
+            self.parts.append(data)
+
+
 TEXTS = {
     **EXPECTED,
+    "page.zh.html": lambda card: " · ".join(Prose(reports.render("html", card, ZH)).parts),
     "summary.md": lambda card: reports.render("markdown", card, ZH),
     "results.json": lambda card: "\n".join(
         each["output"] for each in json.loads(reports.render("gradescope", card, ZH))["tests"]

@@ -53,7 +53,7 @@ from grader.study.speaker import Speaker
     "wanted",
     type=Report(tuple(reports.REPORTS)),
     multiple=True,
-    help="terminal, json, junit, markdown, github, gradescope or classroom; to standard output without a path. Repeatable.",
+    help="terminal, json, junit, markdown, github, gradescope, classroom or html; to standard output without a path. Repeatable.",
 )
 @option("--fresh", is_flag=True, help="Judge again what is known already.")
 @option(

@@ -20,8 +20,8 @@ REPORTS = {
     "markdown": "a table, and what fails first",
     "github": "the summary of a job, and annotations at the learner's lines",
     "gradescope": "results.json of an autograder",
-    "html": "a page for a browser: charts, images and texts that the model made, too",
     "classroom": "what GitHub Classroom's reporter reads",
+    "html": "a page for a browser, with the charts, images and texts that a model made",
 }
 
 

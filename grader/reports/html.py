@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader.messages.language import Language
 from grader.reports.layout import escaped
 from grader.reports.page.past import Past
 from grader.scorecard import Scorecard
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _ROOM = Path(__file__).with_name("page")
 _LANGUAGES = {"zh": "zh-Hans"}
@@ -16,23 +21,28 @@ _LANGUAGES = {"zh": "zh-Hans"}
 
 def render(card: Scorecard, *, language: Language | None = None, past: Past | None = None) -> str:
     """The page. What `past` tells stands on it too: it is for who did all of that, and nobody else."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     from grader.reports.page.view import view
 
     language = language or Language()
-    room = Environment(
-        loader=FileSystemLoader(_ROOM), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    room.filters["code"] = _code
     page = view(card, past or Past(), language)
-    text = room.get_template("page.html.jinja").render(
+    text = _template().render(
         page=page,
         words=page.words,
         lang=_LANGUAGES.get(language.code, language.code),
         style=(_ROOM / "style.css").read_text(encoding="utf-8"),
     )
     return escaped(text, lambda character: f"&#{ord(character)};")
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    room = Environment(
+        loader=FileSystemLoader(_ROOM), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    room.filters["code"] = _code
+    return room.get_template("page.html.jinja")
 
 
 def _code(text: str) -> str:

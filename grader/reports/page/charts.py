@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH = 4.0  # inches, of every drawing: 288 units of it
 _LETTER = 0.075  # inches that a cell of a label takes
+_CELL = 0.5  # inches, at the most, of a side of a place in a heat map
 _MOST_LABELS = 24
 _LABEL = 14  # cells
 _WRITTEN = 12  # rows and columns up to which each number is written in its place
@@ -45,15 +46,17 @@ def points(
     """The points of a course over time, in seconds since 1970."""
     first, last = times[0], times[-1]
     pattern = "%Y-%m-%d" if last - first > 3 * 86_400 else "%m-%d %H:%M"
-    with drawn(WIDTH * 1.9, 1.7) as figure:
-        axes = _axes(figure.add_axes((0.07, 0.16, 0.89, 0.76)))
+    with drawn(WIDTH, 1.3) as figure:
+        axes = _axes(figure.add_axes((0.1, 0.2, 0.88, 0.72)))
         axes.step(times, totals, where="post", color=CURVE, linewidth=1.8)
         axes.fill_between(times, totals, step="post", color=CURVE, alpha=0.12, linewidth=0)
         axes.plot(times[-1:], totals[-1:], "o", color=CURVE, markersize=4, clip_on=False)
         axes.set_ylim(0, max(most, 1.0))
         axes.locator_params(axis="y", nbins=4)
-        places = [first + (last - first) * share for share in (0, 1 / 3, 2 / 3, 1)] if last > first else [first]
-        axes.set_xticks(places, [when(place, pattern, zone) for place in places], parse_math=False)
+        axes.set_xticks([first, last], [when(first, pattern, zone), when(last, pattern, zone)])
+        begin, end = axes.get_xticklabels()
+        begin.set_horizontalalignment("left")
+        end.set_horizontalalignment("right")
         return markup(figure, name, title, told)
 
 
@@ -62,11 +65,11 @@ def matrix(picture: Matrix, name: str, told: str) -> str:
     values = array(picture.values)
     rows, columns = values.shape
     labels = [cut(label, _LABEL) for label in picture.labels]
-    upright = max(map(cell_len, labels), default=0) * _LETTER > 2.6 / max(columns, 1) and len(labels) == columns
+    upright = max(map(cell_len, labels), default=0) * _LETTER > min(2.6 / columns, _CELL) and len(labels) == columns
     widest = max(map(cell_len, labels), default=1) * _LETTER
     left, below = 0.2 + widest if len(labels) == rows else 0.4, 0.2 + widest if upright else 0.3
-    inner = WIDTH - left - 0.1
-    height = min(max(inner / max(columns, 1) * rows, 0.6), inner)
+    cell = min((WIDTH - left - 0.1) / columns, _CELL)
+    inner, height = cell * columns, min(max(cell, 0.12) * rows, WIDTH)
     with drawn(WIDTH, height + below + 0.1) as figure:
         whole = height + below + 0.1
         axes = figure.add_axes((left / WIDTH, below / whole, inner / WIDTH, height / whole))

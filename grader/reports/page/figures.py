@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from grader.messages.language import Language
 from grader.reports.page import charts, pixels
@@ -31,6 +32,7 @@ class Figure:
     table: tuple[tuple[str, ...], ...] = ()
 
 
+@lru_cache(maxsize=512)  # a report file is written anew after every kata of a run
 def figure(picture: Picture, name: str, language: Language) -> Figure:
     """A picture as it is shown; `name` is that of no other of the page."""
     match picture:

@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Colours that stand for those of the page, which differ between light and dark.
-INK, GRID, CURVE, BASELINE, ABLATION = "#010101", "#020202", "#030303", "#040404", "#050505"
-_VARIABLES = {INK: "--soft", GRID: "--line", CURVE: "--curve", BASELINE: "--baseline", ABLATION: "--ablation"}
+INK, SOFT, GRID = "#010101", "#020202", "#030303"
+CURVE, BASELINE, ABLATION = "#040404", "#050505", "#060606"
+_VARIABLES = {
+    INK: "--ink",
+    SOFT: "--soft",
+    GRID: "--line",
+    CURVE: "--curve",
+    BASELINE: "--baseline",
+    ABLATION: "--ablation",
+}
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _FONT = re.compile(r"font: (?P<size>[\d.]+px)[^;]*|font-family: [^;]*;? ?")
 _STYLE: dict[str, Any] = {
@@ -31,8 +39,8 @@ _STYLE: dict[str, Any] = {
     "grid.color": GRID,
     "xtick.color": GRID,
     "ytick.color": GRID,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
 }
 
 

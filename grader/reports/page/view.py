@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -88,6 +89,7 @@ class Kata:
     word: str
     tone: str
     points: str
+    told_points: str
     share: float
     message: str
     file: str
@@ -132,7 +134,7 @@ def view(card: Scorecard, past: Past, language: Language) -> View:
             "{passed} of {count} kata passes", "{passed} of {count} katas pass", asked, passed=passed
         ),
         early="" if card.complete else language.text("stopped early"),
-        katas=tuple(_kata(kata, f"kata-{place}", past, language) for place, kata in enumerate(card.katas, 1)),
+        katas=tuple(_kata(kata, past, language) for kata in card.katas),
         unbegun=card.unbegun,
         not_run=word(Verdict.NOT_RUN, language),
         drawing=_over_time(card, past, language),
@@ -141,8 +143,9 @@ def view(card: Scorecard, past: Past, language: Language) -> View:
     )
 
 
-def _kata(kata: KataResult, anchor: str, past: Past, language: Language) -> Kata:
+def _kata(kata: KataResult, past: Past, language: Language) -> Kata:
     number, _, name = kata.id.partition("_")
+    anchor = re.sub(r"\W", "-", f"kata-{kata.id}", flags=re.ASCII)
     attempts = past.attempts.get(kata.id, ())
     failing = None if kata.verdict is Verdict.PASS else first_failing(kata)
     untouched = kata.verdict is Verdict.TODO and not kata.points
@@ -161,6 +164,7 @@ def _kata(kata: KataResult, anchor: str, past: Past, language: Language) -> Kata
         word=word(kata.verdict, language),
         tone=_TONES.get(kata.verdict, "bad"),
         points=f"{amount(kata.points)}/{amount(kata.max)}",
+        told_points=language.text("{points} points", points=f"{amount(kata.points)}/{amount(kata.max)}"),
         share=_share(kata.points, kata.max),
         message=message,
         file=kata.stub,
@@ -204,7 +208,7 @@ def _kinds(kata: KataResult, language: Language) -> Iterator[Kind]:
         score = kata.by_kind[kind]
         tones = tuple(_TONES.get(test.verdict, "bad") for test in kata.tests if test.kind == kind)
         name = language.say(KINDS[kind][0]) if kind in KINDS else kind
-        yield Kind(name, tones, f"{score.passed}/{score.total}" if score.total else "·")
+        yield Kind(name, tones, f"{score.passed}/{score.total}" if score.total else "")
 
 
 def _history(attempts: Sequence[Attempt], past: Past, language: Language) -> str:
