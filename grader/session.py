@@ -69,6 +69,8 @@ class Session:
     seed: int | Secret = 0
     jobs: int = 1
     hidden: bool = True
+    choose: str = ""  # the tests that are judged of a kata, as in `grader.judge.choice`; "" for all
+    stop_at_first: bool = False  # of every kata that does not pass
     keeper: Keeper = field(default_factory=Keeper)
     memory: Memory | None = None  # with one, the judges share a kata whose suite is known, the test at hand first
     _run: _Run | None = None
@@ -115,6 +117,7 @@ class Session:
         """What an engine is given to judge one file on one kata."""
         seed = self.seed.digits if isinstance(self.seed, Secret) else self.seed
         job = job_for(self.course, kata, read, seed, hidden=self.hidden)
+        job = replace(job, choose=self.choose, stop=self.stop_at_first)
         return Task((read.sha256, kata.id), job, kata.tests)
 
     def close(self) -> None:
@@ -156,7 +159,8 @@ class _Run:
             return
         seconds = self._store.last_seconds()
         left.sort(key=lambda work: -seconds.get(work.kata.id, work.kata.minutes))
-        if len(left) == 1 and self._session.memory is not None:
+        part = self._session.choose or self._session.stop_at_first
+        if len(left) == 1 and self._session.memory is not None and not part:
             left[0].judgement = self._session.memory.judgement(left[0].task, left[0].course, self._session.jobs)
         self._work = {task: work for work in left for task in work.judgement.tasks}
         self._tell.planned({work.kata.id: work.kata.tests for work in left}, seconds)
@@ -200,9 +204,11 @@ class _Run:
                 continue
             task = self._session.task(kata, read)
             manifest = (kata.folder / "kata.toml").read_bytes()  # which says what verdicts are worth
-            course = key.of_course(task.job)
-            stored_as = key.of(task.job, course, {"manifest": manifest})
-            known = None if fresh or self._secret else self._store.get(stored_as, kata.id, accepts)
+            whole = replace(task.job, choose="", stop=False)
+            course = key.of_course(whole)
+            stored_as = key.of(whole, course, {"manifest": manifest})
+            unasked = fresh or self._secret or bool(self._session.choose)
+            known = None if unasked else self._store.get(stored_as, kata.id, accepts)
             if known is None:
                 yield _Work(kata, read, task, course, stored_as, Judgement([task]))
             else:
@@ -228,12 +234,13 @@ class _Run:
                 self._leave(work)
 
     def _leave(self, work: _Work) -> None:
-        result = self._dated(work, _result(work))
+        result = self._dated(work, _result(work, self._session.choose))
         ladder = self.engine.began
         layers = ladder.sandbox.layers if ladder is not None else frozenset[str]()
         origin = "" if self._source_dir is None else str(self._source_dir)
-        self._store.put(work.stored_as, result, layers, keep=not self._secret, origin=origin)
-        self._learn(work.course, result)
+        if not work.judgement.left:  # else it is known of some tests only, and no attempt at the kata
+            self._store.put(work.stored_as, result, layers, keep=not self._secret, origin=origin)
+            self._learn(work.course, result)
         result = self._diagnosed(work.kata, result)  # not stored, since fingerprints may change while verdicts stay
         self._finish(result)  # first, so that what was told of is in the scorecard, whenever an interrupt comes
         self._tell.finished(result)
@@ -252,8 +259,8 @@ class _Run:
         for work in dict.fromkeys(self._work.values()):
             judgement = work.judgement
             if work.kata.id not in self._results and judgement.begun and not judgement.faults:
-                decided = {test.name: test for test in judgement.tests}
-                tests = [decided.get(test.name) or _not_run(test) for test in judgement.collected]
+                left = [_not_run(test, "not_run.stopped") for test in judgement.left]
+                tests = judgement.in_order([*judgement.tests, *left])
                 seconds = round(sum(test.seconds for test in tests), 3)
                 result = grade_kata(work.kata, tests, seconds=seconds, **_where(work.kata, work.read))
                 found[result.id] = self._diagnosed(work.kata, result)
@@ -289,18 +296,33 @@ class _Run:
         return diagnosis.diagnosed(result, diagnosis.load(self._session.course, kata))
 
 
-def _result(work: _Work) -> KataResult:
-    """The result of a kata, from all that was said: nothing counts if the suite or the grader was at fault."""
+def _result(work: _Work, choose: str) -> KataResult:
+    """The result of a kata, from all that was said: nothing counts if the suite or the grader was at fault.
+
+    Tests that were not chosen, or come after the one at which the kata was to be left, were not run.
+    """
     judgement = work.judgement
     faults = judgement.faults or ([] if judgement.done else [text("the judge did not come to its end")])
     if faults:
         return reject_kata(work.kata, Verdict.INTERNAL, faults, **_where(work.kata, work.read))
-    seconds = round(judgement.seconds, 3)
-    return grade_kata(work.kata, judgement.tests, seconds=seconds, **_where(work.kata, work.read))
+    why = "not_run.unchosen" if choose else "not_run.first"
+    left = [_not_run(test, why) for test in judgement.left]
+    chosen = message("kata.chosen", count=len(judgement.tests), tests=len(judgement.collected))
+    result = grade_kata(
+        work.kata,
+        judgement.in_order([*judgement.tests, *left]),
+        seconds=round(judgement.seconds, 3),
+        said=(chosen,) if left and choose else (),
+        notices=judgement.notices,
+        **_where(work.kata, work.read),
+    )
+    ended = {test.verdict for test in judgement.tests}
+    under_way = left and not choose and Verdict.TODO in ended and ended <= {Verdict.PASS, Verdict.TODO}
+    return replace(result, verdict=Verdict.TODO) if under_way else result
 
 
-def _not_run(test: Named) -> TestResult:
-    said = message("not_run.stopped")
+def _not_run(test: Named, why: str) -> TestResult:
+    said = message(why)
     return TestResult(
         name=test.name, kind=test.kind, title=test.title, verdict=Verdict.NOT_RUN, message=str(said), said=said
     )

@@ -104,7 +104,15 @@ def test_next_is_the_first_kata_that_its_learner_can_do_something_about() -> Non
     assert last["untouched"] == "Next: katas/01_mlp/mlp.py (statement: katas/01_mlp/README.md)"
     assert last["mixed"] == "Next: katas/04_lstm/lstm.py (statement: katas/04_lstm/README.md)"
     assert last["our-fault"] == "Next: katas/20_gpt2/gpt2.py (statement: katas/20_gpt2/README.md)"
-    assert last["all-pass"].startswith("42 of 42 points · 4 of 4 katas pass") and last["all-pass"].endswith("All done.")
+    assert last["all-pass"] == "42 of 42 points · 4 of 4 katas pass · 3.8 s"
+
+
+def test_all_is_done_only_where_nothing_comes_after() -> None:
+    def last(after: terminal.After) -> str:
+        return terminal.render(golden("all-pass"), after=after).rstrip("\n").split("\n")[-1]
+
+    assert last(terminal.After()).endswith("   All done.")
+    assert last(terminal.After("katas/05_gan/gan.py", "")).endswith("   Next: katas/05_gan/gan.py")
 
 
 def test_the_story_prefers_what_went_wrong_to_what_is_still_to_do() -> None:

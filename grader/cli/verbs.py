@@ -14,6 +14,7 @@ COMMANDS = {
     "reset": "grader.cli.files",
     "undo": "grader.cli.files",
     "solution": "grader.cli.files",
+    "debug": "grader.cli.debug",
     "doctor": "grader.cli.doctor",
     "new": "grader.cli.scaffold",
     "stub": "grader.cli.scaffold",
