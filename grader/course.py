@@ -15,11 +15,12 @@ _SHORT_LIST = 12
 
 @dataclass(frozen=True)
 class Course:
-    """The katas of one folder, by number, and the languages in which they are written."""
+    """The katas of one folder, by number, the languages in which they are written, and when a fork of it is red."""
 
     root: Path
     katas: tuple[Kata, ...]
     languages: tuple[str, ...] = manifests.ENGLISH
+    fail_under: float | None = None
 
     def reference(self, kata: Kata) -> Path:
         """The author's solution of a kata; a release has none."""
@@ -80,7 +81,8 @@ def find(
     """The course around `start`, its manifests checked (see `kata.load` for `known_good` and `on_good`)."""
     root = locate(start, explicit)
     katas = manifests.load(root, known_good=known_good, on_good=on_good)
-    return Course(root, katas, manifests.languages(root, known_good=known_good, on_good=on_good))
+    settings = manifests.settings(root, known_good=known_good, on_good=on_good)
+    return Course(root, katas, settings.languages, settings.fail_under)
 
 
 def _is_course(folder: Path) -> bool:

@@ -22,6 +22,14 @@ ENGLISH: tuple[str, ...] = ("en",)  # the languages of a course that says nothin
 
 
 @dataclass(frozen=True)
+class Settings:
+    """What `course.toml` says about all katas of a course."""
+
+    languages: tuple[str, ...] = ENGLISH  # English first
+    fail_under: float | None = None  # percent of the points below which a learner's fork is red
+
+
+@dataclass(frozen=True)
 class Hint:
     """One of three nudges, in the languages of the course."""
 
@@ -123,7 +131,7 @@ def survey(
     faults: list[Fault] = []
     spoken = ENGLISH
     try:
-        spoken = languages(root, known_good=known_good, on_good=on_good)
+        spoken = settings(root, known_good=known_good, on_good=on_good).languages
     except CourseFault as fault:
         faults += fault.faults
     manifests = sorted(root.glob("katas/*/kata.toml"))
@@ -137,18 +145,18 @@ def survey(
     return tuple(sorted(katas, key=lambda kata: kata.number)), tuple(faults)
 
 
-def languages(
+def settings(
     root: Path,
     *,
     known_good: Callable[[str], bool] = lambda digest: False,
     on_good: Callable[[str], None] = lambda digest: None,
-) -> tuple[str, ...]:
-    """The languages of the course at `root`, English first: what its `course.toml` says, and English alone without one."""
+) -> Settings:
+    """What the `course.toml` of the course at `root` says; a course without one is in English alone."""
     path = root / SETTINGS
     if not path.is_file():
-        return ENGLISH
+        return Settings()
     fields = _read(root, path, SCHEMAS / "course.schema.json", known_good, on_good)
-    return tuple(fields["languages"])
+    return Settings(tuple(fields["languages"]), fields.get("fail_under"))
 
 
 def _read(

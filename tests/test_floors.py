@@ -17,7 +17,7 @@ FLOORS = {
     **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
     **dict.fromkeys(["session"], 6),
     **dict.fromkeys(["engine"], 5),
-    **dict.fromkeys(["judge", "reports", "standing", "copies"], 4),
+    **dict.fromkeys(["judge", "reports", "standing", "solved", "copies"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
     **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
     **dict.fromkeys(

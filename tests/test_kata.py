@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 
 from grader import schema as complaints
 from grader.errors import CourseFault
-from grader.kata import SCHEMA, Data, Hint, languages, load
+from grader.kata import SCHEMA, Data, Hint, Settings, load
+from grader.kata import settings as settings_of
 
 TEMPLATE = Path(__file__).with_name("kata.template.toml").read_text(encoding="utf-8")
 
@@ -274,7 +275,7 @@ def test_a_course_in_english_needs_no_chinese(tmp_path: Path, settings: str | No
     (tmp_path / "course.toml").unlink()
     if settings is not None:
         (tmp_path / "course.toml").write_text(settings, encoding="utf-8")
-    assert languages(tmp_path) == ("en",)
+    assert settings_of(tmp_path) == Settings(("en",), None)
     (kata,) = load(tmp_path)
     assert (kata.title_zh, kata.blurb_zh, kata.hints[0].zh) == ("", "", "")
     assert kata.title_in("zh") == kata.title
@@ -294,6 +295,7 @@ def test_a_course_in_chinese_is_told_all_that_is_missing(tmp_path: Path) -> None
         ('languages = ["zh"]', 'languages[0] must be en, found "zh"'),
         ('languages = ["en", "xx"]', 'languages[1] must be one of zh, found "xx"'),
         ('languages = ["en", "zh", "zh"]', 'languages must not say the same twice, found ["en", "zh", "zh"]'),
+        ('languages = ["en"]\nfail_under = 101', "fail_under must be <= 100, found 101"),
         ('languages = ["en"]\nlanguage = "en"', "language is not a known field; did you mean languages?"),
         ("", "languages is missing"),
         ("languages = ", "is not valid TOML: Invalid value (at line 2, column 13)"),
@@ -308,6 +310,12 @@ def test_a_fault_of_the_courses_settings_is_told_beside_those_of_its_katas(
         f"course.toml: {told}",
         "katas/04_lstm/kata.toml: difficulty must be <= 5, found 9",
     ]
+
+
+def test_a_course_may_say_below_which_share_of_its_points_a_fork_is_red(tmp_path: Path) -> None:
+    add(tmp_path)
+    (tmp_path / "course.toml").write_text('format_version = 1\nlanguages = ["en"]\nfail_under = 62.5\n')
+    assert settings_of(tmp_path) == Settings(("en",), 62.5)
 
 
 def test_settings_of_a_newer_grader_are_refused(tmp_path: Path) -> None:

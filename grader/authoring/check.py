@@ -104,7 +104,7 @@ def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> st
 def _languages(root: Path) -> tuple[str, ...]:
     """Those of the course; English alone where its settings are at fault, which the survey tells."""
     try:
-        return kata.languages(root)
+        return kata.settings(root).languages
     except CourseFault:
         return kata.ENGLISH
 

@@ -14,6 +14,7 @@ import click
 
 from grader import reports
 from grader.cli import signals
+from grader.cli.gate import FAIL_ON, Gate
 from grader.cli.options import (
     Report,
     Seed,
@@ -34,7 +35,7 @@ from grader.errors import UsageFault
 from grader.messages import text
 from grader.reports.progress import Progress
 from grader.reports.terminal import After
-from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, exit_code
+from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 from grader.seeds import Secret
 from grader.session import Listener, Session
 from grader.standing import standing
@@ -49,14 +50,21 @@ from grader.store import Store
     "wanted",
     type=Report(tuple(reports.REPORTS)),
     multiple=True,
-    help="terminal, json, junit, markdown, github, gradescope or classroom; to standard output without a path. Repeatable.",
+    help="terminal, json, junit, markdown, github, gradescope, classroom or badge; to standard output without a path. Repeatable.",
 )
 @option("--fresh", is_flag=True, help="Judge again what is known already.")
 @option(
     "--fail-on",
-    type=click.Choice(["any", "worse"]),
+    type=click.Choice(FAIL_ON),
     default="any",
-    help="Exit with 1 where anything does not pass (any), or only where a kata that passed before does not (worse).",
+    help="Exit with 1 where anything does not pass (any), only where a kata that passed before does not (worse), or, where course.toml has `fail_under`, below that share of the points (course).",
+)
+@option(
+    "--solved",
+    "memory",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Count what FILE says as having passed before, and add to it what passes now.",
 )
 @option(
     "--within", type=click.FloatRange(0.01, 10_000), metavar="MINUTES", help="Stop in order after so long, and report."
@@ -76,6 +84,7 @@ def run(
     wanted: Sequence[tuple[str, Path | None]],
     fresh: bool,
     fail_on: str,
+    memory: Path | None,
     within: float | None,
     jobs: int | None,
     seed: int | Secret,
@@ -113,30 +122,33 @@ def run(
         for form, path in files:
             write_report(path, reports.render(form, speaker.card(card), language()))
 
-    solved = (
-        {place.kata.id for place in standing(course, store).places if place.solved} if fail_on == "worse" else set()
-    )
+    gate = Gate(fail_on, course, store, memory)
     with signals.told_to(session.stop):
         try:
             with ExitStack() as stack:
                 if within is not None:
                     stack.callback(_stopping(session, 60 * within).cancel)
                 card = session.grade(
-                    asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write, speaker)
+                    asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, within, write, speaker)
                 )
             after = None if source_dir else _after(card, course, store)
         finally:
             session.close()
         write(card)
+        gate.keep(card)
         form = to_stdout[0] if to_stdout else "terminal"
         told = speaker.card(card)
         sys.stdout.write(_on_screen(told, after) if form == "terminal" else reports.render(form, told, language()))
         if on_github:
             _tell_github(told)
+        if any(form == "github" for form, _ in wanted):
+            from grader.reports import github
+
+            _appended("GITHUB_OUTPUT", github.outputs(told))
         sys.stdout.flush()
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
-    return _worse(card, solved) if fail_on == "worse" else exit_code(card)
+    return gate.code(card)
 
 
 def _meant(name: str) -> str:
@@ -156,36 +168,41 @@ def _tell_github(card: Scorecard) -> None:
     """Annotations for the runner that reads standard output, and the summary where it wants it."""
     from grader.reports import github
 
-    summary, text = os.environ.get("GITHUB_STEP_SUMMARY"), reports.render("github", card, language())
-    if summary:
-        with open(summary, "a", encoding="utf-8") as stream:
-            stream.write(text)
-    else:
-        sys.stdout.write(text)
-    sys.stdout.write(github.commands(card))
+    summary = reports.render("github", card, language())
+    if not _appended("GITHUB_STEP_SUMMARY", summary):
+        sys.stdout.write(summary)
+    sys.stdout.write(github.commands(card, language()))
 
 
-def _worse(card: Scorecard, solved: set[str]) -> int:
-    """The exit code where only a kata that passed before and does not now is a failure: those are named."""
-    lost = [kata.id for kata in card.katas if kata.id in solved and kata.verdict not in (Verdict.PASS, Verdict.NOT_RUN)]
-    for id in lost:
-        print(language().text("{kata} passed before, and does not now", kata=id), file=sys.stderr)
-    ours = any(kata.verdict is Verdict.INTERNAL for kata in card.katas)
-    return 3 if ours else 1 if lost else 0
+def _appended(name: str, lines: str) -> bool:
+    """Whether the runner named a file in this variable, which has the lines now."""
+    path = os.environ.get(name)
+    if path:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(lines)
+    return bool(path)
 
 
 class _OnScreen(Listener):
     """Shows the progress of what must be judged while the stack is open, and keeps report files up to date."""
 
-    def __init__(self, stack: ExitStack, jobs: int, write: Callable[[Scorecard], None], speaker: Speaker) -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        jobs: int,
+        within: float | None,
+        write: Callable[[Scorecard], None],
+        speaker: Speaker,
+    ) -> None:
         self._stack = stack
         self._jobs = jobs
+        self._within = within
         self._write = write
         self._speaker = speaker
 
     def planned(self, tests: Mapping[str, int], expected: Mapping[str, float]) -> None:
         self._progress = self._stack.enter_context(
-            Progress(tests, sys.stderr, expected, self._jobs, language=language())
+            Progress(tests, sys.stderr, expected, self._jobs, self._within, language=language())
         )
 
     def started(self, kata: str) -> None:
