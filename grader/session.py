@@ -279,7 +279,13 @@ def _result(work: _Work) -> KataResult:
 def _not_run(test: Named) -> TestResult:
     said = message("not_run.stopped")
     return TestResult(
-        name=test.name, kind=test.kind, title=test.title, verdict=Verdict.NOT_RUN, message=str(said), said=said
+        name=test.name,
+        kind=test.kind,
+        title=test.title,
+        hidden=test.hidden,
+        verdict=Verdict.NOT_RUN,
+        message=str(said),
+        said=said,
     )
 
 

@@ -144,7 +144,7 @@ class Judging:
             items[:] = [item for item in items if item.name in self._job.only]
             items.sort(key=lambda item: self._job.only.index(item.name))
         self._left = len(items)
-        self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item)) for item in items)))
+        self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item), self._hidden(item)) for item in items)))
         for item in items:
             if len(_kinds(item)) != 1:
                 kinds = _kinds(item) or ["none"]
@@ -207,6 +207,7 @@ class Judging:
             kind=_kind(item),
             title=_title(item),
             verdict=end.verdict,
+            hidden=self._hidden(item),
             recorded=reference.asks_for_recorded(item, Path(self._job.reference)),
             seconds=seconds,
             message=end.message,
@@ -230,6 +231,10 @@ class Judging:
         if self._worker is not None:
             self._ended.append((self._worker, item.name))
         self._report(wait=False)
+
+    def _hidden(self, item: pytest.Item) -> bool:
+        """Whether a test stands in another file than the suite that learners have."""
+        return str(item.path) in self._job.suites[1:]
 
     def _end(self) -> tuple[Ending, list[Any]]:
         """How the test ended, and what the learner's functions returned in it."""
