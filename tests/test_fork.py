@@ -183,7 +183,7 @@ def test_what_a_hostile_file_prints_is_no_command_and_no_output(fork: Fork) -> N
     job = fork.grade()
     assert not job.failed  # nothing passed before
     (command,) = job.commands  # four tests say the same of one line
-    assert command.startswith(f"::error file={SCALE},") and ",line=3::" in command
+    assert command.startswith(f"::error file={SCALE},") and ",line=2::" in command
     assert not [line for line in job.summary.read_text().splitlines() if line.startswith("::")]
     assert job.steps["grade"]["outputs"]["points"] == "0" and "mine" not in job.outputs["badge"] + job.outputs["solved"]
 
