@@ -324,7 +324,13 @@ def _result(work: _Work, choose: str) -> KataResult:
 def _not_run(test: Named, why: str) -> TestResult:
     said = message(why)
     return TestResult(
-        name=test.name, kind=test.kind, title=test.title, verdict=Verdict.NOT_RUN, message=str(said), said=said
+        name=test.name,
+        kind=test.kind,
+        title=test.title,
+        hidden=test.hidden,
+        verdict=Verdict.NOT_RUN,
+        message=str(said),
+        said=said,
     )
 
 

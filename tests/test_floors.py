@@ -17,7 +17,7 @@ FLOORS = {
     **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
     **dict.fromkeys(["kept", "session"], 6),
     **dict.fromkeys(["engine", "study"], 5),
-    **dict.fromkeys(["judge", "reports", "standing", "copies", "nudges"], 4),
+    **dict.fromkeys(["judge", "reports", "standing", "solved", "copies", "nudges"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis", "stub"], 3),
     **dict.fromkeys(["worker", "course", "kata", "settings", "formats", "submission"], 2),
     **dict.fromkeys(

@@ -18,6 +18,7 @@ from grader import nudges, reports
 from grader.cli import signals
 from grader.cli.after import after as what_comes_after
 from grader.cli.after import elsewhere
+from grader.cli.gate import FAIL_ON, Gate
 from grader.cli.options import (
     Report,
     Seed,
@@ -46,7 +47,7 @@ from grader.reports.terminal import After
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, exit_code
 from grader.seeds import Secret
 from grader.session import Listener, Session
-from grader.standing import Standing, standing
+from grader.standing import standing
 from grader.store import Store
 from grader.study.speaker import Speaker
 
@@ -70,7 +71,7 @@ def _expression(context: click.Context, param: click.Parameter, value: str) -> s
     "wanted",
     type=Report(tuple(reports.REPORTS)),
     multiple=True,
-    help="terminal, json, junit, markdown, github, gradescope, classroom or html; to standard output without a path. Repeatable.",
+    help="terminal, json, junit, markdown, github, gradescope, classroom, html or badge; to standard output without a path. Repeatable.",
 )
 @option("--all", "every", is_flag=True, help="Show every test that fails, not only the first of each kata.")
 @option(
@@ -92,9 +93,16 @@ def _expression(context: click.Context, param: click.Parameter, value: str) -> s
 @option("--fresh", is_flag=True, help="Judge again what is known already.")
 @option(
     "--fail-on",
-    type=click.Choice(["any", "worse"]),
+    type=click.Choice(FAIL_ON),
     default="any",
-    help="Exit with 1 where anything does not pass (any), or only where a kata that passed before does not (worse).",
+    help="Exit with 1 where anything does not pass (any), only where a kata that passed before does not (worse), or, where course.toml has `fail_under`, below that share of the points (course).",
+)
+@option(
+    "--solved",
+    "memory",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Count what FILE says as having passed before, and add to it what passes now.",
 )
 @option(
     "--within", type=click.FloatRange(0.01, 10_000), metavar="MINUTES", help="Stop in order after so long, and report."
@@ -119,6 +127,7 @@ def run(
     diagnosis: bool,
     fresh: bool,
     fail_on: str,
+    memory: Path | None,
     within: float | None,
     jobs: int | None,
     seed: int | Secret,
@@ -171,13 +180,14 @@ def run(
             write_report(path, reports.render(form, speaker.card(card), language()))
 
     before = standing(course, store)
+    gate = Gate(fail_on, course, store, memory)
     with signals.told_to(session.stop):
         try:
             with ExitStack() as stack:
                 if within is not None:
                     stack.callback(_stopping(session, 60 * within).cancel)
                 card = session.grade(
-                    asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write, speaker)
+                    asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, within, write, speaker)
                 )
             if card.complete and seed != 0:
                 card = _named(card, session)
@@ -187,6 +197,7 @@ def run(
         finally:
             session.close()
         write(card)
+        gate.keep(card)
         form = to_stdout[0] if to_stdout else "terminal"
         told = speaker.card(card)
         sys.stdout.write(
@@ -194,6 +205,10 @@ def run(
         )
         if on_github:
             _tell_github(told)
+        if any(form == "github" for form, _ in wanted):
+            from grader.reports import github
+
+            _appended("GITHUB_OUTPUT", github.outputs(told))
         sys.stdout.flush()
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
@@ -201,7 +216,7 @@ def run(
         return 2
     if choose and exit_code(card) != 3:
         return 0 if _chosen(card, choose) else 1
-    return _worse(card, before) if fail_on == "worse" else exit_code(card)
+    return gate.code(card)
 
 
 def _named(card: Scorecard, session: Session) -> Scorecard:
@@ -238,37 +253,41 @@ def _tell_github(card: Scorecard) -> None:
     """Annotations for the runner that reads standard output, and the summary where it wants it."""
     from grader.reports import github
 
-    summary, text = os.environ.get("GITHUB_STEP_SUMMARY"), reports.render("github", card, language())
-    if summary:
-        with open(summary, "a", encoding="utf-8") as stream:
-            stream.write(text)
-    else:
-        sys.stdout.write(text)
-    sys.stdout.write(github.commands(card))
+    summary = reports.render("github", card, language())
+    if not _appended("GITHUB_STEP_SUMMARY", summary):
+        sys.stdout.write(summary)
+    sys.stdout.write(github.commands(card, language()))
 
 
-def _worse(card: Scorecard, before: Standing) -> int:
-    """The exit code where only a kata that passed before and does not now is a failure: those are named."""
-    solved = {place.kata.id for place in before.places if place.solved}
-    lost = [kata.id for kata in card.katas if kata.id in solved and kata.verdict not in (Verdict.PASS, Verdict.NOT_RUN)]
-    for id in lost:
-        print(language().text("{kata} passed before, and does not now", kata=id), file=sys.stderr)
-    ours = any(kata.verdict is Verdict.INTERNAL for kata in card.katas)
-    return 3 if ours else 1 if lost else 0
+def _appended(name: str, lines: str) -> bool:
+    """Whether the runner named a file in this variable, which has the lines now."""
+    path = os.environ.get(name)
+    if path:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(lines)
+    return bool(path)
 
 
 class _OnScreen(Listener):
     """Shows the progress of what must be judged while the stack is open, and keeps report files up to date."""
 
-    def __init__(self, stack: ExitStack, jobs: int, write: Callable[[Scorecard], None], speaker: Speaker) -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        jobs: int,
+        within: float | None,
+        write: Callable[[Scorecard], None],
+        speaker: Speaker,
+    ) -> None:
         self._stack = stack
         self._jobs = jobs
+        self._within = within
         self._write = write
         self._speaker = speaker
 
     def planned(self, tests: Mapping[str, int], expected: Mapping[str, float]) -> None:
         self._progress = self._stack.enter_context(
-            Progress(tests, sys.stderr, expected, self._jobs, language=language())
+            Progress(tests, sys.stderr, expected, self._jobs, self._within, language=language())
         )
 
     def started(self, kata: str) -> None:

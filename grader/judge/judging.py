@@ -157,7 +157,7 @@ class Judging:
 
     def _tell(self, items: list[pytest.Item]) -> None:
         """Say which tests there are, and what is wrong with any of them."""
-        self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item)) for item in items)))
+        self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item), self._hidden(item)) for item in items)))
         for item in items:
             if len(_kinds(item)) != 1:
                 kinds = _kinds(item) or ["none"]
@@ -220,6 +220,7 @@ class Judging:
             kind=_kind(item),
             title=_title(item),
             verdict=end.verdict,
+            hidden=self._hidden(item),
             recorded=reference.asks_for_recorded(item, Path(self._job.reference)),
             seconds=seconds,
             message=end.message,
@@ -244,6 +245,10 @@ class Judging:
         if self._worker is not None:
             self._ended.append((self._worker, item.name))
         self._report(wait=False)
+
+    def _hidden(self, item: pytest.Item) -> bool:
+        """Whether a test stands in another file than the suite that learners have."""
+        return str(item.path) in self._job.suites[1:]
 
     def _end(self) -> tuple[Ending, list[Any]]:
         """How the test ended, and what the learner's functions returned in it."""

@@ -197,6 +197,7 @@ class TestResult(Record, frozen=True, kw_only=True):
     kind: str
     title: str
     verdict: Verdict
+    hidden: bool = False  # it stands beside the reference, and a learner's repository has it not
     recorded: bool = False  # its inputs are those of the recorded reference, whatever the run's seed
     points: Amount = 0.0
     max: Amount = 0.0

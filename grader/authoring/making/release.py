@@ -29,6 +29,7 @@ PACKAGE = Path(__file__).parents[2]
 _TEMPLATES = Path(__file__).parent / "template"
 _COPIED = ("LICENSE", "CHANGELOG.md", ".gitignore", "katas/README.md")
 _WORKFLOW = ".github/workflows/grade.yml"
+_ACTIONS = tuple(f".github/actions/{name}/action.yml" for name in ("grade", "record"))
 _OF_AUTHORS = re.compile(r"project\.optional-dependencies|tool\.(?:ruff|mypy)(?:\..*)?")
 
 Files = dict[str, bytes]  # by path in the release
@@ -46,7 +47,7 @@ def contents(course: Course) -> Files:
     settings = course.root / SETTINGS
     if settings.is_file():
         files[SETTINGS] = settings.read_bytes()
-    for name in (*_COPIED, _WORKFLOW, "pyproject.toml"):
+    for name in (*_COPIED, _WORKFLOW, *_ACTIONS, "pyproject.toml"):
         path = next((root / name for root in (course.root, PACKAGE.parent) if (root / name).is_file()), None)
         if path is not None:
             files[name] = path.read_bytes()

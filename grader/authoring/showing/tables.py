@@ -1,7 +1,6 @@
 """A check as its authors read it: per kata what is wrong, a table of its tests, and the kill matrix; on a screen or as Markdown.
 
-Rows of the matrix are mistakes, columns tests by their numbers: `#` caught by the test that it names, `x` caught, `.` passes,
-blank where it was not tried.
+Rows of the matrix are mistakes, columns tests by their numbers; LEGEND says what its signs are.
 """
 
 from __future__ import annotations
@@ -22,6 +21,10 @@ END = "<!-- end of what `grade check` writes -->"
 _HEAD = """\
 | kata | | seeds | tests | mistakes | variants | right | wrong | margin | bar | slips | wrappers | named | recall |
 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
+LEGEND = (
+    "`#` caught by the test that the mistake names, `x` by another, `!` not caught by the one that it names, `.` not caught, "
+    "blank: not tried."
+)
 _ROW = re.compile(r"^\| (\d\w+) \| .*\|$", re.MULTILINE)
 _FOLD = re.compile(
     r"^<details><summary>(\w+): tests and kill matrix</summary>.*?^</details>$", re.MULTILINE | re.DOTALL
@@ -68,7 +71,7 @@ def markdown(check: Check, before: str = "") -> str:
             *_naming(kata),
         ]
         folds[kata.id] = f"<details><summary>{kata.id}: tests and kill matrix</summary>\n\n```text\n" + "\n".join(
-            [*lines, "```", "", "</details>"]
+            [*lines, "```", "", LEGEND, "", "</details>"]
         )
     table = [_HEAD, *(rows[id] for id in sorted(rows))]
     return "\n\n".join([about, "\n".join(table), *(folds[id] for id in sorted(folds))]) + "\n"
@@ -113,7 +116,9 @@ def _kata(kata: KataCheck, paint: Paint) -> str:
     score = f", slips killed {_killed(kata, 'slip')}, wrappers {_killed(kata, 'wrapper')}" if kata.mutation else ""
     parts = [[f"{sign}  {paint(kata.id, 'bold')}  {kata.title}: {counts}{score}"]]
     if kata.tests and kata.proved is Depth.WHOLE:
-        parts += [["", *_tests(kata, paint)], ["", *_matrix(kata, paint)]]
+        matrix = list(_matrix(kata, paint))
+        legend = [paint(f"  {LEGEND}", "dim")] if matrix else []
+        parts += [["", *_tests(kata, paint)], ["", *matrix, *legend]]
     parts += [part for part in (_survivors(kata), _naming(kata)) if part]
     if kata.findings:
         parts.append(["", *_findings(kata.findings, paint)])
