@@ -86,7 +86,8 @@ class Desk:
         strange = [file for file in files if file.path not in used and not _is_beside(file)]
         for file in strange:
             said = text("{file} belongs to no kata of this run, by its name or by what it defines", file=file.path)
-            remarks.append(Remark(about=About.UNKNOWN, said=said, student=student, path=file.path))
+            about = About.UNREADABLE if file.problem else About.UNKNOWN
+            remarks.append(Remark(about=about, said=file.problem or said, student=student, path=file.path))
         return entries, remarks
 
     def _distance(self, kata: Kata, file: Handed) -> int | None:
