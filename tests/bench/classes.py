@@ -54,7 +54,7 @@ class Clock(Listener):
     """When the plan was told."""
 
     def planned(self, plan: Plan) -> None:
-        self.planned_at = time.perf_counter()
+        self.planned_at, self.worked = time.perf_counter(), time.process_time()
         self.jobs = len(plan.jobs)
 
 
@@ -74,13 +74,13 @@ def plan(files: int) -> None:
         top = Path(folder, "in")
         whole_class(course, top, files)
         stubs = {kata.id: original(course, kata) for kata in course.katas}
-        clock, began = Clock(), time.perf_counter()
+        clock, began, worked = Clock(), time.perf_counter(), time.process_time()
         Run(
             Wanted(course, course.katas, top, Path(folder, "out"), stubs), clock, lambda bench, packed: Blind(bench)
         ).go()
         ended = time.perf_counter()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        told = f"{clock.jobs:>6} files: planned after {clock.planned_at - began:.2f} s"
+        told = f"{clock.jobs:>6} files: planned after {clock.planned_at - began:.2f} s, {clock.worked - worked:.2f} s of work"
         print(f"{told}, kept {clock.jobs / (ended - clock.planned_at):,.0f} a second, held {peak:.0f} MiB", flush=True)
 
 
