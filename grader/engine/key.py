@@ -17,7 +17,13 @@ from grader.judge.job import Job
 from grader.store import key
 
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "pytest")
-_SHOWING = ("authoring", "cli", "reports", "schemas")  # the folders that show or gather verdicts, and make none
+_SHOWING = (
+    "authoring",
+    "classroom",
+    "cli",
+    "reports",
+    "schemas",
+)  # the folders that show or gather verdicts, and make none
 
 
 def of(job: Job, course: str, more: Mapping[str, str | bytes]) -> str:
