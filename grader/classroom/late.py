@@ -58,14 +58,24 @@ class Policy:
         """The deadline of a kata; None where it has none."""
         return self.katas.get(kata, self.due)
 
-    def late(self, due: datetime | None, handed_in: datetime | None) -> Late:
-        """What a file loses that was handed in then; nothing where there is no deadline, or no time is known."""
-        if due is None or handed_in is None or handed_in <= due + self.grace:
+    def late(
+        self, due: datetime | None, handed_in: datetime | None, *, closes: datetime | None = None, marked: bool = False
+    ) -> Late:
+        """What a file loses that was handed in then, where after `closes` nothing counts.
+
+        `marked` stands for a file that is known to be late, and of which no more is known: it loses what one day costs.
+        """
+        if due is None or handed_in is None:
+            return self._of_days(1) if marked else Late()
+        if handed_in <= due + self.grace:
             return Late()
         over = handed_in - due
-        days = ceil(over / _DAY)
-        if self.closed_after_days is not None and over > self.closed_after_days * _DAY:
-            return Late(days, 100.0)
+        closed = self.closed_after_days is not None and over > self.closed_after_days * _DAY
+        if closed or (closes is not None and handed_in > closes):
+            return Late(ceil(over / _DAY), 100.0)
+        return self._of_days(ceil(over / _DAY))
+
+    def _of_days(self, days: int) -> Late:
         return Late(days, min(days * self.percent_per_day, self.most_percent))
 
 

@@ -15,15 +15,19 @@ from grader.reports.table import row_lines
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
 
-def render(card: Scorecard, *, language: Language | None = None) -> str:
-    """One test of theirs for each of ours, with its points; what is to do has no status, and earns nothing."""
+def render(card: Scorecard, *, language: Language | None = None, note: str = "") -> str:
+    """One test of theirs for each of ours, with its points; what is to do has no status, and earns nothing.
+
+    The score is the card's, also where a note says why that is not the sum.
+    """
     language = language or Language()
+    notes = [note, "" if card.complete else language.text("stopped early")]
     tests = [_test(kata, test, language) for kata in card.katas for test in kata.tests]
     tests += [_whole(kata) for kata in card.katas if not kata.tests]
     results = {
         "score": card.score.points,
         "execution_time": card.seconds,
-        "output": "" if card.complete else language.text("stopped early"),
+        "output": "\n".join(filter(None, notes)),
         "output_format": "text",
         "test_output_format": "text",
         "test_name_format": "text",
