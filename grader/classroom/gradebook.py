@@ -7,7 +7,7 @@ yet, or failed by a fault of ours, has no points, and no total is given that lea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from math import fsum
@@ -91,6 +91,11 @@ class Sheet:
     @cached_property
     def max(self) -> float:
         return fsum(cell.max for cell in self.cells)
+
+    def with_results(self, card: Scorecard) -> Sheet:
+        """The same with the results of a card, such as one in another language."""
+        results = {result.id: result for result in card.katas}
+        return replace(self, cells=tuple(replace(cell, result=results.get(cell.kata.id)) for cell in self.cells))
 
 
 @dataclass(frozen=True)

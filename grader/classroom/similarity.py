@@ -88,7 +88,8 @@ def hashes(source: str) -> set[int]:
 def groups(files: Mapping[str, str], stub: str, solution: str = "") -> list[Group]:
     """The groups among files of one kata, by the names that they are given; the largest first."""
     known = hashes(stub) | hashes(solution)
-    found = {name: prints(source, stub, known) for name, source in files.items()}
+    made = {source: prints(source, stub, known) for source in set(files.values())}
+    found = {name: made[source] for name, source in files.items()}
     parent = {name: name for name in found}
 
     def root(name: str) -> str:
@@ -102,8 +103,10 @@ def groups(files: Mapping[str, str], stub: str, solution: str = "") -> list[Grou
     held: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         held[root(pair.one)].append(pair)
-    made = [Group(tuple(sorted({n for p in each for n in (p.one, p.other)})), tuple(each)) for each in held.values()]
-    return sorted(made, key=lambda group: (-len(group.members), group.members))
+    gathered = [
+        Group(tuple(sorted({n for p in each for n in (p.one, p.other)})), tuple(each)) for each in held.values()
+    ]
+    return sorted(gathered, key=lambda group: (-len(group.members), group.members))
 
 
 def _pairs(found: Mapping[str, Prints]) -> Iterator[Pair]:

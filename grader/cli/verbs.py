@@ -17,4 +17,7 @@ COMMANDS = {
     "stub": "grader.cli.scaffold",
     "check": "grader.cli.author",
     "release": "grader.cli.release",
+    "gradebook": "grader.cli.gradebook",
+    "student": "grader.cli.gradebook",
+    "similar": "grader.cli.gradebook",
 }

@@ -74,7 +74,7 @@ def write(
                 if "gradescope" in formats and sheet.complete:
                     export.add(f"gradescope/{name}/results.json", gradescope.results(sheet, card, language))
                 if "html" in formats:
-                    told = _with(sheet, card)
+                    told = sheet.with_results(card)
                     found.add(told)
                     pages.note(told)
                     export.add(f"students/{name}.html", pages.student(told))
@@ -92,12 +92,6 @@ def write(
     unknown = tables.unknown_to(exported, plain) if exported is not None else []
     still = tuple(sheet.student.id for sheet in plain if not sheet.complete)
     return Written(files, len(plain), still, tuple(unknown))
-
-
-def _with(sheet: Sheet, card: Scorecard) -> Sheet:
-    """The sheet with the results of a card."""
-    results = {result.id: result for result in card.katas}
-    return replace(sheet, cells=tuple(replace(cell, result=results.get(cell.kata.id)) for cell in sheet.cells))
 
 
 def _slim(sheet: Sheet) -> Sheet:
