@@ -24,7 +24,9 @@ WORKS, WRONG = b"def f(x):\n    return x\n", b"def f(x):\n    return -x\n"
 def kata(number: int, title: str = "Scale") -> KataFacts:
     """A kata of four points in four tests."""
     id = f"{number:02d}_kata"
-    return KataFacts(id=id, slug="kata", title=title, title_zh="放大", points={"shape": 1, "value": 3}, tests=4, digest="d")
+    return KataFacts(
+        id=id, slug="kata", title=title, title_zh="放大", points={"shape": 1, "value": 3}, tests=4, digest="d"
+    )
 
 
 def facts(katas: Iterable[KataFacts], seed: Secret, **changes: object) -> Facts:
@@ -42,7 +44,10 @@ def result(of: KataFacts, digest: str, verdicts: Iterable[Verdict], *, bug: str 
     found = [test.verdict for test in tests]
     worst = next((v for v in (Verdict.INTERNAL, Verdict.FAIL, Verdict.TODO) if v in found), Verdict.PASS)
     points = sum(test.points for test in tests) if worst is not Verdict.INTERNAL else 0.0
-    kinds = {"shape": KindScore(points=0, max=1, passed=0, total=1), "value": KindScore(points=0, max=3, passed=0, total=3)}
+    kinds = {
+        "shape": KindScore(points=0, max=1, passed=0, total=1),
+        "value": KindScore(points=0, max=3, passed=0, total=3),
+    }
     return KataResult(
         id=of.id, title=of.title, verdict=worst, points=points, max=of.max, by_kind=kinds, seconds=1.25, from_store=False,
         tests=tests, sha256=digest,
@@ -50,7 +55,9 @@ def result(of: KataFacts, digest: str, verdicts: Iterable[Verdict], *, bug: str 
 
 
 def _test(place: int, verdict: Verdict, bug: str, printed: str) -> TestResult:
-    said = message("value.off", name=text("the output"), error=0.25, relative=0.5, allowed=1e-6, got=1.5, expected=1.25, slip=None)
+    said = message(
+        "value.off", name=text("the output"), error=0.25, relative=0.5, allowed=1e-6, got=1.5, expected=1.25, slip=None
+    )
     fails = verdict is Verdict.FAIL
     return TestResult(
         name=f"test_{place}", kind="shape" if place == 0 else "value", title=f"Property {place} holds.", verdict=verdict,
@@ -108,7 +115,7 @@ class Class:
         return self.out
 
 
-P, F, T, I = Verdict.PASS, Verdict.FAIL, Verdict.TODO, Verdict.INTERNAL
+P, F, T, OURS = Verdict.PASS, Verdict.FAIL, Verdict.TODO, Verdict.INTERNAL
 
 
 def small(out: Path) -> Path:
@@ -118,8 +125,7 @@ def small(out: Path) -> Path:
     made.student("s1", both, name="One", section="A", time="2026-09-30T12:00:00+00:00")
     wrong = {"01_kata": (WRONG, [P, F, F, P]), "02_kata": (WRONG, [P, P, T, T])}
     made.student("s2", wrong, name="Two", section="A", time="2026-10-03T12:00:00+00:00", bug=BUG, printed="<b>hi</b>")
-    made.student("s3", {"01_kata": (b"3", [P, I, P, P]), "02_kata": (b"3", [])}, name="Three", section="B")
+    made.student("s3", {"01_kata": (b"3", [P, OURS, P, P]), "02_kata": (b"3", [])}, name="Three", section="B")
     made.student("s4", name="Four", section="B")
     made.remark("s2", "kata (1).py stands beside kata.py")
     return made.put()
-

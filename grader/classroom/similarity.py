@@ -62,9 +62,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Prints:
-    """What is left of one file: the signs of its own lines, and its prints with the lines where each was found."""
+    """What is left of one file: all of its tokens with their names, and its prints with the lines where each was found."""
 
-    words: tuple[str, ...]  # its tokens with their names
+    words: tuple[str, ...]
     lines: Lines
 
     @cached_property
@@ -74,20 +74,19 @@ class Prints:
 
 def prints(source: str, stub: str = "", known: Collection[int] = ()) -> Prints:
     """The prints of a file, without the lines of its stub, and without those that are known. None of what is no Python."""
-    theirs = {line.strip() for line in stub.splitlines()} - {""}
-    words, signs = _tokens(source, theirs)
+    words, signs = _tokens(source, _lines(stub))
     found = {hash: lines for hash, lines in _winnowed(signs) if hash not in known}
-    return Prints(tuple(word for word, _ in words), found)
+    return Prints(tuple(words), found)
 
 
-def hashes(source: str) -> set[int]:
-    """All runs of a file: what others may have in common with it."""
-    return {hash for hash, _ in _runs(_tokens(source, ())[1])}
+def hashes(source: str, stub: str = "") -> set[int]:
+    """All runs of a file, with and without the lines of its stub: what others may have in common with it."""
+    return {hash for left_out in ((), _lines(stub)) for hash, _ in _runs(_tokens(source, left_out)[1])}
 
 
 def groups(files: Mapping[str, str], stub: str, solution: str = "") -> list[Group]:
     """The groups among files of one kata, by the names that they are given; the largest first."""
-    known = hashes(stub) | hashes(solution)
+    known = hashes(stub) | hashes(solution, stub)
     made = {source: prints(source, stub, known) for source in set(files.values())}
     found = {name: made[source] for name, source in files.items()}
     parent = {name: name for name in found}
@@ -149,9 +148,13 @@ def _span(lines: Iterable[tuple[int, int]]) -> tuple[int, int]:
     return min(first for first, _ in found), max(last for _, last in found)
 
 
-def _tokens(source: str, left_out: Collection[str]) -> tuple[list[Token], list[Token]]:
-    """The tokens of a file as they are written, and by their signs; none of lines that are left out."""
-    words: list[Token] = []
+def _lines(stub: str) -> set[str]:
+    return {line.strip() for line in stub.splitlines()} - {""}
+
+
+def _tokens(source: str, left_out: Collection[str]) -> tuple[list[str], list[Token]]:
+    """The tokens of a file as they are written, and by their signs, of which none are of lines that are left out."""
+    words: list[str] = []
     signs: list[Token] = []
     before, opening = "", True
     try:
@@ -159,12 +162,13 @@ def _tokens(source: str, left_out: Collection[str]) -> tuple[list[Token], list[T
             if token.type in _SILENT:
                 opening = opening or token.type in (tokenize.NEWLINE, tokenize.INDENT)
                 continue
-            alone, opening = opening and token.type == tokenize.STRING, False
-            word, before_it, before = token.string, before, token.string
-            if alone or token.line.strip() in left_out:  # a docstring, or the stub's
+            documents, opening = opening and token.type == tokenize.STRING, False
+            before_it, before = before, token.string
+            if documents:
                 continue
-            words.append((word, token.start[0]))
-            signs.append((_sign(token, before_it), token.start[0]))
+            words.append(token.string)
+            if token.line.strip() not in left_out:
+                signs.append((_sign(token, before_it), token.start[0]))
     except (tokenize.TokenError, SyntaxError):
         pass  # what was read until then
     return words, signs

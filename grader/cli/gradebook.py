@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from grader.classroom.exports import FORMATS
 from grader.cli.options import coloured, course_option
 from grader.cli.speech import Speaker, language
 from grader.cli.spoken import command, option
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from grader.classroom.records import Student
     from grader.classroom.similarity import Pair
 
-_FORMATS = ("csv", "canvas", "gradescope", "json", "html")
 _NAMED = 8  # students who are named in a line
 OVERRIDES = "overrides.toml"  # beside the journal, where no other file is named
 
@@ -46,7 +46,7 @@ overrides_option = option(
 @option(
     "--format",
     "formats",
-    type=click.Choice(_FORMATS),
+    type=click.Choice(FORMATS),
     multiple=True,
     help="csv, canvas, gradescope, json or html; all of them without it. Repeatable.",
 )
@@ -83,7 +83,7 @@ def gradebook(
         katas = [(kata.id, kata.slug, kata.title) for kata in facts.katas]
         canvas = None if exported is None else read_canvas(_text(exported), katas)
         folder = to or _beside(out) / "gradebook"
-        done = write(book, folder, formats or _FORMATS, spoken, _speaker(course), canvas)
+        done = write(book, folder, formats or FORMATS, spoken, _speaker(course), canvas)
     told = "{folder}: {files} files about {students} students"
     print(spoken.text(told, folder=str(folder), files=done.files, students=done.students))
     for students, one, many in (

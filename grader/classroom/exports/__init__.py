@@ -7,3 +7,5 @@ pages.py       an HTML page for each student, with nobody else's data, and one f
 statistics.py  what the teacher's page tells of a class: rates, hardest tests, the bugs of this class
 folder.py      all files of an export in their places, or none
 """
+
+FORMATS = ("csv", "canvas", "gradescope", "json", "html")

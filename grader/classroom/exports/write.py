@@ -14,19 +14,11 @@ from grader.classroom.exports.pages import Pages
 from grader.classroom.exports.statistics import OfClass
 from grader.classroom.exports.tables import Canvas
 from grader.classroom.gradebook import Gradebook, Sheet, scorecard
-from grader.messages import text
 from grader.messages.language import Language
 from grader.scorecard import Scorecard
 
-FORMATS = {
-    "csv": text("gradebook.csv, a row for each student and kata, and totals.csv"),
-    "canvas": text("canvas.csv, which Canvas imports"),
-    "gradescope": text("gradescope/STUDENT/results.json"),
-    "json": text("gradebook.json, for other programs"),
-    "html": text("teacher.html, and students/STUDENT.html"),
-}
 BOM = "\ufeff"  # by which spreadsheets know that names are UTF-8
-_KINDS = {
+_KINDS = {  # the first parts of the paths of each of FORMATS
     "csv": ("gradebook.csv", "totals.csv"),
     "canvas": ("canvas.csv",),
     "gradescope": ("gradescope",),
