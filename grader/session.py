@@ -210,7 +210,7 @@ class _Run:
                 self._leave(work)
 
     def _leave(self, work: _Work) -> None:
-        result = self._dated(work, _result(work))
+        result = self._dated(work, work.judgement.result(work.kata, **_where(work.kata, work.read)))
         ladder = self.engine.began
         layers = ladder.sandbox.layers if ladder is not None else frozenset[str]()
         origin = "" if self._source_dir is None else str(self._source_dir)
@@ -264,16 +264,6 @@ class _Run:
         if result.verdict is Verdict.PASS:
             return result
         return diagnosis.diagnosed(result, diagnosis.load(self._session.course, kata))
-
-
-def _result(work: _Work) -> KataResult:
-    """The result of a kata, from all that was said: nothing counts if the suite or the grader was at fault."""
-    judgement = work.judgement
-    faults = judgement.faults or ([] if judgement.done else [text("the judge did not come to its end")])
-    if faults:
-        return reject_kata(work.kata, Verdict.INTERNAL, faults, **_where(work.kata, work.read))
-    seconds = round(judgement.seconds, 3)
-    return grade_kata(work.kata, judgement.tests, seconds=seconds, **_where(work.kata, work.read))
 
 
 def _not_run(test: Named) -> TestResult:

@@ -17,6 +17,8 @@ COMMANDS = {
     "stub": "grader.cli.scaffold",
     "check": "grader.cli.author",
     "release": "grader.cli.release",
+    "class": "grader.cli.teach",
+    "merge": "grader.cli.teach",
     "gradebook": "grader.cli.gradebook",
     "student": "grader.cli.gradebook",
     "similar": "grader.cli.gradebook",

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from grader.engine.events import Again, Ended, Event, Heard
 from grader.engine.task import Task
 from grader.judge.job import Began, Collected, Done, Fault, Held, Judged, Named
-from grader.messages import Message
-from grader.scorecard import TestResult
+from grader.kata import Kata
+from grader.messages import Message, text
+from grader.scorecard import KataResult, TestResult, Verdict, grade_kata, reject_kata
 
 
 @dataclass
@@ -91,3 +92,11 @@ class Judgement:
     @property
     def seconds(self) -> float:
         return sum(part.seconds for part in self._parts.values())
+
+    def result(self, kata: Kata, *, stub: str, readme: str, sha256: str) -> KataResult:
+        """What it comes to: nothing counts if the suite or the grader was at fault."""
+        faults = self.faults or ([] if self.done else [text("the judge did not come to its end")])
+        if faults:
+            return reject_kata(kata, Verdict.INTERNAL, faults, stub=stub, readme=readme, sha256=sha256)
+        seconds = round(self.seconds, 3)
+        return grade_kata(kata, self.tests, seconds=seconds, stub=stub, readme=readme, sha256=sha256)
