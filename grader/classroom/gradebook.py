@@ -92,6 +92,10 @@ class Sheet:
     def max(self) -> float:
         return fsum(cell.max for cell in self.cells)
 
+    def only(self, kata: str, result: KataResult) -> Sheet:
+        """One kata of it, with another result."""
+        return replace(self, cells=tuple(replace(cell, result=result) for cell in self.cells if cell.kata.id == kata))
+
     def with_results(self, card: Scorecard) -> Sheet:
         """The same with the results of a card, such as one in another language."""
         results = {result.id: result for result in card.katas}

@@ -1,4 +1,4 @@
-"""For teachers, once a class is judged: `grade gradebook`, `similar`, `student`, `appeal` and `regrade`."""
+"""For teachers, once a class is judged: `grade gradebook`, `similar` and `student`."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def gradebook(
     from grader.classroom.exports.write import write
 
     spoken = language()
-    with _read(out, overrides, root) as (course, book):
+    with reading(out, overrides, root) as (course, book):
         facts = book.facts
         katas = [(kata.id, kata.slug, kata.title) for kata in facts.katas]
         canvas = None if exported is None else read_canvas(_text(exported), katas)
-        folder = to or _beside(out) / "gradebook"
-        done = write(book, folder, formats or FORMATS, spoken, _speaker(course), canvas)
+        folder = to or beside(out) / "gradebook"
+        done = write(book, folder, formats or FORMATS, spoken, speaker(course), canvas)
     told = "{folder}: {files} files about {students} students"
     print(spoken.text(told, folder=str(folder), files=done.files, students=done.students))
     for students, one, many in (
@@ -194,9 +194,9 @@ def _of_student(out: Path, id: str, overrides: Path | None, root: Path | None, *
     from grader.reports import terminal
 
     spoken = language()
-    with _read(out, overrides, root) as (course, book):
-        sheet = book.sheet(_one(book.journal, id))
-        card = _speaker(course)(scorecard(sheet, book.facts))
+    with reading(out, overrides, root) as (course, book):
+        sheet = book.sheet(one_student(book.journal, id))
+        card = speaker(course)(scorecard(sheet, book.facts))
         if zipped:
             return person.archive(book, sheet, card, spoken)
         width = shutil.get_terminal_size().columns
@@ -215,7 +215,7 @@ def _without(out: Path, id: str, *, pseudonymise: bool, yes: bool) -> None:
 
     spoken = language()
     with closing(Journal.read(out)) as journal:
-        _one(journal, id)
+        one_student(journal, id)
         path, submissions = journal.path, journal.facts().submissions
     if not yes and sys.stdin.isatty():
         asked = "take the name of {student} out of {file}?" if pseudonymise else "delete {student} from {file}?"
@@ -228,13 +228,13 @@ def _without(out: Path, id: str, *, pseudonymise: bool, yes: bool) -> None:
         print(spoken.text("{student} is deleted from {file}", student=id, file=str(path)))
     left = [
         submissions,
-        *(str(path) for path in (_beside(out) / "gradebook", _beside(out) / OVERRIDES) if path.exists()),
+        *(str(path) for path in (beside(out) / "gradebook", beside(out) / OVERRIDES) if path.exists()),
     ]
     print(spoken.text("  what else may name {student}, and is yours to mend: {places}", student=id, places=left))
 
 
 @contextmanager
-def _read(out: Path, overrides: Path | None, root: Path | None) -> Iterator[tuple[Course, Gradebook]]:
+def reading(out: Path, overrides: Path | None, root: Path | None) -> Iterator[tuple[Course, Gradebook]]:
     """The course around here, and the gradebook of a class with the course's late policy and what was decided by hand."""
     from grader.classroom import late
     from grader.classroom import overrides as decisions
@@ -244,7 +244,7 @@ def _read(out: Path, overrides: Path | None, root: Path | None) -> Iterator[tupl
     with closing(Journal.read(out)) as journal, opened(root) as (course, _):
         facts = journal.facts()
         policy = late.policy(course.root, tuple(kata.id for kata in course.katas))
-        path = overrides or _beside(out) / OVERRIDES
+        path = overrides or beside(out) / OVERRIDES
         decided = decisions.Overrides()
         if overrides is not None or path.is_file():
             ids = [student.id for student in journal.students()]
@@ -252,15 +252,15 @@ def _read(out: Path, overrides: Path | None, root: Path | None) -> Iterator[tupl
         yield course, Gradebook(journal, policy, decided)
 
 
-def _beside(out: Path) -> Path:
+def beside(out: Path) -> Path:
     """The folder of a class that is named by its folder or by its journal."""
     return out if out.is_dir() else out.parent
 
 
-def _speaker(course: Course) -> Callable[[Scorecard], Scorecard]:
+def speaker(course: Course) -> Callable[[Scorecard], Scorecard]:
     """What words a scorecard in the language of this process, but for katas that the course no longer has."""
-    speaker, known = Speaker(course), {kata.id for kata in course.katas}
-    return lambda card: speaker.card(card) if {kata.id for kata in card.katas} <= known else card
+    spoken, known = Speaker(course), {kata.id for kata in course.katas}
+    return lambda card: spoken.card(card) if {kata.id for kata in card.katas} <= known else card
 
 
 def _text(path: Path) -> str:
@@ -274,7 +274,7 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + ", …" * (len(names) > _NAMED)
 
 
-def _one(journal: Journal, id: str) -> Student:
+def one_student(journal: Journal, id: str) -> Student:
     """The student of this id. Raises UsageFault where the class has none."""
     known = {student.id: student for student in journal.students()}
     if id not in known:

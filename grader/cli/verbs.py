@@ -22,4 +22,6 @@ COMMANDS = {
     "gradebook": "grader.cli.gradebook",
     "student": "grader.cli.gradebook",
     "similar": "grader.cli.gradebook",
+    "appeal": "grader.cli.again",
+    "regrade": "grader.cli.again",
 }
