@@ -75,14 +75,19 @@ def keep(path: Path, content: bytes) -> None:
         raise UsageFault(said, text("name a path that can be written")) from None
 
 
-def pseudonymise(journal: Path, id: str) -> str:
-    """Give a student another id, which is returned, and take away whatever else says who it is. Raises UsageFault.
+def pseudonym() -> str:
+    """An id that says nothing."""
+    return f"p{secrets.token_hex(_PSEUDONYM_BYTES)}"
+
+
+def pseudonymise(journal: Path, id: str, new: str) -> None:
+    """Give a student of a journal another id, and take away whatever else says who it is. Raises UsageFault.
 
     The student's files stay as they were written.
     """
-    new = f"p{secrets.token_hex(_PSEUDONYM_BYTES)}"
     with _changing(journal) as connection:
-        student = _student(connection, id)
+        if (student := _student(connection, id)) is None:
+            return
         kept = Student(id=new, section=student.section, due=student.due, late=student.late)
         connection.execute("DELETE FROM students WHERE id = ?", [id])
         connection.execute("INSERT INTO students VALUES (?, ?)", [new, msgspec.json.encode(kept).decode()])
@@ -91,13 +96,13 @@ def pseudonymise(journal: Path, id: str) -> str:
             row = [new, msgspec.json.encode(entry), id, entry.kata]
             connection.execute("UPDATE entries SET student = ?, entry = ? WHERE student = ? AND kata = ?", row)
         _drop_remarks(connection, student)
-    return new
 
 
 def delete(journal: Path, id: str) -> None:
-    """Take a student out of the journal, with every file and result that nobody else has. Raises UsageFault."""
+    """Take a student out of a journal, with every file and result that nobody else has. Raises UsageFault."""
     with _changing(journal) as connection:
-        student = _student(connection, id)
+        if (student := _student(connection, id)) is None:
+            return
         for table, column in (("students", "id"), ("entries", "student")):
             connection.execute(f"DELETE FROM {table} WHERE {column} = ?", [id])
         _drop_remarks(connection, student)
@@ -111,9 +116,9 @@ def _record(sheet: Sheet) -> bytes:
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
-def _student(connection: sqlite3.Connection, id: str) -> Student:
-    (stored,) = connection.execute("SELECT student FROM students WHERE id = ?", [id]).fetchone()
-    return msgspec.json.decode(stored, type=Student)
+def _student(connection: sqlite3.Connection, id: str) -> Student | None:
+    row = connection.execute("SELECT student FROM students WHERE id = ?", [id]).fetchone()
+    return msgspec.json.decode(row[0], type=Student) if row else None
 
 
 def _nameless(entry: Entry, id: str) -> Entry:

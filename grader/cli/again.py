@@ -135,8 +135,12 @@ def _tell(found: Outcome) -> None:
     for change in found.changes:
         print(f"  {change.student}  {change.kata}  {spoken.say(_moved(change))}")
     more, less = (sum(sign * change.gain > 0 for change in found.changes) for sign in (1, -1))
-    told = "{count} files change: {more} gain points, {less} lose points; {same} stay as they are"
-    print(spoken.text(told, count=len(found.changes), more=more, less=less, same=found.same))
+    count = len(found.changes)
+    one, many = "{count} file changes", "{count} files change"
+    points = spoken.text(
+        "{more} gain points, {less} lose points, {same} stay as they are", more=more, less=less, same=found.same
+    )
+    print(spoken.text("{changed}: {points}", changed=spoken.plural(one, many, count), points=points))
 
 
 def _moved(change: Change) -> Value:

@@ -213,23 +213,24 @@ def _without(out: Path, id: str, *, pseudonymise: bool, yes: bool) -> None:
     from grader.classroom import person
     from grader.classroom.journal import Journal
 
-    spoken = language()
+    spoken, folder = language(), beside(out)
     with closing(Journal.read(out)) as journal:
         one_student(journal, id)
-        path, submissions = journal.path, journal.facts().submissions
+        submissions = journal.facts().submissions
     if not yes and sys.stdin.isatty():
-        asked = "take the name of {student} out of {file}?" if pseudonymise else "delete {student} from {file}?"
-        click.confirm(spoken.text(asked, student=id, file=str(path)), abort=True)
+        asked = "take the name of {student} out of {folder}?" if pseudonymise else "delete {student} from {folder}?"
+        click.confirm(spoken.text(asked, student=id, folder=str(folder)), abort=True)
+    new = person.pseudonym()
+    for path in sorted(folder.glob("*.sqlite")):  # those of shards, of a regrade and from before one, too
+        if pseudonymise:
+            person.pseudonymise(path, id, new)
+        else:
+            person.delete(path, id)
     if pseudonymise:
-        new = person.pseudonymise(path, id)
         print(spoken.text("{student} is {new} from now on; the files stay as they were written", student=id, new=new))
     else:
-        person.delete(path, id)
-        print(spoken.text("{student} is deleted from {file}", student=id, file=str(path)))
-    left = [
-        submissions,
-        *(str(path) for path in (beside(out) / "gradebook", beside(out) / OVERRIDES) if path.exists()),
-    ]
+        print(spoken.text("{student} is deleted from {folder}", student=id, folder=str(folder)))
+    left = [submissions, *(str(path) for path in (folder / "gradebook", folder / OVERRIDES) if path.exists())]
     print(spoken.text("  what else may name {student}, and is yours to mend: {places}", student=id, places=left))
 
 
