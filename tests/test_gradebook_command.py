@@ -67,7 +67,7 @@ def test_whom_canvas_does_not_know_is_named(course: Path, tmp_path: Path) -> Non
         (["gradebook", "{out}", "--overrides", "nowhere.toml"], "nowhere.toml cannot be read"),
         (["gradebook", "{out}", "--canvas", "nowhere.csv"], "nowhere.csv cannot be read"),
         (["gradebook", "{out}", "--to", "course.toml"], "cannot write course.toml"),
-        (["student", "{out}", "s9"], "there is no student 's9' in this class\n       did you mean s"),
+        (["student", "{out}", "s9"], "there is no student 's9' in this class"),
         (["student", "{out}", "s1", "--export", "nowhere/s1.zip"], "cannot write nowhere/s1.zip"),
         (["similar", "{out}", "nothing"], "there is no kata 'nothing'"),
         (["appeal", "{out}", "s1", "scale"], "s1 has no file for 01_scale that could be judged"),
@@ -146,7 +146,7 @@ WORDS = ("sum", "mean", "std", "var", "max", "min", "prod", "cumsum", "argmax", 
 @pytest.mark.parametrize("verb", ["gradebook", "student", "similar", "appeal", "regrade"])
 def test_each_verb_has_help_with_an_example_in_both_languages(course: Path, verb: str) -> None:
     assert f"Example: grade {verb} " in grade(course, verb, "--help").stdout.replace("\n", " ")
-    assert f"例如：grade {verb} " in grade(course, verb, "--help", lang="zh").stdout.replace("\n", " ")
+    assert f"例如：`grade {verb} " in grade(course, verb, "--help", lang="zh").stdout.replace("\n", " ")
 
 
 def test_a_gradebook_speaks_chinese(course: Path, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def read_canvas(exported: str, katas: Iterable[tuple[str, str, str]]) -> Canvas:
     head = rows[0] if rows else []
     if "Student" not in head or "ID" not in head:
         raise UsageFault(
-            text("this is no gradebook that Canvas exported: it has no columns Student and ID"),
+            text("this is no gradebook that Canvas exported: it has no columns `Student` and `ID`"),
             text("in Canvas: Grades, Export, Export Entire Gradebook"),
         )
     columns: dict[str, str] = {}
