@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -66,6 +66,39 @@ _WORDS = {
     "verdict": text("verdict"),
     "weak": text("Judged behind a weaker sandbox than a class needs"),
 }  # fmt: skip
+
+
+class _End(NamedTuple):
+    """How a test or a kata ended."""
+
+    mark: str
+    word: str
+    style: str
+
+
+class _Test(NamedTuple):
+    """One test on a student's page."""
+
+    end: _End
+    title: str
+    how: str
+    message: str
+    rows: list[tuple[str, str]]
+    line: str
+    output: str
+
+
+class _Kata(NamedTuple):
+    """One kata on a student's page."""
+
+    id: str
+    title: str
+    end: _End
+    raw: str
+    points: str
+    notes: list[str]
+    message: str
+    tests: list[_Test]
 
 
 @dataclass(frozen=True)
@@ -163,42 +196,43 @@ class Pages:
         }  # fmt: skip
 
     def _kind(self, kind: str) -> str:
-        return self.language.say(KINDS[kind][0]) if kind in KINDS else kind
+        return self._kinds.get(kind, kind)
 
-    def _cell(self, cell: Cell) -> dict[str, Any]:
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        return {kind: self.language.say(names[0]) for kind, names in KINDS.items()}
+
+    @cached_property
+    def _ends(self) -> dict[Verdict, _End]:
+        return {each: _End(mark(each), word(each, self.language), _STYLES[style(each)]) for each in Verdict}
+
+    def _cell(self, cell: Cell) -> _Kata:
         result, say = cell.result, self.language
-        shown: dict[str, Any] = {
-            "id": cell.kata.id,
-            "title": told.title(cell.kata, say),
-            "raw": "" if cell.raw is None else amount(cell.raw),
-            "points": say.text("excused") if cell.excused else "" if cell.points is None else _of(cell.points, cell.max),
-            "notes": told.lines(cell, say),
-            "mark": "", "word": say.text("not judged yet"), "style": "quiet", "message": "", "tests": (),
-        }  # fmt: skip
-        if result is not None:
-            shown |= self._ended(result.verdict)
-            shown["message"] = result.message
-            shown["tests"] = [self._test(test, result) for test in result.tests]
-        return shown
-
-    def _ended(self, verdict: Verdict) -> dict[str, str]:
-        return {"mark": mark(verdict), "word": word(verdict, self.language), "style": _STYLES[style(verdict)]}
-
-    def _test(self, test: TestResult, result: KataResult) -> dict[str, Any]:
-        passed = test.verdict is Verdict.PASS
-        how = (
-            [self._kind(test.kind)] + [word(test.verdict, self.language)] * (not passed) + [_of(test.points, test.max)]
+        points = say.text("excused") if cell.excused else "" if cell.points is None else _of(cell.points, cell.max)
+        end = _End("", say.text("not judged yet"), "quiet") if result is None else self._ends[result.verdict]
+        return _Kata(
+            id=cell.kata.id,
+            title=told.title(cell.kata, say),
+            end=end,
+            raw="" if cell.raw is None else amount(cell.raw),
+            points=points,
+            notes=told.lines(cell, say),
+            message="" if result is None else result.message,
+            tests=[] if result is None else [self._test(test, result) for test in result.tests],
         )
-        line = f"{result.stub}:{test.line.number}\n{test.line.source.strip()}" if test.line else ""
-        return {
-            **self._ended(test.verdict),
-            "title": test.title,
-            "how": " · ".join(how),
-            "message": test.message,
-            "rows": rows(test.cause, self.language) if test.cause else (),
-            "line": line,
-            "output": "" if passed else test.output[:_PRINTED].rstrip(),
-        }
+
+    def _test(self, test: TestResult, result: KataResult) -> _Test:
+        passed, end = test.verdict is Verdict.PASS, self._ends[test.verdict]
+        how = [self._kind(test.kind)] + [end.word] * (not passed) + [_of(test.points, test.max)]
+        return _Test(
+            end=end,
+            title=test.title,
+            how=" · ".join(how),
+            message=test.message,
+            rows=rows(test.cause, self.language) if test.cause else [],
+            line=f"{result.stub}:{test.line.number}\n{test.line.source.strip()}" if test.line else "",
+            output="" if passed else test.output[:_PRINTED].rstrip(),
+        )
 
     def _render(self, name: str, **values: Any) -> str:
         return self._templates.get_template(f"{name}.html.jinja").render(values)
