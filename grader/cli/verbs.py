@@ -22,4 +22,9 @@ COMMANDS = {
     "release": "grader.cli.release",
     "class": "grader.cli.teach",
     "merge": "grader.cli.teach",
+    "gradebook": "grader.cli.gradebook",
+    "student": "grader.cli.gradebook",
+    "similar": "grader.cli.gradebook",
+    "appeal": "grader.cli.again",
+    "regrade": "grader.cli.again",
 }
