@@ -14,8 +14,9 @@ from grader.cli.options import course_option, here
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
 from grader.cli.study import one_kata, opened
-from grader.course import find
+from grader.course import Course, find
 from grader.errors import UsageFault
+from grader.kata import Kata
 from grader.messages import text
 from grader.reports.layout import cut, pad
 from grader.standing import standing
@@ -32,11 +33,9 @@ def reset(kata: str, yes: bool, root: Path | None) -> int:
 
     Example: grade reset lstm
     """
-    from grader.authoring.making.stubs import original
-
     spoken, course = language(), find(here(), root)
     chosen = one_kata(course, kata)
-    content = original(course, chosen)
+    content = _original(course, chosen)
     shown = f"katas/{chosen.id}/{chosen.stub.name}"
     if chosen.stub.is_file() and chosen.stub.read_bytes() == content:
         print(spoken.text("{file} is the stub already", file=shown))
@@ -53,6 +52,21 @@ def reset(kata: str, yes: bool, root: Path | None) -> int:
             )
         )
     return 0
+
+
+def _original(course: Course, kata: Kata) -> bytes:
+    """The stub as its learner found it: from the reference, or from the copy that a release has of it."""
+    if course.reference(kata).is_file():
+        from grader.authoring.making.stubs import generated
+
+        return generated(course, kata).encode()
+    content = copies.stub(kata)
+    if content is None:
+        raise UsageFault(
+            text("the stub of {kata} is not kept in this course", kata=kata.id),
+            text("git may have it: git checkout -- katas/{kata}/{file}", kata=kata.id, file=kata.stub.name),
+        )
+    return content
 
 
 @command
@@ -83,8 +97,6 @@ def solution(kata: str, give_up: bool, root: Path | None) -> int:
 
     Example: grade solution lstm
     """
-    from grader.authoring.making.stub import unmarked
-
     spoken = language()
     with opened(root) as (course, store):
         chosen = one_kata(course, kata)
@@ -105,6 +117,8 @@ def solution(kata: str, give_up: bool, root: Path | None) -> int:
         if not solved:
             store.put_note(chosen.id, "given up", "yes")
             print(spoken.text("given up, which is noted: solve it again without looking, tomorrow"), file=sys.stderr)
+    from grader.authoring.making.stub import unmarked  # which a release has no use for
+
     mine = chosen.stub.read_text(encoding="utf-8", errors="replace") if chosen.stub.is_file() else ""
     sys.stdout.write(_beside(mine, unmarked(path.read_text(encoding="utf-8"))))
     return 0

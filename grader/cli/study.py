@@ -117,6 +117,8 @@ def next_(root: Path | None) -> int:
     blurb = kata.blurb_zh if spoken.code == "zh" and kata.blurb_zh else kata.blurb
     print(f"{kata.id}  {kata.title_in(spoken.code)}")
     print(f"  {blurb}")
+    if kata.recommends:
+        print(f"  {spoken.text('good to have done before: {katas}', katas=[*kata.recommends])}")
     print()
     print(spoken.text("  statement  `grade show {kata}`", kata=kata.slug))
     print(spoken.text("  your file  katas/{kata}/{file}", kata=kata.id, file=kata.stub.name))

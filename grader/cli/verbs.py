@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 COMMANDS = {
     "run": "grader.cli.learn",
     "list": "grader.cli.study",
@@ -13,8 +15,12 @@ COMMANDS = {
     "undo": "grader.cli.files",
     "solution": "grader.cli.files",
     "doctor": "grader.cli.doctor",
+}
+AUTHORS = {
     "new": "grader.cli.scaffold",
     "stub": "grader.cli.scaffold",
     "check": "grader.cli.author",
     "release": "grader.cli.release",
 }
+if Path(__file__).parents[1].joinpath("authoring").is_dir():  # which no release carries
+    COMMANDS |= AUTHORS

@@ -19,8 +19,6 @@ from grader.kata import Kata
 from grader.messages import text
 from grader.store import Store, key
 
-ORIGINAL = ".stub"  # how the copy of a stub in a release ends
-
 
 @dataclass(frozen=True)
 class Pending:
@@ -33,22 +31,6 @@ class Pending:
     @property
     def shown(self) -> str:
         return f"katas/{self.kata.id}/{self.kata.stub.name}"
-
-
-def original(course: Course, kata: Kata) -> bytes:
-    """The stub as its learner found it: from the reference, or from the copy that a release has of it.
-
-    Raises UsageFault where there is neither.
-    """
-    if course.reference(kata).is_file():
-        return generated(course, kata).encode()
-    copy = kata.folder / f"{kata.slug}{ORIGINAL}"
-    if copy.is_file():
-        return copy.read_bytes()
-    raise UsageFault(
-        text("the stub of {kata} is not kept in this course", kata=kata.id),
-        text("git may have it: git checkout -- katas/{kata}/{file}", kata=kata.id, file=kata.stub.name),
-    )
 
 
 def pending(course: Course, katas: Iterable[Kata], store: Store) -> list[Pending]:
