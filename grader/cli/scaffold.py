@@ -1,4 +1,4 @@
-"""For authors who begin a kata: `grade new` and `grade stub`."""
+"""For authors who begin a course or a kata: `grade init`, `grade new` and `grade stub`."""
 
 from __future__ import annotations
 
@@ -15,18 +15,48 @@ from grader.store import Store
 
 
 @command
+@click.argument("folder", required=False, metavar="[DIR]", type=click.Path(path_type=Path))
+def init(folder: Path | None) -> int:
+    """Begin a course in DIR, or here: its settings, one kata that holds, a workflow and a README.
+
+    Nothing is asked. What is there already stays as it is.
+
+    Example: grade init my_course
+    """
+    from grader.authoring.making.begin import begin, next_steps
+    from grader.messages.language import SOURCE
+
+    spoken, root = language(), (here() / (folder or "")).resolve()
+    written, kept = begin(root, [*dict.fromkeys([SOURCE, spoken.code])])
+    for path in written:
+        print(path.relative_to(root).as_posix())
+    for path in kept:
+        print(spoken.text("{file} was there, and stays as it was", file=path.relative_to(root).as_posix()))
+    print()
+    print(spoken.say(next_steps()))
+    return 0
+
+
+@command
 @click.argument("id")
 @option("--worker", type=click.Choice(["torch", "numpy"]), default="torch", help="What learners write with (torch).")
 @option("--title", default="", metavar="TEXT", help="The title; otherwise from the id.")
 @option("--title-zh", default="", metavar="TEXT", help="The title in Chinese.")
+@option("--track", default="", metavar="TEXT", help="The track; otherwise that of the last kata.")
 @course_option
-def new(id: str, worker: str, title: str, title_zh: str, root: Path | None) -> int:
-    """Begin the kata ID, such as 51_my_topic: small, complete, and in order, for you to change."""
+def new(id: str, worker: str, title: str, title_zh: str, track: str, root: Path | None) -> int:
+    """Begin the kata ID, such as my_topic or 51_my_topic: small, complete, and in order, for you to change.
+
+    An id without a number gets the next one that is free.
+
+    Example: grade new my_topic --worker numpy
+    """
     from grader.authoring.making.new import new as make
-    from grader.authoring.making.new import next_steps
+    from grader.authoring.making.new import next_steps, numbered
 
     course = find(here(), root)
-    for path in make(course, id, worker=worker, title=title, title_zh=title_zh):
+    id = numbered(course, id)
+    for path in make(course, id, worker=worker, title=title, title_zh=title_zh, track=track):
         print(path.relative_to(course.root).as_posix())
     print()
     print(language().say(next_steps(id)))

@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "grader.cli.doctor",
 }
 AUTHORS = {
+    "init": "grader.cli.scaffold",
     "new": "grader.cli.scaffold",
     "stub": "grader.cli.scaffold",
     "check": "grader.cli.author",
