@@ -63,6 +63,7 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
             strength.write(each)
             fingerprints.write(each)
             found = rules.broken(each)
+        found = _in_order(found, wanted.record)
         if wanted.mutate:
             found += fate.excused(each, fates[each.subject.id])
         checks.append(kata_check(each, found, fates.get(each.subject.id)))
@@ -79,6 +80,12 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
         findings=tuple(findings),
         katas=tuple(checks),
     )
+
+
+def _in_order(found: list[Finding], record: bool) -> list[Finding]:
+    """What has to be mended first, and then what `--record` settles, which nobody who gave it is asked for."""
+    real = [finding for finding in found if finding.rule not in _RECORDED]
+    return real + [finding for finding in found if finding.rule in _RECORDED and not (record and real)]
 
 
 def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from grader.cli.options import course_option, here
+from grader.cli.options import course_option, here, readable
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
-from grader.course import find
+from grader.course import find, locate
 from grader.store import Store
+
+if TYPE_CHECKING:
+    from grader.authoring.making.filling import Filled
 
 
 @command
@@ -65,25 +69,32 @@ def new(id: str, worker: str, title: str, title_zh: str, track: str, root: Path 
 
 @command
 @click.argument("katas", nargs=-1, metavar="[KATA]...")
-@option("--check", is_flag=True, help="Write nothing; exit code 1 says that a stub is not in step.")
+@option("--check", is_flag=True, help="Write nothing; exit code 1 says that something is not in step.")
 @course_option
 def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
-    """Write the stubs of KATAs (all without a name) from their references.
+    """Write the stubs of KATAs (all without a name) from their references, and fill in what can be counted.
 
-    A file that may be somebody's work is kept beside the stub, as <slug>.py.bak.
+    That is the number of tests and points in kata.toml, and rows of the statement's table of shapes. A file that may be
+    somebody's work is kept beside the stub, as <slug>.py.bak.
+
+    Example: grade stub lstm
     """
-    from grader.authoring.making import stubs
+    from grader.authoring.making import filling, stubs
 
     spoken = language()
-    course = find(here(), root)
+    place = readable(locate(here(), root))
+    first = _filled(filling.missing(place), place, check)
+    if check and first:
+        return 1
+    course = find(place, place)
     asked = course.select(katas)
     store = Store(course.root, note)
     try:
         found = stubs.pending(course, asked, store)
         for each in found:
             if check:
-                apart = "{file} is not in step with its reference: `grade stub {kata}` writes it"
-                print(spoken.text(apart, file=each.shown, kata=each.kata.id))
+                behind = "{file} is not in step with its reference: `grade stub {kata}` writes it"
+                print(spoken.text(behind, file=each.shown, kata=each.kata.id))
                 continue
             stubs.write(each, store)
             print(spoken.text("{file} is written", file=each.shown))
@@ -92,7 +103,24 @@ def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
                 print(f"  {spoken.text(kept, file=each.saved_as.name)}")
     finally:
         store.close()
+    lacking = (one for each in asked for one in filling.stale(course, each, stubs.generated(course, each)))
+    apart = first + _filled(lacking, place, check) + len(found)
     same = len(asked) - len(found)
     if same:
         print(spoken.plural("{count} stub is in step", "{count} stubs are in step", same))
-    return 1 if check and found else 0
+    return 1 if check and apart else 0
+
+
+def _filled(found: Iterable[Filled], root: Path, check: bool) -> int:
+    """Fill in what was found to be missing, or with `check` only say so; returns how many files it was in."""
+    from grader.authoring.making.filling import write
+
+    filled, spoken = list(found), language()
+    for each in filled:
+        if not check:
+            write(each)
+        file = each.path.relative_to(root).as_posix()
+        for said in each.said:
+            told = "`grade stub` fills in {file}: {what}" if check else "{file}: filled in {what}"
+            print(spoken.text(told, file=file, what=said))
+    return len(filled)
