@@ -21,6 +21,7 @@ from grader.errors import UsageFault, did_you_mean
 from grader.messages import text
 from grader.reports.table import amount
 from grader.scorecard import Scorecard
+from grader.study.speaker import Speaker
 
 if TYPE_CHECKING:
     from grader.classroom.gradebook import Gradebook
@@ -38,7 +39,6 @@ overrides_option = option(
     metavar="FILE",
     help="What was decided by hand; CLASS/overrides.toml, if it is there.",
 )
-from grader.study.speaker import Speaker
 
 
 @command
