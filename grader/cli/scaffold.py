@@ -13,6 +13,7 @@ from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.course import find, locate
 from grader.store import Store
+from grader.stub import generated
 
 if TYPE_CHECKING:
     from grader.authoring.making.filling import Filled
