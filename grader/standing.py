@@ -106,17 +106,3 @@ def follow_up(kata: Kata, language: str = "en") -> list[str]:
         return []
     _, folded, last = text.rpartition("<details>")
     return [" ".join(each.split()) for each in _QUESTION.findall(last)] if folded else []
-
-
-def may_see_solution(course: Course, store: Store, kata: Kata) -> bool:
-    """Whether the kata passed, or was given up before."""
-    place = standing(course, store).of(kata)
-    return place.solved or place.given_up
-
-
-def give_up(course: Course, store: Store, kata: Kata) -> bool:
-    """Note that the solution is to be shown before the kata passes; False where it passed, and nothing is noted."""
-    if standing(course, store).of(kata).solved:
-        return False
-    store.put_note(kata.id, GIVEN_UP, "yes")
-    return True

@@ -13,7 +13,7 @@ from grader.cli.commands import run
 from grader.course import Course, find
 from grader.errors import UsageFault
 from grader.scorecard import Verdict
-from grader.standing import State, give_up, standing
+from grader.standing import GIVEN_UP, State, standing
 from grader.store import Store
 
 from .test_study import attempt
@@ -35,7 +35,7 @@ def there(tmp_path: Path) -> Course:
     attempt(course, "line", Verdict.PASS, origin="/elsewhere")
     copies.replace(course, course.katas[0], course.katas[0].stub.read_bytes())
     with store(course) as kept:
-        give_up(course, kept, course.katas[1])
+        kept.put_note(course.katas[1].id, GIVEN_UP, "yes")
         for _ in range(2):
             nudges.next_nudge(kept, course.katas[0], "")
     return course

@@ -14,7 +14,7 @@ from grader.cli.verbs import COMMANDS
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-_PYTHONS = ("list", "next", "import")  # names that Python has already
+_PYTHONS = ("list", "next", "import", "class")  # names that Python has already
 
 
 class _Commands(Group):

@@ -11,7 +11,7 @@ import click
 
 from grader import submission
 from grader.cli.options import coloured, completed, course_option, one_kata, opened
-from grader.cli.speech import Speaker, language
+from grader.cli.speech import language
 from grader.cli.spoken import command, option
 from grader.course import Course
 from grader.errors import UsageFault
@@ -20,6 +20,7 @@ from grader.messages import text
 from grader.reports.layout import Paint
 from grader.reports.story import told_test
 from grader.scorecard import Line, TestResult
+from grader.study.speaker import Speaker
 from grader.submission import Submission
 
 if TYPE_CHECKING:  # what it imports takes a second
@@ -85,7 +86,7 @@ def _show(course: Course, kata: Kata, found: Found, read: Submission) -> None:
         line=Line(found.line, read.line(found.line)) if found.line else None,
     )
     width = shutil.get_terminal_size().columns
-    told = Speaker(course).test(kata.id, result)
+    told = Speaker(course, language()).test(kata.id, result)
     print("\n".join(told_test(told, told.title, read.display_path, width, Paint(coloured()), language())))
     folder = course.root / ".grade" / "debug" / kata.id
     shutil.rmtree(folder, ignore_errors=True)

@@ -18,6 +18,7 @@ from grader import nudges, reports
 from grader.cli import signals
 from grader.cli.after import after as what_comes_after
 from grader.cli.after import elsewhere
+from grader.cli.gate import FAIL_ON, Gate
 from grader.cli.options import (
     Report,
     Seed,
@@ -33,10 +34,13 @@ from grader.cli.options import (
     ready_to_judge,
     write_report,
 )
-from grader.cli.speech import Speaker, language, note
+from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.cli.verbs import COMMANDS
-from grader.course import locate
+from grader.course import Course, locate
+from grader.engine.borrowed import borrowing
+from grader.engine.keeper import Keeper
+from grader.engine.shares import Memory
 from grader.errors import UsageFault
 from grader.judge.choice import choice
 from grader.messages import text
@@ -45,8 +49,9 @@ from grader.reports.terminal import After
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, exit_code
 from grader.seeds import Secret
 from grader.session import Listener, Session
-from grader.standing import Standing, standing
+from grader.standing import standing
 from grader.store import Store
+from grader.study.speaker import Speaker
 
 
 def _expression(context: click.Context, param: click.Parameter, value: str) -> str:
@@ -68,7 +73,7 @@ def _expression(context: click.Context, param: click.Parameter, value: str) -> s
     "wanted",
     type=Report(tuple(reports.REPORTS)),
     multiple=True,
-    help="terminal, json, junit, markdown, github, gradescope or classroom; to standard output without a path. Repeatable.",
+    help="terminal, json, junit, markdown, github, gradescope, classroom, html or badge; to standard output without a path. Repeatable.",
 )
 @option("--all", "every", is_flag=True, help="Show every test that fails, not only the first of each kata.")
 @option(
@@ -90,9 +95,16 @@ def _expression(context: click.Context, param: click.Parameter, value: str) -> s
 @option("--fresh", is_flag=True, help="Judge again what is known already.")
 @option(
     "--fail-on",
-    type=click.Choice(["any", "worse"]),
+    type=click.Choice(FAIL_ON),
     default="any",
-    help="Exit with 1 where anything does not pass (any), or only where a kata that passed before does not (worse).",
+    help="Exit with 1 where anything does not pass (any), only where a kata that passed before does not (worse), or, where course.toml has `fail_under`, below that share of the points (course).",
+)
+@option(
+    "--solved",
+    "memory",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Count what FILE says as having passed before, and add to it what passes now.",
 )
 @option(
     "--within", type=click.FloatRange(0.01, 10_000), metavar="MINUTES", help="Stop in order after so long, and report."
@@ -117,6 +129,7 @@ def run(
     diagnosis: bool,
     fresh: bool,
     fail_on: str,
+    memory: Path | None,
     within: float | None,
     jobs: int | None,
     seed: int | Secret,
@@ -148,9 +161,21 @@ def run(
     store = Store(place, note)
     course = learners_course(place, store)
     asked = course.select([meant(name) for name in katas], COMMANDS)
-    session = Session(course, store, seed=seed, jobs=jobs, choose=choose, stop_at_first=stop_at_first)
+    # What nobody may foretell is judged on a ladder that nobody else has had.
+    keeper = Keeper(borrow=None if isinstance(seed, Secret) else borrowing(course.root))
+    session = Session(
+        course,
+        store,
+        seed=seed,
+        jobs=jobs,
+        choose=choose,
+        stop_at_first=stop_at_first,
+        keeper=keeper,
+        memory=Memory(store),
+    )
     files = [(form, path) for form, path in wanted if path is not None]
-    speaker = Speaker(course)
+    files += _always(course)
+    speaker = Speaker(course, language())
 
     def write(card: Scorecard) -> None:
         card = card if diagnosis else _silent(card)
@@ -158,14 +183,17 @@ def run(
             write_report(path, reports.render(form, speaker.card(card), language()))
 
     before = standing(course, store)
+    gate = Gate(fail_on, course, store, memory)
     with signals.told_to(session.stop):
         try:
             with ExitStack() as stack:
                 if within is not None:
                     stack.callback(_stopping(session, 60 * within).cancel)
                 card = session.grade(
-                    asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write, speaker)
+                    asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, within, write, speaker)
                 )
+            if card.complete and seed != 0:
+                card = _named(card, session)
             if not diagnosis:
                 if source_dir is None:
                     _withhold(card, store)
@@ -174,6 +202,7 @@ def run(
         finally:
             session.close()
         write(card)
+        gate.keep(card)
         form = to_stdout[0] if to_stdout else "terminal"
         told = speaker.card(card)
         sys.stdout.write(
@@ -181,6 +210,10 @@ def run(
         )
         if on_github:
             _tell_github(told)
+        if any(form == "github" for form, _ in wanted):
+            from grader.reports import github
+
+            _appended("GITHUB_OUTPUT", github.outputs(told))
         sys.stdout.flush()
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
@@ -188,7 +221,24 @@ def run(
         return 2
     if choose and exit_code(card) != 3:
         return 0 if _chosen(card, choose) else 1
-    return _worse(card, before) if fail_on == "worse" else exit_code(card)
+    return gate.code(card)
+
+
+def _named(card: Scorecard, session: Session) -> Scorecard:
+    """The card of a run on another seed than the usual one, bugs named where the references are at hand."""
+    course = session.course
+    if not course.settings.diagnosis or not any(course.reference(kata).is_file() for kata in course.katas):
+        return card
+    from grader.authoring.proving.replay import Replay
+
+    seed = session.seed.digits if isinstance(session.seed, Secret) else session.seed
+    return Replay(course, session.store, session.keeper, seed, session.jobs).diagnosed(card)
+
+
+def _always(course: Course) -> list[tuple[str, Path]]:
+    """The reports that the course wants of every run."""
+    each = (said.partition("=") for said in course.settings.reports)
+    return [(form, course.root / path) for form, _, path in each]
 
 
 def _stopping(session: Session, seconds: float) -> threading.Timer:
@@ -203,37 +253,41 @@ def _tell_github(card: Scorecard) -> None:
     """Annotations for the runner that reads standard output, and the summary where it wants it."""
     from grader.reports import github
 
-    summary, text = os.environ.get("GITHUB_STEP_SUMMARY"), reports.render("github", card, language())
-    if summary:
-        with open(summary, "a", encoding="utf-8") as stream:
-            stream.write(text)
-    else:
-        sys.stdout.write(text)
-    sys.stdout.write(github.commands(card))
+    summary = reports.render("github", card, language())
+    if not _appended("GITHUB_STEP_SUMMARY", summary):
+        sys.stdout.write(summary)
+    sys.stdout.write(github.commands(card, language()))
 
 
-def _worse(card: Scorecard, before: Standing) -> int:
-    """The exit code where only a kata that passed before and does not now is a failure: those are named."""
-    solved = {place.kata.id for place in before.places if place.solved}
-    lost = [kata.id for kata in card.katas if kata.id in solved and kata.verdict not in (Verdict.PASS, Verdict.NOT_RUN)]
-    for id in lost:
-        print(language().text("{kata} passed before, and does not now", kata=id), file=sys.stderr)
-    ours = any(kata.verdict is Verdict.INTERNAL for kata in card.katas)
-    return 3 if ours else 1 if lost else 0
+def _appended(name: str, lines: str) -> bool:
+    """Whether the runner named a file in this variable, which has the lines now."""
+    path = os.environ.get(name)
+    if path:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(lines)
+    return bool(path)
 
 
 class _OnScreen(Listener):
     """Shows the progress of what must be judged while the stack is open, and keeps report files up to date."""
 
-    def __init__(self, stack: ExitStack, jobs: int, write: Callable[[Scorecard], None], speaker: Speaker) -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        jobs: int,
+        within: float | None,
+        write: Callable[[Scorecard], None],
+        speaker: Speaker,
+    ) -> None:
         self._stack = stack
         self._jobs = jobs
+        self._within = within
         self._write = write
         self._speaker = speaker
 
     def planned(self, tests: Mapping[str, int], expected: Mapping[str, float]) -> None:
         self._progress = self._stack.enter_context(
-            Progress(tests, sys.stderr, expected, self._jobs, language=language())
+            Progress(tests, sys.stderr, expected, self._jobs, self._within, language=language())
         )
 
     def started(self, kata: str) -> None:

@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -38,6 +39,7 @@ class Judges(Protocol):
     sandbox: Sandbox
     standing: bool
     overdue: float  # when it should stand, on the monotonic clock
+    borrowed: bool  # it is another command's, whose end is no fault of ours
 
     def fileno(self) -> int:
         """Readable once there is something for `hear`."""
@@ -108,7 +110,10 @@ class Ladder:
     Three lines lead to it. On `control` it says that it stands, and is asked for judges; where that closes it takes
     itself down in order. `life` is silent: where it closes, because this process ended in whatever way, the kernel ends
     the ladder, even in the middle of an import. And `left` is its standard output, which closes when nothing is left.
+    Several threads may wait for it, and ask for judges.
     """
+
+    borrowed = False
 
     def __init__(self, plan: Plan, more: Mapping[str, str] = NOTHING) -> None:
         self.plan = plan
@@ -116,6 +121,7 @@ class Ladder:
         self.standing = False
         self.overdue = time.monotonic() + START_SECONDS
         self.seconds = 0.0
+        self._hearing = threading.Lock()
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._life, far_life = socket.socketpair()
         self._errors = open(os.memfd_create("errors"), "w+b")  # noqa: SIM115  # open as long as the ladder stands
@@ -136,6 +142,11 @@ class Ladder:
         return self._control.fileno()
 
     def hear(self) -> None:
+        with self._hearing:
+            if not self.standing:
+                self._hear()
+
+    def _hear(self) -> None:
         try:
             said = self._control.recv(1 << 16)
         except OSError:
@@ -150,6 +161,11 @@ class Ladder:
         self.standing = True
 
     def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
+        line, leash = self.ends()
+        return line, SocketLeash(leash)
+
+    def ends(self) -> tuple[socket.socket, socket.socket]:
+        """A new judge: the line to it and the end of its leash. Raises InternalFault where the ladder is gone."""
         line, far_line = socket.socketpair()
         leash, far_leash = socket.socketpair()
         try:
@@ -163,7 +179,7 @@ class Ladder:
         finally:
             far_line.close()
             far_leash.close()
-        return line, SocketLeash(leash)
+        return line, leash
 
     def close(self) -> None:
         self._control.close()
@@ -182,6 +198,8 @@ class Ladder:
 
 class NoLadder:
     """Judges started as processes of their own. One worker is started at first, to say which layers it would be in."""
+
+    borrowed = False
 
     def __init__(self, plan: Plan, more: Mapping[str, str] = NOTHING) -> None:
         self.plan = plan

@@ -53,6 +53,7 @@ class Named(msgspec.Struct, frozen=True, array_like=True):
     name: str
     kind: str
     title: str
+    hidden: bool = False
 
 
 class Collected(msgspec.Struct, frozen=True, tag="collected"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator
@@ -142,8 +143,17 @@ class Judging:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
-            reason = getattr(crash, "message", None) or str(report.longrepr).strip().splitlines()[-1]
+            said = str(report.longrepr).strip()
+            reason = getattr(crash, "message", None) or said.splitlines()[-1].removeprefix("E").strip()
+            if place := self._line_of_suite(said):
+                reason = f"{place}: {reason}"
             self._emit(Fault(text("the suite does not collect: {reason}", reason=reason)))
+
+    def _line_of_suite(self, said: str) -> str:
+        """The last line of a suite that a traceback names, as `test_lstm.py:38`; "" where it names none."""
+        names = "|".join(re.escape(Path(suite).name) for suite in self._job.suites)
+        found = re.findall(rf'(?:^|[/\s])({names})(?:", line |:)(\d+)', said)
+        return ":".join(found[-1]) if found else ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self._job.only:
@@ -157,7 +167,7 @@ class Judging:
 
     def _tell(self, items: list[pytest.Item]) -> None:
         """Say which tests there are, and what is wrong with any of them."""
-        self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item)) for item in items)))
+        self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item), self._hidden(item)) for item in items)))
         for item in items:
             if len(_kinds(item)) != 1:
                 kinds = _kinds(item) or ["none"]
@@ -220,6 +230,7 @@ class Judging:
             kind=_kind(item),
             title=_title(item),
             verdict=end.verdict,
+            hidden=self._hidden(item),
             recorded=reference.asks_for_recorded(item, Path(self._job.reference)),
             seconds=seconds,
             message=end.message,
@@ -244,6 +255,10 @@ class Judging:
         if self._worker is not None:
             self._ended.append((self._worker, item.name))
         self._report(wait=False)
+
+    def _hidden(self, item: pytest.Item) -> bool:
+        """Whether a test stands in another file than the suite that learners have."""
+        return str(item.path) in self._job.suites[1:]
 
     def _end(self) -> tuple[Ending, list[Any]]:
         """How the test ended, and what the learner's functions returned in it."""

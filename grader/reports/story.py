@@ -17,20 +17,28 @@ OUR_FAULT = text(
     "This is our fault, not yours: nothing that you wrote decides it. Try again with `grade run {kata} --fresh`. "
     "If it stays, send these lines and what `grade doctor` prints to the authors of the course."
 )
+SUITE_FAULT = text("The suite, its manifest or the grader is at fault: `grade check {kata}` says where.")
 SHOWN = 10  # lines of the learner's own output: half of them its first, half its last
 
 
 def story(kata: KataResult, width: int, paint: Paint, language: Language, *, every: bool = False) -> str:
     """A block of lines for a kata that neither passes nor is untouched; with `every`, all of its failing tests."""
     head = f"{mark(kata.verdict)} {kata.id}  {word(kata.verdict, language)}"
-    lines = [paint(head, style(kata.verdict), "bold") + cut(f"  {kata.title}", width - cell_len(head))]
+    first = paint(head, style(kata.verdict), "bold") + cut(f"  {kata.title}", width - cell_len(head))
+    return "\n".join([first, *telling(kata, width, paint, language, every=every)])
+
+
+def telling(kata: KataResult, width: int, paint: Paint, language: Language, *, every: bool = False) -> list[str]:
+    """The lines under its first: what is wrong with the kata as a whole, and the first failing test, or with `every` all."""
+    lines: list[str] = []
     if kata.verdict is Verdict.INTERNAL:
-        lines += _indented(language.text(OUR_FAULT.code, kata=kata.id), 2, width)
+        told = SUITE_FAULT if kata.stub.startswith("reference/") else OUR_FAULT  # its authors are who reads it
+        lines += _indented(language.text(told.code, kata=kata.id), 2, width)
         lines += [""] * bool(kata.message)
     lines += _indented(kata.message, 2, width, most=12)
     test = first_failing(kata)
     if test is None:
-        return "\n".join(lines)
+        return lines
     same = len(kata.tests) > 1 == len({(each.verdict, each.message) for each in kata.tests})
     heading = _heading(test, language)
     if same:
@@ -43,7 +51,7 @@ def story(kata: KataResult, width: int, paint: Paint, language: Language, *, eve
         for other in more:
             lines += ["", *told_test(other, _heading(other, language), kata.stub, width, paint, language)]
         lines += [paint(line, "dim") for line in _others(kata, [test, *more], width, language)]
-    return "\n".join(lines)
+    return lines
 
 
 def _heading(test: TestResult, language: Language) -> str:

@@ -13,10 +13,10 @@ from grader.reports.layout import Paint, cut, disarmed, sparkline, wrap
 from grader.reports.moment import Moment, moment
 from grader.reports.story import notes, story, told, under_way, whole_output
 from grader.reports.table import amount, table
-from grader.scorecard import Curve, KataResult, Scorecard, Verdict
+from grader.scorecard import Curve, KataResult, Scorecard, TestResult, Verdict
 
 CURVES = 3  # shown per kata
-BARS = 24
+BARS, FEWEST = 24, 8  # of a curve
 FOOTER = ("python", "numpy", "torch")  # the libraries whose versions are shown
 
 
@@ -68,19 +68,29 @@ def _ran(kata: KataResult) -> bool:
 
 def _curves(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
     """The curves of one kata, or those of a run of several that were not shown by an earlier run."""
-    lines = []
-    for kata in card.katas if len(card.katas) == 1 else [kata for kata in card.katas if not kata.from_store]:
-        curves = [picture for test in kata.tests for picture in test.pictures if isinstance(picture, Curve)]
-        for curve in [curve for curve in curves if curve.values][:CURVES]:
-            first_and_last = curve.values[0], curve.values[-1]
-            ends = " → ".join(language.text("not finite") if v is None else f"{v:.3g}" for v in first_and_last)
-            baseline = ""
-            if curve.baseline is not None:
-                baseline = language.text(", baseline {value:.3g}", value=curve.baseline)
-            name, rest = f"{kata.id}  {curve.name}  ", f"  {ends}{baseline}"
-            bars = sparkline(curve.values, min(BARS, max(width - cell_len(name + rest), 8)))
-            lines.append(cut(name + bars + rest, width).replace(bars, paint(bars, "cyan")))
+    shown = card.katas if len(card.katas) == 1 else [kata for kata in card.katas if not kata.from_store]
+    lines = [line for kata in shown for line in curves(kata.tests, f"{kata.id}  ", width, paint, language)]
     return "\n".join(lines)
+
+
+def curves(tests: Sequence[TestResult], before: str, width: int, paint: Paint, language: Language) -> list[str]:
+    """The first curves that these tests drew, each after what stands `before` it."""
+    drawn = [picture for test in tests for picture in test.pictures if isinstance(picture, Curve)]
+    shown = [curve for curve in drawn if curve.values.data][:CURVES]
+    return [line for curve in shown for line in _curve(f"{before}{curve.name}", curve, width, paint, language)]
+
+
+def _curve(name: str, curve: Curve, width: int, paint: Paint, language: Language) -> list[str]:
+    """The curve beside its name, or below a name that leaves it no room, with its ends and its baseline."""
+    values = curve.values.floats()
+    rest = "  " + " → ".join(language.text("not finite") if v is None else f"{v:.3g}" for v in (values[0], values[-1]))
+    if curve.baseline is not None:
+        rest += language.text(", baseline {value:.3g}", value=curve.baseline)
+    beside = width - cell_len(f"{name}  {rest}") >= FEWEST
+    head = f"{name}  " if beside else "    "
+    bars = sparkline(values, min(BARS, max(width - cell_len(head + rest), FEWEST)))
+    line = cut(head + bars + rest, width).replace(bars, paint(bars, "cyan"))
+    return [line] if beside else [cut(name, width), line]
 
 
 def _footer(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
