@@ -301,15 +301,17 @@ def hooks_of_submodules_see_what_they_gave(torch):
 
 
 def hooks_that_cannot_fire_say_so(torch):
+    from grader.checks.failure import AuthorFault
+
     _, net = begin()
     model, x = net.Net(3), torch.randn(5, 3)
     for name in ("forward_pre", "full_backward", "full_backward_pre", "backward"):
         refused(
-            TypeError, "cannot fire on a module of the learner's", getattr(model.inner, f"register_{name}_hook"), id
+            AuthorFault, "cannot fire on a module of the learner's", getattr(model.inner, f"register_{name}_hook"), id
         )
-    refused(TypeError, "leave out always_call", lambda: model.inner.register_forward_hook(id, always_call=True))
+    refused(AuthorFault, "leave out always_call", lambda: model.inner.register_forward_hook(id, always_call=True))
     hook = model.inner.register_forward_hook(lambda *_: 2 * x)
-    refused(TypeError, "cannot change it", model, x)
+    refused(AuthorFault, "cannot change it", model, x)
     hook.remove()
     assert model(x).shape == (5, 3), "no hook is left, and the call is one as before"
     model.inner.register_forward_hook(lambda *_: None)

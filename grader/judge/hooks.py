@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from grader.checks.failure import AuthorFault
 from grader.wire import BadFrame
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ class Hooks:
         return [handle for handle, module in self._modules.items() if module._forward_hooks and handle not in own]
 
     def tell(self, watched: list[int], heard: Any) -> None:
-        """Call the hooks with what was heard, in its order. Raises BadFrame for what no honest worker says, and TypeError
-        where a suite asks for more than there is."""
+        """Call the hooks with what was heard, in its order.
+
+        Raises BadFrame for what no honest worker says, TypeError where the learner's code calls the modules more often
+        than can be told, and AuthorFault where a hook would change something.
+        """
         if type(heard) is not tuple or len(heard) != 2 or type(heard[0]) is not list or type(heard[1]) is not int:
             raise BadFrame("a call without what was heard in it")
         seen, calls = heard
@@ -47,4 +51,4 @@ class Hooks:
             for number, hook in list(module._forward_hooks.items()):
                 named = number in module._forward_hooks_with_kwargs
                 if (hook(module, args, kwargs, output) if named else hook(module, args, output)) is not None:
-                    raise TypeError("a hook on a module of the learner's sees what it gives, and cannot change it")
+                    raise AuthorFault("a hook on a module of the learner's sees what it gives, and cannot change it")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from grader.checks.failure import AuthorFault
 from grader.judge.proxies import Remote, checked_methods, place
 from grader.limits import MAX_MODULES
 from grader.wire import BadFrame
@@ -45,7 +46,7 @@ class RemoteModule(nn.Module):
     ) -> Any:
         """As torch has it, but that a hook below the module that is called is told after the call, and changes nothing."""
         if always_call:
-            raise TypeError(
+            raise AuthorFault(
                 "a hook on a module of the learner's is not called where the call raises: leave out always_call"
             )
         here = self._place()
@@ -53,7 +54,7 @@ class RemoteModule(nn.Module):
         return super().register_forward_hook(hook, prepend=prepend, with_kwargs=with_kwargs)
 
     def _cannot(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(
+        raise AuthorFault(
             "this hook cannot fire on a module of the learner's, which runs in a process of its own: "
             "register_forward_hook tells what a module was given and gave"
         )
