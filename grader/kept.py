@@ -36,7 +36,7 @@ def kept(course: Course, store: Store) -> Kept:
     attempts = {place.kata.id: place.attempts for place in places}
     newest = max((each.time for tried in attempts.values() for each in tried), default=0.0)
     card = Scorecard(
-        course=course.root.name,
+        course=course.name,
         grader=f"{__version__}+{key.grader_digest()[:12]}",
         versions=key.versions(),
         seed=0,

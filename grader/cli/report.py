@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from grader.cli.options import course_option, readable, write_report
-from grader.cli.speech import Speaker, language
+from grader.cli.speech import language
 from grader.cli.spoken import command, option
 from grader.cli.study import opened
 from grader.errors import UsageFault
 from grader.messages import text
+from grader.study.speaker import Speaker
 
 _START = b"<!doctype html>"
 
@@ -42,7 +43,9 @@ def report(path: Path | None, shown: bool, root: Path | None) -> int:
 
     with opened(root) as (course, store):
         found = kept(course, store)
-    page = html.render(Speaker(course).card(found.card), language=language(), past=Past(found.attempts, found.changed))
+    page = html.render(
+        Speaker(course, language()).card(found.card), language=language(), past=Past(found.attempts, found.changed)
+    )
     file = _place(path, course.root)
     write_report(file, page)
     print(language().text("the page is {file}", file=str(file)))

@@ -197,6 +197,7 @@ class TestResult(Record, frozen=True, kw_only=True):
     kind: str
     title: str
     verdict: Verdict
+    hidden: bool = False  # it stands beside the reference, and a learner's repository has it not
     recorded: bool = False  # its inputs are those of the recorded reference, whatever the run's seed
     points: Amount = 0.0
     max: Amount = 0.0
@@ -206,6 +207,7 @@ class TestResult(Record, frozen=True, kw_only=True):
     said: Message | None = None  # what message and cause are worded from
     advice: Message | None = None  # and the row `look at`
     trace: Trace | None = None  # of a test that fails, for diagnosis
+    step: Count = 0  # of the kata's entry points, in their order from 1, the last that the test reached; 0 if none
     line: Line | None = None
     output: str = ""
     output_dropped: Count = 0  # bytes printed beyond what was kept
