@@ -22,6 +22,7 @@ COMMANDS = {
     "gradebook": "grader.cli.gradebook",
     "student": "grader.cli.gradebook",
     "similar": "grader.cli.gradebook",
+    "mistakes": "grader.cli.again",
     "appeal": "grader.cli.again",
     "regrade": "grader.cli.again",
 }
