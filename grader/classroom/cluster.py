@@ -47,13 +47,15 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came of it. `fault`: why this worker cannot judge at all."""
+    """What came of it. fault: why this worker cannot judge at all; strange: nobody brought it the course, since its
+    scheduler is another one than that which was asked to."""
 
     text: str = ""
     layers: tuple[str, ...] = ()
     complete: bool = False
     result: KataResult | None = None
     fault: Message | None = None
+    strange: bool = False
 
 
 # What runs in a worker.
@@ -95,7 +97,7 @@ def _answer(wanted: Asked) -> Answer:
             held.close()
         course = _courses.get(wanted.course)
         if course is None:
-            return Answer(fault=text("it was not given the course"))
+            return Answer(strange=True)
         katas = course.select(wanted.katas)
         if snapshot.digest(snapshot.facts(course, katas)) != wanted.course:
             return Answer(fault=text("its grader, Python or libraries are other ones, and verdicts may depend on them"))
@@ -194,6 +196,8 @@ class Cluster:
             dead = text("it was in hand when {count} workers died, one after another", count=DEATHS)
             kata = self.bench.katas[job[0]]
             return Finding(job, reject_kata(kata, Verdict.INTERNAL, [dead], sha256=job[1]), frozenset())
+        if answer.strange:
+            return None
         _sound(answer, "")
         assert answer.result is not None
         return Finding(job, answer.result, frozenset(answer.layers))
