@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 from distributed import Client, Security
 from distributed.scheduler import KilledWorker
@@ -59,7 +60,9 @@ class Farm:
         authority, certificate, key = map(str, self.tls)
         security = Security(tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key)
         with Client(self.address, security=security, set_as_default=False) as client:
+            cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nobody there knows of this file
             found: int = client.run_on_scheduler(allowed)
+            cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
         return found
 
     def close(self) -> None:
@@ -142,7 +145,7 @@ class Dead:
     status = "error"
 
     def result(self) -> bytes:
-        raise KilledWorker("task", 2)
+        raise KilledWorker("task", None, 2)
 
 
 def test_what_was_in_hand_when_three_workers_died_is_named_and_no_verdict(toy: Course) -> None:

@@ -1,4 +1,4 @@
-"""Kills of a class run, `make class-kills`: 50 times somebody sends SIGKILL to the command, a ladder, a judge or a worker.
+"""Kills of a class run, `make classkills`: 50 times somebody sends SIGKILL to the command, a ladder, a judge or a worker.
 
 A class of the toy course is judged into one output, and at a random moment one random process is killed; the same command
 goes on, and is killed again, until all is judged: then everything that a gradebook is made of must be, times and memory
