@@ -68,7 +68,7 @@ class Bench:
     """What judges know of the katas: how a content becomes a task, and a judgement a result."""
 
     def __init__(self, course: Course, katas: Sequence[Kata], seed: Secret) -> None:
-        self._course, self._seed = course, seed
+        self.course, self.seed = course, seed
         self.katas = {kata.id: kata for kata in katas}
         self._mistakes: dict[str, Fingerprints] = {}
 
@@ -77,7 +77,7 @@ class Bench:
         id, digest = work.job
         kata = self.katas[id]
         read = Submission(id, Path(), kata.stub.name, work.source, digest)
-        return Task((digest, id), job_for(self._course, kata, read, self._seed.digits), kata.tests)
+        return Task((digest, id), job_for(self.course, kata, read, self.seed.digits), kata.tests)
 
     def reach(self) -> Plan:
         """How far a ladder must reach for all of the katas: for a worker of each kind, a right solution may train."""
@@ -92,7 +92,7 @@ class Bench:
         if result.verdict is Verdict.PASS:
             return result
         if id not in self._mistakes:
-            self._mistakes[id] = diagnosis.load(self._course, kata)
+            self._mistakes[id] = diagnosis.load(self.course, kata)
         return diagnosis.diagnosed(result, self._mistakes[id])
 
 

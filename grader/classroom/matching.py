@@ -8,9 +8,10 @@ it is told. Where several are equally near and differ, none is taken.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 
 from msgspec.structs import replace
@@ -48,12 +49,14 @@ class Desk:
 
     katas: Sequence[Kata]
     stubs: Mapping[str, bytes]  # as they were handed out, by kata
-    _wanted: frozenset[str] = field(init=False)
-    _stubs: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._wanted = frozenset(name.partition(".")[0] for kata in self.katas for name in kata.entry_points)
         self._stubs = {_plain(content): kata for kata, content in self.stubs.items()}
+        self._asked = {kata.id: frozenset(name.partition(".")[0] for name in kata.entry_points) for kata in self.katas}
+        self._wanted = frozenset[str]().union(*self._asked.values())
+        self._by_name = {f"{kata.slug}.py": kata.id for kata in self.katas}
+        called = [(each, kata.id) for kata in self.katas for each in (kata.slug, kata.id, f"{kata.number}_{kata.slug}")]
+        self._by_word = {_squashed(word): id for word, id in called}
 
     def handed(self, member: Member, place: tuple[str, ...], late: bool) -> Handed:
         """What is kept of a Python file to choose by."""
@@ -68,42 +71,50 @@ class Desk:
 
     def resembles(self, name: str) -> bool:
         """Whether a file that is no Python file is called like one that is asked for: `lstm.ipynb`, `lstm.txt`."""
-        stem = name.rpartition(".")[0]
-        return not wanted(name) and any(stem.casefold() == kata.slug or _like(stem, kata) for kata in self.katas)
+        return not wanted(name) and bool(self._called_like(name.rpartition(".")[0]))
 
     def answer(self, student: str, files: Sequence[Handed], why: Message | None) -> tuple[list[Entry], list[Remark]]:
         """The student's entries, one for each kata, and what is to be said of the files.
 
         why: what is wrong with all that the student has, such as a folder that is a link
         """
-        entries, remarks, used = [], [], set[str]()
+        near: dict[str, list[tuple[int, Handed]]] = {kata.id: [] for kata in self.katas}
+        entries, remarks = [], []
+        for file in files:
+            meant = self._meant(file)
+            if meant is not None:
+                near[meant[0]].append((meant[1], file))
+            elif not _is_beside(file):
+                said = text("{file} belongs to no kata of this run, by its name or by what it defines", file=file.path)
+                about = About.UNREADABLE if file.problem else About.UNKNOWN
+                remarks.append(Remark(about=about, said=file.problem or said, student=student, path=file.path))
         for kata in self.katas:
-            near = [(distance, file) for file in files if (distance := self._distance(kata, file)) is not None]
-            entry, told = _choose(student, kata, near, why)
-            used |= {file.path for _, file in near}
+            entry, told = _choose(student, kata, near[kata.id], why)
             entries.append(entry)
             remarks += told
-        strange = [file for file in files if file.path not in used and not _is_beside(file)]
-        for file in strange:
-            said = text("{file} belongs to no kata of this run, by its name or by what it defines", file=file.path)
-            remarks.append(Remark(about=About.UNKNOWN, said=said, student=student, path=file.path))
         return entries, remarks
 
-    def _distance(self, kata: Kata, file: Handed) -> int | None:
-        """How near a file is to being meant for a kata; None where it is not."""
+    def _meant(self, file: Handed) -> tuple[str, int] | None:
+        """For which kata a file may be meant, and how near it is to that; None where it is for none."""
         name = file.place[-1]
-        asked = {entry.partition(".")[0] for entry in kata.entry_points}
-        if name == f"{kata.slug}.py":
-            return IN_PLACE if file.place[-2:-1] == (kata.id,) else BY_NAME
+        if id := self._by_name.get(name):
+            return id, IN_PLACE if file.place[-2:-1] == (id,) else BY_NAME
         if _is_beside(file):
             return None
-        if _like(name, kata) and (asked & file.defines or file.problem):
-            return LIKE_NAME
-        if any(name == f"{other.slug}.py" or _like(name, other) for other in self.katas if other is not kata):
-            return None
-        others = (other for other in self.katas if other is not kata)
-        alone = not any({each.partition(".")[0] for each in other.entry_points} <= file.defines for other in others)
-        return BY_CONTENT if asked and asked <= file.defines and alone else None
+        if id := self._called_like(name):
+            return (id, LIKE_NAME) if file.problem or self._asked[id] & file.defines else None
+        alike = [id for id, asked in self._asked.items() if asked and asked <= file.defines] if file.defines else []
+        return (alike[0], BY_CONTENT) if len(alike) == 1 else None
+
+    def _called_like(self, name: str) -> str:
+        """The kata whose name this is with something before or behind it; "" where it is none's."""
+        stem = name.lower().removesuffix(".txt").removesuffix(".py").strip()
+        while not (found := self._by_word.get(_squashed(stem), "")):
+            shorter = _LENGTHENED.sub("", stem)
+            if shorter == stem:
+                break
+            stem = shorter
+        return found
 
 
 def _choose(
@@ -172,18 +183,6 @@ def _rejected(kata: Kata, verdict: Verdict, said: Message, path: str = "", sha25
     return reject_kata(kata, verdict, [said], stub=path, readme=readme, sha256=sha256)
 
 
-def _like(name: str, kata: Kata) -> bool:
-    """Whether a name is a kata's with something before or behind it."""
-    stem = name.lower().removesuffix(".txt").removesuffix(".py").strip()
-    while True:
-        if _squashed(stem) in (_squashed(kata.slug), _squashed(kata.id), _squashed(f"{kata.number}_{kata.slug}")):
-            return True
-        shorter = _LENGTHENED.sub("", stem)
-        if shorter == stem:
-            return False
-        stem = shorter
-
-
 def _squashed(word: str) -> str:
     return re.sub(r"[\s_-]", "", word).casefold()
 
@@ -194,6 +193,5 @@ def _is_beside(file: Handed) -> bool:
 
 
 def _plain(content: bytes) -> str:
-    """A digest of a text that editors and platforms do not change: without byte-order mark, line ends and blanks at them."""
-    lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    return sha256(b"\n".join(line.rstrip() for line in lines).rstrip()).hexdigest()
+    """A digest of a text that no editor and no platform changes: of its words, without byte-order mark, blanks and lines."""
+    return sha256(b" ".join(content.removeprefix(codecs.BOM_UTF8).split())).hexdigest()

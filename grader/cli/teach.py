@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from grader.classroom.hands import Finding
+from grader.classroom.hands import Bench, Finding, Hands
 from grader.classroom.plan import Plan, Shard
 from grader.classroom.run import Listener, Outcome, Run, Wanted
 from grader.cli import signals
@@ -77,6 +77,20 @@ class _Shard(_Parameter):
 @option(
     "--seed", type=Seed(), metavar="@FILE", help="The secret seed in FILE, for shards; else one is drawn for the class."
 )
+@option(
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    help="Judges of this machine (local) or of a cluster.",
+)
+@option("--scheduler", metavar="ADDRESS", help="Dask's scheduler, as tls://HOST:PORT or tcp://HOST:PORT.")
+@option(
+    "--tls",
+    type=click.Path(path_type=Path),
+    nargs=3,
+    metavar="CA CERT KEY",
+    help="Files of the authority, of a certificate and of its key, for a scheduler at tls://.",
+)
 @jobs_option
 @course_option
 def class_(
@@ -89,6 +103,9 @@ def class_(
     wait: bool,
     shard: Shard | None,
     seed: int | Secret | None,
+    engine: str,
+    scheduler: str | None,
+    tls: tuple[Path, Path, Path] | None,
     jobs: int | None,
     root: Path | None,
 ) -> int:
@@ -110,7 +127,7 @@ def class_(
             text("give every one of them the same --seed @FILE, which the first to begin makes"),
         )
     at_once = jobs or processors()
-    if not dry:
+    if not dry and engine == "local":
         ready_to_judge(at_once)
     from grader.classroom import roster as rosters
 
@@ -134,7 +151,7 @@ def class_(
         wait=wait,
     )
     telling = _Telling(sys.stderr, every_remark=dry)
-    run = Run(wanted, telling)
+    run = Run(wanted, telling, _cluster(scheduler, tls) if engine == "dask" else None)
     with signals.told_to(run.stop):
         outcome = run.go(dry)
     return telling.ended(outcome, out / wanted.name, dry)
@@ -164,6 +181,22 @@ def merge(folder: Path) -> int:
     if merged.left:
         print(spoken.text("{count} contents are not judged yet: run their shards again", count=merged.left))
     return int(bool(merged.missing or merged.left))
+
+
+def _cluster(scheduler: str | None, tls: Sequence[Path] | None) -> Callable[[Bench, bytes], Hands]:
+    """Who judges, where it is a cluster."""
+    if scheduler is None:
+        raise UsageFault(
+            text("--engine dask needs a scheduler"),
+            text("name it with --scheduler tls://HOST:PORT; `dask scheduler` starts one"),
+        )
+    try:
+        from grader.classroom.cluster import Cluster
+    except ImportError:
+        raise UsageFault(
+            text("the package `distributed` is not installed"), text("pip install 'gradkata[cluster]' brings it")
+        ) from None
+    return lambda bench, packed: Cluster(bench, packed, scheduler, tls or (), note)
 
 
 def _stubs(course: Course, katas: Iterable[Kata]) -> dict[str, bytes]:
