@@ -8,4 +8,8 @@ through it under the `lock.py` of its output, and `shards.py` brings together wh
 
 Between them and whatever shows a class stands the journal: `journal.py`, one SQLite file, with the values of `records.py`.
 It is all that passes from one to the other.
+
+Out: `gradebook.py` reads it under the policy of `late.py` and the decisions of `overrides.py`, and `exports/` writes what
+that comes to. `mistakes.py` lets it name bugs, `similarity.py` says what is alike, `again.py` judges again what is doubted
+or was mended, and `person.py` exports, hides and deletes what is one student's.
 """
