@@ -273,6 +273,8 @@ def test_make_lists_its_targets(clone: Path) -> None:
             "arithmetic",
             "soak",
             "kills",
+            "classes",
+            "classkills",
             "mutants",
             "clean",
         }

@@ -32,6 +32,7 @@ AUTHORS = {
     "gradebook": "grader.cli.gradebook",
     "student": "grader.cli.gradebook",
     "similar": "grader.cli.gradebook",
+    "mistakes": "grader.cli.again",
     "appeal": "grader.cli.again",
     "regrade": "grader.cli.again",
 }
