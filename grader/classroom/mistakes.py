@@ -24,6 +24,7 @@ from grader.classroom.records import Facts, State
 from grader.course import Course
 from grader.diagnosis import Fingerprints, Known, Print, agree
 from grader.errors import UsageFault
+from grader.kata import Kata
 from grader.messages import text
 from grader.scorecard import KataResult, Verdict
 
@@ -50,6 +51,11 @@ class Kept(msgspec.Struct, frozen=True):
 
     digest: str
     prints: Fingerprints
+
+
+def of(course: Course, kata: Kata) -> Path:
+    """The file with a kata's known mistakes, which a release has not."""
+    return course.reference(kata).with_name("mistakes.toml")
 
 
 def load(out: Path, facts: Facts) -> dict[str, Fingerprints]:
