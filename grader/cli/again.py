@@ -243,3 +243,4 @@ class _Heard:
         if now - self._said >= _EVERY:
             self._said = now
             note(text("{done} of {all} judged", done=done, all=of))
+            sys.stderr.flush()
