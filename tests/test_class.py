@@ -389,6 +389,15 @@ def test_shards_share_the_contents_and_come_together_as_one_run(wanted: Wanted, 
         assert journal.source(next(iter(journal.jobs()))[1])
 
 
+def test_the_command_says_which_shards_are_missing_and_what_is_left(wanted: Wanted) -> None:
+    seed, said = draw(), []
+    for number in (1, 2):
+        go(replace(wanted, seed=seed, shard=Shard(number, 2)))
+        run = subprocess.run([GRADE, "merge", str(wanted.out)], capture_output=True, text=True)
+        said.append((run.returncode, "missing: shards 2 of 2" in run.stdout, "not judged yet" in run.stdout))
+    assert said == [(1, True, True), (0, False, False)]
+
+
 @pytest.mark.parametrize("what", ["seed", "course", "files"])
 def test_shards_of_different_runs_are_not_brought_together(wanted: Wanted, what: str) -> None:
     seed = draw()
@@ -512,6 +521,23 @@ def test_a_machine_that_cannot_keep_workers_apart_is_found_out_by_trying(tmp_pat
     assert "--allow-weaker-sandbox" in run.stderr
     with closing(Journal.read(tmp_path / "out")) as journal:
         assert journal.rows("ann")[0].result is None
+
+
+def test_ctrl_c_ends_a_run_in_order_and_the_next_goes_on(tmp_path: Path) -> None:
+    top = hand_in(tmp_path / "in", {f"s{n}/scale.py": f"{HEAD}{RIGHT}# {n}\n" for n in range(3)})
+    command = [GRADE, "class", str(top), "--out", str(tmp_path / "out"), "--course", str(TOY), "--kata", "scale"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    told = [run.stdout.readline()]
+    while "to judge now" not in told[-1]:
+        told.append(run.stdout.readline())
+    run.send_signal(signal.SIGINT)
+    rest, errors = run.communicate()
+    assert (run.returncode, errors) == (130, "")
+    assert "the same command goes on from here" in rest
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0
+    assert [verdict(tmp_path, f"s{n}") for n in range(3)] == [Verdict.PASS] * 3
 
 
 @pytest.mark.parametrize(

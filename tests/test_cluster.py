@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -139,18 +140,32 @@ def test_whoever_dies_on_the_way_every_file_has_its_verdict(farm: Farm, toy: Cou
     assert verdicts == [Verdict.PASS, Verdict.FAIL] * (FILES // 2)
 
 
-class Dead:
-    """A future of a task that was in hand when its workers died."""
+class Failed:
+    """A future of a task that ended in an error where it ran."""
 
     status = "error"
 
-    def result(self) -> bytes:
-        raise KilledWorker("task", None, 2)
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def exception(self) -> Exception:
+        return self._error
+
+
+JOB = ("01_scale", "digest")
 
 
 def test_what_was_in_hand_when_three_workers_died_is_named_and_no_verdict(toy: Course) -> None:
     cluster = Cluster(Bench(toy, toy.katas, draw()), b"", "tcp://nowhere")
-    finding = cluster._heard(("01_scale", "digest"), Dead())
+    finding = cluster._heard(JOB, Failed(KilledWorker("task", None, 2)), Counter())
     assert finding is not None
     assert (finding.result.verdict, finding.result.points) == (Verdict.INTERNAL, 0)
     assert "3 workers died" in finding.result.message
+
+
+def test_what_fails_elsewhere_is_tried_three_times_and_then_named(toy: Course) -> None:
+    cluster, errors = Cluster(Bench(toy, toy.katas, draw()), b"", "tcp://nowhere"), Counter[tuple[str, str]]()
+    found = [cluster._heard(JOB, Failed(OSError("no space left")), errors) for _ in range(3)]
+    assert found[:2] == [None, None]
+    assert found[2] is not None and found[2].result.verdict is Verdict.INTERNAL
+    assert "no space left" in found[2].result.message

@@ -11,8 +11,8 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-
 from grader.authoring.making.stub import make_stub, unmarked
+
 from grader.classroom import similarity
 from grader.classroom.similarity import MANY, groups
 

@@ -13,7 +13,7 @@ import click
 
 from grader.classroom.exports import FORMATS
 from grader.cli.options import coloured, course_option
-from grader.cli.speech import Speaker, language
+from grader.cli.speech import language
 from grader.cli.spoken import command, option
 from grader.cli.study import opened
 from grader.course import Course
@@ -21,6 +21,7 @@ from grader.errors import UsageFault, did_you_mean
 from grader.messages import text
 from grader.reports.table import amount
 from grader.scorecard import Scorecard
+from grader.study.speaker import Speaker
 
 if TYPE_CHECKING:
     from grader.classroom.gradebook import Gradebook
@@ -115,11 +116,10 @@ def similar(out: Path, katas: Sequence[str], root: Path | None) -> int:
 
     Example: grade similar out lstm
     """
-    from grader.authoring.making.stub import unmarked
-    from grader.authoring.making.stubs import original
     from grader.classroom.journal import Journal
     from grader.classroom.records import State
     from grader.classroom.similarity import groups
+    from grader.stub import original, unmarked
 
     spoken, found_any = language(), False
     with closing(Journal.read(out)) as journal, opened(root) as (course, _):
@@ -267,7 +267,7 @@ def beside(out: Path) -> Path:
 
 def speaker(course: Course) -> Callable[[Scorecard], Scorecard]:
     """What words a scorecard in the language of this process, but for katas that the course no longer has."""
-    spoken, known = Speaker(course), {kata.id for kata in course.katas}
+    spoken, known = Speaker(course, language()), {kata.id for kata in course.katas}
     return lambda card: spoken.card(card) if {kata.id for kata in card.katas} <= known else card
 
 
