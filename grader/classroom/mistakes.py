@@ -24,6 +24,7 @@ from grader.classroom.records import Facts, State
 from grader.course import Course
 from grader.diagnosis import Fingerprints, Known, Print, agree
 from grader.errors import UsageFault
+from grader.kata import Kata
 from grader.messages import text
 from grader.scorecard import KataResult, Verdict
 
@@ -50,6 +51,11 @@ class Kept(msgspec.Struct, frozen=True):
 
     digest: str
     prints: Fingerprints
+
+
+def of(course: Course, kata: Kata) -> Path:
+    """The file with a kata's known mistakes, which a release has not."""
+    return course.reference(kata).with_name("mistakes.toml")
 
 
 def load(out: Path, facts: Facts) -> dict[str, Fingerprints]:
@@ -94,18 +100,15 @@ def judge(
         facts, seed = journal.facts(), journal.seed()
     known, found = load(out, facts), dict[Job, KataResult]()
     work = list({each.job: Work(each.job, each.source) for these in by_kata.values() for each in these}.values())
-    for done, finding in enumerate(judging.judge(course, course.select(by_kata), seed, facts, iter(work), at_once), 1):
+    findings = judging.judge(course, course.select(by_kata), seed, facts, iter(work), at_once)
+    for done, finding in enumerate(findings, 1):
         found[finding.job] = finding.result
+        these = by_kata[finding.job[0]]
+        if all((result := found.get(each.job)) and result.verdict is not Verdict.INTERNAL for each in these):
+            known[finding.job[0]] = _prints(these, found)
+            _keep(out, facts, known)  # now, so that no end of the run costs more than one kata
         heard(done, len(work))
-    left = []
-    for kata, these in by_kata.items():
-        results = [found.get(each.job) for each in these]
-        if all(result is not None and result.verdict is not Verdict.INTERNAL for result in results):
-            known[kata] = _prints(these, found)
-        else:
-            left.append(kata)
-    _keep(out, facts, known)
-    return left
+    return [kata for kata in by_kata if kata not in known]
 
 
 def _prints(wrong: Iterable[Wrong], found: Mapping[Job, KataResult]) -> Fingerprints:

@@ -54,6 +54,11 @@ def mistakes(out: Path, jobs: int | None, root: Path | None) -> int:
     with closing(Journal.read(out)) as journal, opened(root) as (course, _):
         there = known.load(beside(out), journal.facts())
         asked = [kata for kata in course.katas if kata.id in known.failing(journal) - there.keys()]
+        wrong = list(_wrong(course, asked))
+        if asked and not wrong:
+            raise UsageFault(
+                text("this course has no known mistakes"), text("name that of its authors, with --course DIR")
+            )
         for kata in asked:
             if not again.is_the_same_course(journal, course, kata):
                 raise UsageFault(
@@ -61,7 +66,7 @@ def mistakes(out: Path, jobs: int | None, root: Path | None) -> int:
                     text("`grade regrade` judges the class on what they are now"),
                 )
     with signals.told_to(judging.stop):
-        left = known.judge(beside(out), course, _wrong(course, asked), judging, at_once, _Heard())
+        left = known.judge(beside(out), course, wrong, judging, at_once, _Heard())
     if left:
         print(spoken.text("not all is judged of {katas}: the same command does that", katas=left))
         return signals.exit_code() if signals.came() else 3
@@ -237,3 +242,4 @@ class _Heard:
         if now - self._said >= _EVERY:
             self._said = now
             note(text("{done} of {all} judged", done=done, all=of))
+            sys.stderr.flush()

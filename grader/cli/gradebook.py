@@ -245,6 +245,7 @@ def reading(out: Path, overrides: Path | None, root: Path | None) -> Iterator[tu
     from grader.classroom import overrides as decisions
     from grader.classroom.gradebook import Gradebook
     from grader.classroom.journal import Journal
+    from grader.diagnosis import Fingerprints
 
     with closing(Journal.read(out)) as journal, opened(root) as (course, _):
         facts = journal.facts()
@@ -254,7 +255,8 @@ def reading(out: Path, overrides: Path | None, root: Path | None) -> Iterator[tu
         if overrides is not None or path.is_file():
             ids = [student.id for student in journal.students()]
             decided = decisions.read(path, ids, {kata.id: kata.max for kata in facts.katas})
-        yield course, Gradebook(journal, policy, decided, mistakes.load(beside(out), facts))
+        none = {kata.id: Fingerprints() for kata in course.katas if not mistakes.of(course, kata).is_file()}
+        yield course, Gradebook(journal, policy, decided, none | mistakes.load(beside(out), facts))
 
 
 def beside(out: Path) -> Path:
