@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -71,19 +72,24 @@ class Watch(App[None]):
         kata: Kata,
         language: Language,
         jobs: int,
-        changes: Callable[[Path, Callable[[frozenset[Path]], None], Callable[[], None]], Changes] = Changes,
+        *,
+        runs: Callable[..., Runs] = Runs,
+        changes: Callable[..., Changes] = Changes,
+        pulse: Pulse | None = None,
+        upgrade: Upgrade | None = None,
     ) -> None:
         super().__init__(ansi_color=True)
         self._course, self._store, self._language = course, store, language
         self.state = Shown(kata, standing, language)
         self.main = Main(course.root.name, self.state)
-        self.runs = Runs(course, jobs, language, lambda news: self._post(Heard(news)))
+        self.runs = runs(course, jobs, language, lambda news: self._post(Heard(news)))
         self.changes = changes(course.root, lambda paths: self._post(Changed(paths)), lambda: self._post(Unannounced()))
-        self._pulse = Pulse()
-        self._upgrade = Upgrade()
+        self._pulse = pulse or Pulse()
+        self._upgrade = upgrade or Upgrade()
 
     def _post(self, posted: Posted) -> None:
-        self.post_message(posted)
+        with suppress(RuntimeError):  # the screen is closed already
+            self.post_message(posted)
 
     def on_mount(self) -> None:
         self.push_screen(self.main)

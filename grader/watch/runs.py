@@ -123,7 +123,8 @@ class Runs:
             self._closing = True
             self._hold()
             self._wake.notify()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _hold(self) -> None:
         if self._running is not None:

@@ -306,8 +306,15 @@ def warm() -> Callable[[], float]:
     return once
 
 
+def watch() -> None:
+    """`grade watch`, from the write of a file to the painted line."""
+    from watching import measure
+
+    measure(row)
+
+
 if __name__ == "__main__":
-    parts = {part.__name__: part for part in (bridge, protection, ladder, katas)}
+    parts = {part.__name__: part for part in (bridge, protection, ladder, katas, watch)}
     for name in sys.argv[1:] or parts:
         parts[name]()
     print(
