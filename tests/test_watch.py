@@ -388,10 +388,14 @@ def test_after_a_sleep_the_files_are_looked_at_and_a_run_begins_anew(app: Watch)
             clock.now += 3600.0  # type: ignore[attr-defined]
             app.beat()
         assert app.changes.looks == 2 and said_by(app)[1:] == [("01_scale", True)] * 2  # type: ignore[attr-defined]
-        await hear(pilot, Ended(3, all_pass(), False))
+        await hear(pilot, Ended(3, result(verdict=Verdict.TIMEOUT), False))
         app._pulse._clocks[0].now += 3600.0  # type: ignore[attr-defined]
         app.beat()
-        assert len(said_by(app)) == 3
+        assert len(said_by(app)) == 4
+        await hear(pilot, Ended(4, all_pass(), False))
+        app._pulse._clocks[0].now += 3600.0  # type: ignore[attr-defined]
+        app.beat()
+        assert len(said_by(app)) == 4
 
     drive(app, steps)
 

@@ -19,6 +19,7 @@ from grader.errors import GradeError
 from grader.kata import Kata
 from grader.messages import Value, text
 from grader.messages.language import Language
+from grader.scorecard import Verdict
 from grader.standing import Standing
 from grader.store import Store
 from grader.study import desk
@@ -31,6 +32,7 @@ from grader.watch.view import Shown
 T = TypeVar("T")
 
 _BEAT_SECONDS = 1.0
+_OUT_OF_TIME = (Verdict.TIMEOUT, Verdict.INTERNAL)  # what may come of a sleep in the midst of a run
 _TAKE_LINES = frozenset(["vi", "vim", "nvim", "nano", "emacs", "kak", "micro", "gedit"])  # editors that know `+12`
 
 
@@ -155,8 +157,9 @@ class Watch(App[None]):
         """Once a second: has this process been asleep, and is the grader still the one that was started?"""
         if self._pulse.beat():
             self.changes.look()
-            if self.state.checking:  # what ran across the sleep ran out of time
-                self.judge(self.state.kata, fresh=True)
+            state = self.state
+            if state.checking or (state.result is not None and state.result.verdict in _OUT_OF_TIME):
+                self.judge(state.kata, fresh=True)
         if "upgrade" not in self.state.notices and self._upgrade.came():
             self.state.notices["upgrade"] = text("the grader itself is another one now: quit with q, and restart")
             self.main.paint()
