@@ -428,7 +428,9 @@ def test_hints_come_one_level_at_a_time_and_go_with_their_kata(app: Watch) -> No
 
 def test_the_list_is_searched_filtered_and_jumped_from(app: Watch) -> None:
     def rows() -> list[str]:
-        return [line.split()[2] for line in painted(app).splitlines() if line.startswith((" ○", " ✓"))]
+        return [
+            line.split()[2] for line in painted(app).replace("▸", " ").splitlines() if line.startswith(("   ○", "   ✓"))
+        ]
 
     async def steps(pilot: Pilot[None]) -> None:
         passed(app)
@@ -447,7 +449,9 @@ def test_the_list_is_searched_filtered_and_jumped_from(app: Watch) -> None:
         assert isinstance(app.screen, Main) and app.state.kata.id == "02_line"
         await pressed(pilot, "l", "up", "enter")
         assert app.state.kata.id == "01_scale"
-        await pressed(pilot, "l", "down", "escape")
+        await pressed(pilot, "l", "down")
+        assert "▸ ○ new     02_line" in painted(app)
+        await pressed(pilot, "escape")
         assert app.state.kata.id == "01_scale" and isinstance(app.screen, Main)
 
     drive(app, steps)

@@ -24,8 +24,8 @@ from grader.store import Store
 
 _PLAIN = "gradkata.plain"  # what a terminal cannot show, in signs of the same width that it can
 _SIGNS = str.maketrans(
-    "✓✗○◐◌·•…→━─│█▇▆▅▄▃▂▁★☆\u2018\u2019\u201c\u201d\u2212\u00d7≤≥",
-    "+xo%o.*.>=-|@#*+=-:.*.''\"\"-x<>",
+    "▸✓✗○◐◌·•…→━─│█▇▆▅▄▃▂▁★☆\u2018\u2019\u201c\u201d\u2212\u00d7≤≥",
+    ">+xo%o.*.>=-|@#*+=-:.*.''\"\"-x<>",
 )
 
 
