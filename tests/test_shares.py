@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader.course import Course, find
+from grader.engine import key
 from grader.engine.brake import Brake
 from grader.engine.shares import Known, Memory, shared
 from grader.engine.task import Task, job_for
@@ -83,6 +84,19 @@ def test_a_suite_that_is_not_known_or_another_since_is_judged_whole(course: Cour
     memory.learn("1", result)
     assert sorted(part.job.only for part in memory.judgement(task(course), "1", 2).tasks) == [("a",), ("b",)]
     assert [part.job.only for part in memory.judgement(task(course), "2", 2).tasks] == [()]
+
+
+def test_what_is_known_of_a_suite_outlives_its_session(course: Course, session: Session) -> None:
+    graded(session, right(course))
+    later = Memory(Store(course.root, lambda said: None))
+    one = session.task(course.katas[0], read(course.katas[0], None, course))
+    digest = key.of_course(one.job)
+    assert len(later.judgement(one, digest, 2).tasks) == 1  # that session kept it to itself
+    session.memory = Memory(session.store)
+    graded(session, right(course))
+    assert len(later.judgement(one, digest, 2).tasks) == 2
+    session.store.put_note(course.katas[0].id, "suite", "{}")
+    assert len(Memory(session.store).judgement(one, digest, 2).tasks) == 1
 
 
 def test_two_judges_find_what_one_does_and_begin_with_the_test_at_hand(course: Course, session: Session) -> None:

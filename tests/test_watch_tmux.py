@@ -110,6 +110,16 @@ def test_saved_pressed_and_quit(course: Path, opened: Callable[..., Pane]) -> No
     assert _left(course) == []
 
 
+def test_its_ladder_is_there_for_other_commands(course: Path, opened: Callable[..., Pane]) -> None:
+    pane = opened()
+    pane.until("to do  0/4 points")
+    said = subprocess.run([GRADE, "doctor", "--lang", "en"], cwd=course, capture_output=True, text=True, check=False)
+    assert f"the ladder is shared by `grade watch` (process {pane.command()})" in said.stdout
+    pane.press("q")
+    pane.until("ended with 0")
+    assert _left(course) == [] and not any((course / ".grade").glob("ladder*/*"))
+
+
 def test_a_syntax_error_a_missing_file_and_a_loop_are_survived(course: Path, opened: Callable[..., Pane]) -> None:
     manifest = course / "katas/01_scale/kata.toml"
     manifest.write_text(manifest.read_text().replace("seconds = 2.0", "seconds = 600.0"))

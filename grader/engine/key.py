@@ -20,6 +20,7 @@ PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "pytest")
 _SHOWING = (
     "authoring",
+    "classroom",
     "cli",
     "reports",
     "schemas",
@@ -61,9 +62,13 @@ def _aside(path: Path, job: Job) -> bool:
     return path.suffix in (".md", ".toml") or path.name == job.filename
 
 
+def versions(*, anew: bool = False) -> dict[str, str]:
+    """What a result depends on besides the course: interpreter, system and libraries; `anew` looks whether it still is so."""
+    return _versions.__wrapped__() if anew else _versions()
+
+
 @cache
-def versions() -> dict[str, str]:
-    """What a result depends on besides the course: interpreter, system and libraries."""
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     for name in _LIBRARIES:
         try:
@@ -73,9 +78,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def grader_digest() -> str:
-    """A digest of the grader's own files, which names the version that made a scorecard."""
-    return _digest_of_grader(())
+def grader_digest(*, anew: bool = False) -> str:
+    """A digest of the grader's own files, which names the version that made a scorecard; `anew` reads them once more."""
+    return _digest_of_grader.__wrapped__(()) if anew else _digest_of_grader(())
 
 
 def judging_digest() -> str:

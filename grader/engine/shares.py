@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace
 
 from grader.engine.judgement import Judgement
 from grader.engine.task import Task
 from grader.scorecard import KataResult, Verdict
+from grader.store import Store
+
+_NOTE = "suite"  # under which a store keeps what is known of one
 
 
 @dataclass(frozen=True)
@@ -26,23 +30,33 @@ class Known:
 
 
 class Memory:
-    """The suites that were seen, for as long as a session is kept."""
+    """The suites that were seen, in this session and, with a store, in those before it."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store | None = None) -> None:
+        self._store = store
         self._known: dict[str, Known] = {}  # by kata
 
     def learn(self, course: str, result: KataResult) -> None:
         """Keep in mind which tests a kata has, where all of them ran on this state of the course."""
         if result.verdict is not Verdict.INTERNAL and result.tests:
             at_hand = next((test.name for test in result.tests if test.verdict is not Verdict.PASS), "")
-            self._known[result.id] = Known(course, {test.name: test.seconds for test in result.tests}, at_hand)
+            known = Known(course, {test.name: test.seconds for test in result.tests}, at_hand)
+            self._known[result.id] = known
+            if self._store is not None:
+                self._store.put_note(result.id, _NOTE, msgspec.json.encode(known).decode())
 
     def judgement(self, task: Task, course: str, judges: int) -> Judgement:
         """Of a task that is alone: in as many parts as there are judges, if its suite was seen in this state of the course."""
-        known = self._known.get(task.job.kata)
+        known = self._known.get(task.job.kata) or self._noted(task.job.kata)
         if known is None or known.course != course:
             return Judgement([task])
         return Judgement(shared(task, known, judges), known.seconds)
+
+    def _noted(self, kata: str) -> Known | None:
+        try:
+            return msgspec.json.decode(self._store.note(kata, _NOTE), type=Known) if self._store is not None else None
+        except msgspec.MsgspecError:
+            return None
 
 
 def shared(task: Task, known: Known, judges: int) -> tuple[Task, ...]:

@@ -183,7 +183,7 @@ class Watch(App[None]):
             self._say(text("nothing is running"))
 
     def action_hint(self) -> None:
-        self.state.hints = desk.hints(self._store, self.state.kata, self._language)
+        self.state.hints = desk.hints(self._course, self._store, self.state.kata, self._language)
         self.main.top()
         self.main.paint()
 

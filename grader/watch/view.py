@@ -160,6 +160,8 @@ def _hints(shown: Shown, width: int, paint: Paint) -> list[str]:
         newest = number == len(hints.given)
         lines.append(paint(language.text("hint {number} of {count}", number=number, count=hints.count), "cyan", "bold"))
         lines += [line if newest else paint(line, "dim") for line in _indented(words, width)]
+    if hints.bug:
+        lines += [paint(language.text("your bug, by its traces"), "cyan", "bold"), *_indented(hints.bug, width)]
     if hints.exhausted:
         lines.append(paint(f"  {language.text('this was the last one')}", "dim"))
     return lines
