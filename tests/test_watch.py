@@ -405,9 +405,12 @@ def test_a_newer_grader_says_restart(app: Watch) -> None:
         app._upgrade.is_there = True  # type: ignore[attr-defined]
         app.beat()
         await pilot.pause()
-        assert "quit with q, and restart" in painted(app)
+        assert "quit with q, and restart" in painted(app) and "checking" in painted(app)
+        await pilot.press("r")
+        assert "! not judged" in painted(app)
 
     drive(app, steps)
+    assert len(said_by(app)) == 1
 
 
 # Keys

@@ -32,6 +32,7 @@ from grader.watch.view import Shown
 T = TypeVar("T")
 
 _BEAT_SECONDS = 1.0
+_RESTART = text("the grader itself is another one now: quit with q, and restart")
 _OUT_OF_TIME = (Verdict.TIMEOUT, Verdict.INTERNAL)  # what may come of a sleep in the midst of a run
 _TAKE_LINES = frozenset(["vi", "vim", "nvim", "nano", "emacs", "kak", "micro", "gedit"])  # editors that know `+12`
 
@@ -113,11 +114,21 @@ class Watch(App[None]):
     # What is found
 
     def judge(self, kata: Kata, *, fresh: bool = False) -> None:
-        """Judge a kata, and say so at once."""
+        """Judge a kata, and say so at once; not where processes of two graders would have to understand each other."""
         if kata.id != self.state.kata.id:
             self.main.top()
-        self.state.begin(kata, self.runs.ask(kata.id, fresh=fresh))
+        if self._upgraded():
+            self.state.begin(kata, 0)
+            self.state.checking, self.state.trouble = False, (_RESTART, "")
+        else:
+            self.state.begin(kata, self.runs.ask(kata.id, fresh=fresh))
         self.main.paint()
+
+    def _upgraded(self) -> bool:
+        """Whether the grader's own files are others than those of this process, which is then said for good."""
+        if "upgrade" not in self.state.notices and self._upgrade.came():
+            self.state.notices["upgrade"] = _RESTART
+        return "upgrade" in self.state.notices
 
     def on_heard(self, heard: Heard) -> None:
         state, news = self.state, heard.news
@@ -160,8 +171,7 @@ class Watch(App[None]):
             state = self.state
             if state.checking or (state.result is not None and state.result.verdict in _OUT_OF_TIME):
                 self.judge(state.kata, fresh=True)
-        if "upgrade" not in self.state.notices and self._upgrade.came():
-            self.state.notices["upgrade"] = text("the grader itself is another one now: quit with q, and restart")
+        if self._upgraded():
             self.main.paint()
 
     # What the keys ask for
