@@ -413,6 +413,17 @@ def test_a_newer_grader_says_restart(app: Watch) -> None:
     assert len(said_by(app)) == 1
 
 
+def test_without_a_terminal_nobody_is_left_waiting(course: Course, store: Store) -> None:
+    app = made(course, store)
+    app._gone = lambda: True
+
+    async def steps(pilot: Pilot[None]) -> None:
+        app.beat()
+
+    drive(app, steps)
+    assert app.return_code == 0
+
+
 # Keys
 
 
@@ -555,6 +566,10 @@ def test_beginning_again_asks_keeps_a_copy_and_is_undone(app: Watch, course: Cou
         assert stub.read_bytes() == given and "is the stub again" in painted(app)
         await pressed(pilot, "u")
         assert stub.read_text() == "mine = 1\n" and "is as it was before" in painted(app)
+        for said in (True, False):  # over the run that it is followed by, and not over the next
+            app.post_message(Changed(frozenset([stub])))
+            await pilot.pause()
+            assert ("is as it was before" in painted(app)) is said
         shutil.rmtree(course.root / ".grade/copies")
         await pressed(pilot, "u")
         assert "there is nothing to undo" in painted(app)

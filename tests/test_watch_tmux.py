@@ -160,6 +160,14 @@ def test_a_signal_ends_it_in_order(course: Path, opened: Callable[..., Pane]) ->
     assert _left(course) == []
 
 
+def test_a_terminal_that_is_closed_takes_it_along(course: Path, tmp_path: Path) -> None:
+    pane = Pane(course, tmp_path / "tmux")
+    pane.until("to do  0/4 points")
+    pane.close()
+    while _left(course):  # in its own time, which the test's deadline bounds
+        pass
+
+
 def test_without_colours_and_in_plain_signs(course: Path, opened: Callable[..., Pane]) -> None:
     coloured = opened()
     coloured.until("to do  0/4 points")

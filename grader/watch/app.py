@@ -61,6 +61,7 @@ class Watch(App[None]):
     """The screen, from which everything is started and stopped.
 
     store: for the screen's own thread, as the notes of hints; the session has another one
+    gone: whether there is no terminal any more
     """
 
     CSS_PATH = "watch.tcss"
@@ -78,6 +79,7 @@ class Watch(App[None]):
         *,
         runs: Callable[..., Runs] = Runs,
         changes: Callable[..., Changes] = Changes,
+        gone: Callable[[], bool] = lambda: False,
         pulse: Pulse | None = None,
         upgrade: Upgrade | None = None,
     ) -> None:
@@ -87,6 +89,7 @@ class Watch(App[None]):
         self.main = Main(course.root.name, self.state)
         self.runs = runs(course, jobs, language, lambda news: self._post(Heard(news)))
         self.changes = changes(course.root, lambda paths: self._post(Changed(paths)), lambda: self._post(Unannounced()))
+        self._gone = gone
         self._pulse = pulse or Pulse()
         self._upgrade = upgrade or Upgrade()
 
@@ -165,7 +168,9 @@ class Watch(App[None]):
         self.main.paint()
 
     def beat(self) -> None:
-        """Once a second: has this process been asleep, and is the grader still the one that was started?"""
+        """Once a second: is anybody there, was this process asleep, and is the grader the one that was started?"""
+        if self._gone():
+            self.exit()
         if self._pulse.beat():
             self.changes.look()
             state = self.state
@@ -260,8 +265,8 @@ class Watch(App[None]):
         done = self._try(deed)
         if done is not None:
             self.changes.look()
-            self.state.said = (done,)
-            self.main.paint()
+            self._say(done)
+            self.state.kept = True
 
     def _try(self, deed: Callable[[], T]) -> T | None:
         """What the deed gives; None where it is refused, which is then said."""
@@ -273,5 +278,5 @@ class Watch(App[None]):
             return None
 
     def _say(self, *said: Value) -> None:
-        self.state.said = said
+        self.state.said, self.state.kept = said, False
         self.main.paint()

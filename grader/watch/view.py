@@ -54,13 +54,15 @@ class Shown:
     hints: Hints | None = None
     notices: dict[str, Value] = field(default_factory=dict)
     said: tuple[Value, ...] = ()
+    kept: bool = False  # what was said is of a deed to the file, and stays over the run that follows
 
     def begin(self, kata: Kata, number: int) -> None:
         """A run is asked for: what was found before is past, and so are the hints for another kata."""
         if kata.id != self.kata.id:
             self.hints = None
         self.kata, self.number, self.checking = kata, number, True
-        self.tests, self.result, self.killed, self.trouble, self.said = [], None, False, None, ()
+        self.tests, self.result, self.killed, self.trouble = [], None, False, None
+        self.said, self.kept = self.said if self.kept else (), False
 
 
 def head(shown: Shown, course: str, width: int, paint: Paint) -> str:
