@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = {
     **dict.fromkeys(["cli"], 8),
-    **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
+    **dict.fromkeys(["authoring", "autograder", "classroom", "notebook", "watch"], 7),
     **dict.fromkeys(["session"], 6),
     **dict.fromkeys(["engine"], 5),
     **dict.fromkeys(["judge", "reports", "standing", "copies"], 4),
@@ -40,6 +40,7 @@ FLOORS = {
 }
 # Straight down inside a floor: a submission is for a kata of a course, and the store keeps what a scorecard is made of.
 STAIRS = {
+    ("authoring", "autograder"),
     ("submission", "course"),
     ("submission", "kata"),
     ("course", "kata"),

@@ -23,7 +23,12 @@ _DISTRIBUTION = "gradkata"
 
 def filled(template: str, **words: str) -> str:
     """A template, with its words in their places."""
-    return Template((_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")).substitute(words)
+    return Template(verbatim(template)).substitute(words)
+
+
+def verbatim(template: str) -> str:
+    """A template that has no places for words."""
+    return (_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")
 
 
 def workflow() -> str:
