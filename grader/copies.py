@@ -1,7 +1,4 @@
-"""What a file was before: the stub of a release, and copies of learners' files, of which whatever replaces one keeps one first.
-
-The latter are in `.grade/copies/` of the course.
-"""
+"""Copies of learners' files, in `.grade/copies/` of the course: whatever replaces one keeps one first."""
 
 from __future__ import annotations
 
@@ -13,14 +10,6 @@ from grader.course import Course
 from grader.errors import UsageFault
 from grader.kata import Kata
 from grader.messages import text
-
-ORIGINAL = ".stub"  # how the copy of a stub in a release ends
-
-
-def stub(kata: Kata) -> bytes | None:
-    """The stub as a learner found it, of which a release has a copy; None in a course that is none."""
-    copy = kata.folder / f"{kata.slug}{ORIGINAL}"
-    return copy.read_bytes() if copy.is_file() else None
 
 
 def replace(course: Course, kata: Kata, content: bytes) -> Path | None:

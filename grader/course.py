@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 
 from grader import kata as manifests
-from grader.errors import UsageFault, did_you_mean
+from grader.errors import Fault, UsageFault, did_you_mean
 from grader.kata import Kata
 from grader.messages import Message, message, text
 from grader.settings import Settings
@@ -22,6 +22,7 @@ class Course:
     root: Path
     katas: tuple[Kata, ...]
     settings: Settings = field(default_factory=Settings)
+    left_out: frozenset[str] = frozenset()  # manifests at fault, whose katas are not among these
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -93,11 +94,22 @@ def find(
     *,
     known_good: Callable[[str], bool] = lambda digest: False,
     on_good: Callable[[str], None] = lambda digest: None,
+    on_fault: Callable[[Fault], None] | None = None,
 ) -> Course:
-    """The course around `start`, its manifests checked (see `formats.read` for `known_good` and `on_good`)."""
+    """The course around `start`, its manifests checked (see `formats.read` for `known_good` and `on_good`).
+
+    Raises CourseFault for any fault of it. With `on_fault`, a kata with faults is left out instead, and each is told.
+    """
     root = locate(start, explicit)
-    katas = manifests.load(root, known_good=known_good, on_good=on_good)
-    return Course(root, katas, load_settings(root, known_good=known_good, on_good=on_good))
+    settings = load_settings(root, known_good=known_good, on_good=on_good)
+    if on_fault is None:
+        katas = manifests.load(root, known_good=known_good, on_good=on_good)
+        faults: tuple[Fault, ...] = ()
+    else:
+        katas, faults = manifests.sound(root, known_good=known_good, on_good=on_good)
+        for fault in faults:
+            on_fault(fault)
+    return Course(root, katas, settings, frozenset(fault.file for fault in faults))
 
 
 def _is_course(folder: Path) -> bool:

@@ -77,6 +77,10 @@ class Kata:
         """The title in a language, or in English where the manifest has none in it."""
         return self.title_zh if language == "zh" and self.title_zh else self.title
 
+    def blurb_in(self, language: str) -> str:
+        """The line that says what it is about, likewise."""
+        return self.blurb_zh if language == "zh" and self.blurb_zh else self.blurb
+
     def statement(self, language: str = "en") -> Path:
         """The page of its statement in a language, which need not be there."""
         return self.folder / ("README.md" if language == "en" else f"README.{language}.md")
@@ -135,6 +139,29 @@ def survey(
     faults += _rules(katas, {path.parent.name for path in manifests}, settings.tracks)
     faults += [fault for kata in katas for language in settings.languages[1:] for fault in _untold(kata, language)]
     return tuple(sorted(katas, key=lambda kata: kata.number)), tuple(faults)
+
+
+def sound(
+    root: Path,
+    *,
+    known_good: Callable[[str], bool] = lambda digest: False,
+    on_good: Callable[[str], None] = lambda digest: None,
+) -> tuple[tuple[Kata, ...], tuple[Fault, ...]]:
+    """The katas that nothing is wrong with, by number, and every fault of the others.
+
+    A copy of a folder is at fault, and not the kata that it was copied from. Raises CourseFault for what is no kata's own,
+    and where no kata is left.
+    """
+    settings = load_settings(root, known_good=known_good, on_good=on_good)
+    katas, faults = survey(root, known_good=known_good, on_good=on_good)
+    ids = {path.parent.name for path in root.glob("katas/*/kata.toml")}
+    good = [kata for kata in katas if kata.id == kata.folder.name]
+    while wrong := {fault.file for fault in _rules(good, ids, settings.tracks)}:
+        good = [kata for kata in good if kata.manifest not in wrong]
+    names = {kata.manifest for kata in good}
+    if faults and not good:
+        raise CourseFault(faults)
+    return tuple(good), tuple(fault for fault in faults if fault.file not in names)
 
 
 def _kata(root: Path, folder: Path, fields: dict[str, Any]) -> Kata:

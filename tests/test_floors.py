@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     **dict.fromkeys(["cli"], 8),
     **dict.fromkeys(["authoring", "autograder", "classroom", "notebook", "watch"], 7),
-    **dict.fromkeys(["session"], 6),
-    **dict.fromkeys(["engine"], 5),
-    **dict.fromkeys(["judge", "reports", "standing", "copies"], 4),
-    **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
+    **dict.fromkeys(["kept", "session"], 6),
+    **dict.fromkeys(["engine", "study"], 5),
+    **dict.fromkeys(["judge", "reports", "standing", "solved", "copies", "nudges"], 4),
+    **dict.fromkeys(["checks", "scorecard", "store", "diagnosis", "stub"], 3),
     **dict.fromkeys(["worker", "course", "kata", "settings", "formats", "submission"], 2),
     **dict.fromkeys(
         [
@@ -27,6 +27,7 @@ FLOORS = {
             "messages",
             "forkserver",
             "modulestate",
+            "absent",
             "given",
             "todo",
             "errors",
@@ -70,6 +71,9 @@ COLD = {
     "store",
     "diagnosis",
     "reports",
+    "stub",
+    "study",
+    "watch",
     "authoring",
 }
 HEAVY = {"torch", "numpy", "scipy", "sklearn"}  # the last two import numpy

@@ -295,6 +295,7 @@ def test_a_course_in_chinese_is_told_all_that_is_missing(tmp_path: Path) -> None
         ('languages = ["zh"]', 'languages[0] must be en, found "zh"'),
         ('languages = ["en", "xx"]', 'languages[1] must be one of zh, found "xx"'),
         ('languages = ["en", "zh", "zh"]', 'languages must not say the same twice, found ["en", "zh", "zh"]'),
+        ('languages = ["en"]\nfail_under = 101', "fail_under must be <= 100, found 101"),
         ('languages = ["en"]\nlanguage = "en"', "language is not a known field; did you mean languages?"),
         ("languages = ", "is not valid TOML: Invalid value (at line 2, column 13)"),
     ],
@@ -308,6 +309,12 @@ def test_a_fault_of_the_courses_settings_is_told_beside_those_of_its_katas(
         f"course.toml: {told}",
         "katas/04_lstm/kata.toml: difficulty must be <= 5, found 9",
     ]
+
+
+def test_a_course_may_say_below_which_share_of_its_points_a_fork_is_red(tmp_path: Path) -> None:
+    add(tmp_path)
+    (tmp_path / "course.toml").write_text('format_version = 1\nlanguages = ["en"]\nfail_under = 62.5\n')
+    assert settings_of(tmp_path).fail_under == 62.5
 
 
 def test_settings_of_a_newer_grader_are_refused(tmp_path: Path) -> None:

@@ -203,6 +203,8 @@ def test_pages_and_settings_of_a_release_are_right(released: Course) -> None:
     assert settings["tool"]["pytest"]["ini_options"]["testpaths"] == ["katas"]
     assert set(settings["tool"]) == {"setuptools", "pytest"} and "optional-dependencies" not in settings["project"]
     workflow = found[".github/workflows/grade.yml"].decode()
+    for used in re.findall(r"uses: \./(\S+)", workflow):
+        assert f"{used}/action.yml" in found
     assert "!github.event.repository.is_template" in workflow and "repository.fork" not in workflow
     listed = subprocess.run(
         ["make", "--dry-run", "PYTHON=python3"], cwd=released.root, capture_output=True, text=True, check=True

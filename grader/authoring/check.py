@@ -9,12 +9,13 @@ from pathlib import Path
 
 from grader import __version__, kata, settings
 from grader.authoring.mutating import fate, survivors, wrapped
-from grader.authoring.proving import fingerprints, measures, rules, strength
+from grader.authoring.proving import fingerprints, measures, proof, rules, strength
 from grader.authoring.proving.bench import Bench, in_order
 from grader.authoring.proving.case import Role
 from grader.authoring.proving.evidence import Evidence
 from grader.authoring.proving.finding import Finding, of_fault
 from grader.authoring.proving.outcome import Trial
+from grader.authoring.proving.proof import Depth
 from grader.authoring.proving.rules import texts
 from grader.authoring.proving.subject import Subject
 from grader.authoring.showing.document import Check, Limits, kata_check
@@ -39,6 +40,7 @@ class Wanted:
     full: bool = False  # every mistake on every test before a judge, and not only as far as the rules need it
     mutate: bool = False
     record: bool = False
+    week: int | None = None  # where only what has changed is proved wholly: which part of the rest is tried
 
 
 def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
@@ -49,7 +51,8 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
     findings = [of_fault("manifest", fault) for fault in faults]
     if not wanted.katas:
         findings += _stray_folders(course)
-    evidence = [Evidence(Subject(course, each), wanted.seeds) for each in _chosen(course, wanted.katas, faults)]
+    chosen = [Subject(course, each) for each in _chosen(course, wanted.katas, faults)]
+    evidence = [_evidence(subject, place, wanted) for place, subject in enumerate(chosen)]
     _gather(evidence, bench, wanted)
     slips = survivors.judge(evidence, bench) if wanted.mutate else {}
     behaviour = wrapped.judge(evidence, bench) if wanted.mutate else {}
@@ -59,10 +62,12 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
         if wanted.record:
             texts.write(each.subject)
         found = rules.broken(each)
-        if wanted.record and {finding.rule for finding in found} <= _RECORDED:
+        if wanted.record and each.depth is Depth.WHOLE and {finding.rule for finding in found} <= _RECORDED:
             strength.write(each)
             fingerprints.write(each)
             found = rules.broken(each)
+        if wanted.record and not found and each.depth is Depth.WHOLE:
+            proof.write(each.subject, each.seeds)
         found = _in_order(found, wanted.record)
         if wanted.mutate:
             found += fate.excused(each, fates[each.subject.id])
@@ -109,6 +114,14 @@ def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> st
     return found[mutant]
 
 
+def _evidence(subject: Subject, place: int, wanted: Wanted) -> Evidence:
+    """What is to be found out about a kata; where it is not proved wholly, on one seed."""
+    if wanted.week is None:
+        return Evidence(subject, wanted.seeds)
+    depth = proof.due(subject, place, wanted.week)
+    return Evidence(subject, wanted.seeds if depth is Depth.WHOLE else 1, depth, wanted.week)
+
+
 def _settings(root: Path) -> Settings:
     """Those of the course, or of one that says nothing, where they are at fault, which the survey tells."""
     try:
@@ -119,12 +132,13 @@ def _settings(root: Path) -> Settings:
 
 def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:
     """Judge what every kata needs, then what the first outcomes call for."""
-    runnable = [each for each in evidence if each.subject.tests]
+    runnable = [each for each in evidence if each.subject.tests and each.depth is not Depth.FILES]
     _run([(each, trial) for each in runnable for trial in each.base(wanted.full, wanted.mutate)], bench)
     _run([(each, trial) for each in runnable for trial in each.doubtful()], bench)
-    while batch := [(each, trial) for each in runnable for trial in _next_convergence(each, wanted.full)]:
+    whole = [each for each in runnable if each.depth is Depth.WHOLE]
+    while batch := [(each, trial) for each in whole for trial in _next_convergence(each, wanted.full)]:
         _run(batch, bench)
-    for each in runnable:
+    for each in whole:
         reference = each.subject.of(Role.REFERENCE)
         for again in range(2, 2 + _TIMINGS):
             if reference and (measures.over_budget(each) or measures.short_limit(each)):

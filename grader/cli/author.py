@@ -69,6 +69,11 @@ class _Telling:
 )
 @option("--show", metavar="MUTANT", help="Print one mutant of the one KATA, by its name, and judge nothing.")
 @option("--full", is_flag=True, help="A judge for every mistake on every test, and nothing left to plain pytest.")
+@option(
+    "--changed",
+    is_flag=True,
+    help="Prove wholly only the katas that are not as they were put on record; of the others a part, which follows the week.",
+)
 @option("--record", is_flag=True, help="Put on record how strictly the tests compare, where all other rules hold.")
 @option(
     "--report",
@@ -87,6 +92,7 @@ def check(
     mutate: bool,
     show: str | None,
     full: bool,
+    changed: bool,
     record: bool,
     wanted: Sequence[tuple[str, Path | None]],
     fresh: bool,
@@ -100,9 +106,14 @@ def check(
 
     Example: grade check lstm --watch
     """
+    if changed and (mutate or full):
+        raise UsageFault(
+            text("--changed goes with neither --mutate nor --full"), text("name the katas that these are to prove")
+        )
     jobs = jobs or processors()
     ready_to_judge(jobs)
     from grader.authoring.check import Wanted, source_of
+    from grader.authoring.proving import proof
     from grader.authoring.proving.bench import Bench
     from grader.authoring.showing import tables
 
@@ -112,7 +123,7 @@ def check(
             example = f"{form}=out.{'md' if form == 'markdown' else form}"
             raise UsageFault(text(needs, form=form), text("for example {example}", example=example))
         if form == "markdown":
-            tables.earlier(_text(path), str(path), keep=bool(katas))  # raises now, and not after an hour
+            tables.earlier(_text(path), str(path), keep=bool(katas) or changed)  # raises now, and not after an hour
     course = readable(locate(here(), root))
     store = Store(course, note)
     bench = Bench(store, jobs=jobs, fresh=fresh, tell=_Telling(sys.stderr))
@@ -120,7 +131,7 @@ def check(
         if show is not None:
             sys.stdout.write(source_of(course, katas, show, bench))
             return 0
-        asked = Wanted(katas, seeds, full, mutate, record)
+        asked = Wanted(katas, seeds, full, mutate, record, proof.week() if changed else None)
         if watch:
             _watch(course, asked, bench, wanted)
         holds = _prove(course, asked, bench, wanted)
@@ -138,7 +149,7 @@ def _prove(course: Path, asked: Wanted, bench: Bench, wanted: Sequence[tuple[str
     from grader.authoring.showing import tables
 
     found = examine(course, asked, bench)
-    keep = bool(asked.katas)
+    keep = bool(asked.katas) or asked.week is not None
     for form, path in wanted:
         assert path is not None
         if form == "json":

@@ -13,6 +13,7 @@ from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.course import find, locate
 from grader.store import Store
+from grader.stub import generated
 
 if TYPE_CHECKING:
     from grader.authoring.making.filling import Filled
@@ -103,7 +104,7 @@ def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
                 print(f"  {spoken.text(kept, file=each.saved_as.name)}")
     finally:
         store.close()
-    lacking = (one for each in asked for one in filling.stale(course, each, stubs.generated(course, each)))
+    lacking = (one for each in asked for one in filling.stale(course, each, generated(course, each)))
     apart = first + _filled(lacking, place, check) + len(found)
     same = len(asked) - len(found)
     if same:

@@ -45,5 +45,6 @@ def job_for(course: Course, kata: Kata, read: Submission, seed: int | str = 0, *
         forbidden_operators=kata.forbidden_operators,
         forbidden_jobs=kata.forbidden_jobs,
         forbidden_imports=kata.forbidden_imports + (_NUMPY_ONLY if kata.worker == "numpy" else ()),
+        entry_points=kata.entry_points,
         seed=seed,
     )

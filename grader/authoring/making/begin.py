@@ -33,7 +33,7 @@ def begin(root: Path, languages: Sequence[str]) -> tuple[list[Path], list[Path]]
         FILE: pages.filled("course.toml", name=_quoted(root.resolve().name), languages=_quoted(list(languages))),
         "README.md": pages.filled("course.README.md", title=root.resolve().name),
         ".gitignore": pages.verbatim("gitignore"),
-        ".github/workflows/grade.yml": pages.workflow(),
+        **pages.on_github(),
     }
     written: list[Path] = []
     kept: list[Path] = []

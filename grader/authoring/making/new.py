@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from string import Template
 
-from grader.authoring.making.stub import make_stub
 from grader.authoring.making.stubs import remember
 from grader.authoring.proving.catalogue import in_step, read, template, written
 from grader.authoring.proving.texts import told
@@ -18,6 +17,7 @@ from grader.course import Course
 from grader.errors import UsageFault, did_you_mean
 from grader.messages import Message, text
 from grader.store import Store
+from grader.stub import make_stub
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]*")
 _ID = re.compile(r"(?P<number>[0-9]{2,3})_(?P<slug>[a-z][a-z0-9_]*)")

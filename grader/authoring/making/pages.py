@@ -17,7 +17,11 @@ from grader.kata import Kata
 
 PACKAGE = Path(__file__).parents[2]
 _TEMPLATES = Path(__file__).parent / "template"
-_WORKFLOW = ".github/workflows/grade.yml"
+_ON_GITHUB = (
+    ".github/workflows/grade.yml",
+    ".github/actions/grade/action.yml",
+    ".github/actions/record/action.yml",
+)
 _DISTRIBUTION = "gradkata"
 
 
@@ -31,13 +35,17 @@ def verbatim(template: str) -> str:
     return (_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")
 
 
-def workflow() -> str:
-    """The workflow that grades a fork and what is handed in: the project's own, which an installation has a copy of."""
-    beside = PACKAGE.parent / _WORKFLOW
+def on_github() -> dict[str, str]:
+    """The workflow that grades a fork and what is handed in, and its actions: the project's, of which an installation has copies."""
+    return {name: _shipped(name) for name in _ON_GITHUB}
+
+
+def _shipped(name: str) -> str:
+    beside = PACKAGE.parent / name
     if beside.is_file():
         return beside.read_text(encoding="utf-8")
-    installed = metadata.files(_DISTRIBUTION) or []
-    (copy,) = (file for file in installed if file.parts[-3:] == ("share", "gradkata", "grade.yml"))
+    place = ("share", "gradkata", *Path(name).parts[1:])
+    (copy,) = (file for file in metadata.files(_DISTRIBUTION) or [] if file.parts[-len(place) :] == place)
     return Path(str(copy.locate())).read_text(encoding="utf-8")
 
 

@@ -20,22 +20,22 @@ from grader import diagnosis
 from grader.authoring.making import manifest, pages
 from grader.authoring.making.choice import Choice
 from grader.authoring.making.recorded import record
-from grader.authoring.making.stubs import generated
 from grader.authoring.proving import fingerprints, suite
 from grader.authoring.proving.statement import PAGES
 from grader.authoring.proving.subject import Subject
-from grader.copies import ORIGINAL
 from grader.course import Course
 from grader.errors import CourseFault, Fault
 from grader.judge.recorded import FILE as RECORDING
 from grader.kata import SETTINGS, Kata
 from grader.messages import text
+from grader.stub import ORIGINAL, generated
 
-WORKFLOW = ".github/workflows/grade.yml"
 CLASSROOM = ".github/workflows/classroom.yml"
+_COMMANDS = ("again", "author", "gradebook", "release", "scaffold", "teach")
 _COPIED = ("LICENSE", "CHANGELOG.md", "katas/README.md")
-_SUFFIXES = (".py", ".json", ".md", ".mo", ".typed")
-_OF_AUTHORS = ("authoring", "cli/author.py", "cli/release.py", "cli/scaffold.py")
+_SUFFIXES = (".py", ".json", ".md", ".mo", ".typed", ".jinja", ".css", ".tcss")
+_OF_AUTHORS = ("authoring", "classroom", *(f"cli/{name}.py" for name in _COMMANDS))
+_FORK = "github.event.repository.fork"
 
 Files = dict[str, bytes]  # by path in the release
 
@@ -60,8 +60,8 @@ def contents(choice: Choice, *, published: bool = False, classroom: bool = False
     if classroom:
         made[CLASSROOM] = pages.verbatim("classroom.yml")
     else:  # a template's copies are no forks, and the template itself has nothing to grade
-        fork, copy = "github.event.repository.fork", "!github.event.repository.is_template"
-        made[WORKFLOW] = (_own(course, WORKFLOW) or pages.workflow()).replace(fork, copy)
+        for name, shipped in pages.on_github().items():
+            made[name] = (_own(course, name) or shipped).replace(_FORK, "!github.event.repository.is_template")
     files |= {name: page.encode() for name, page in made.items()}
     files["README.md"] = pages.readme(course, files, choice.recommended).encode()
     return {name: pages.without_dead_links(name, content, files) for name, content in sorted(files.items())}

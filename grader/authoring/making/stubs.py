@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.authoring.making.stub import is_in_step, make_stub
 from grader.course import Course
 from grader.errors import CourseFault, Fault, UsageFault
 from grader.kata import Kata
 from grader.messages import text
 from grader.store import Store, key
+from grader.stub import generated, is_in_step
 
 
 @dataclass(frozen=True)
@@ -81,20 +81,6 @@ def free_name(path: Path) -> Path:
     while os.path.lexists(found := path.with_name(f"{path.name}.bak{count if count > 1 else ''}")):
         count += 1
     return found
-
-
-def generated(course: Course, kata: Kata) -> str:
-    """The stub that the kata's reference gives; raises CourseFault."""
-    reference = course.reference(kata)
-    file = f"reference/{kata.id}/{reference.name}"
-    try:
-        return make_stub(reference.read_bytes().decode("utf-8-sig"), file)
-    except FileNotFoundError:
-        raise CourseFault([Fault(file, wanted=text("is missing: the stub is made from it"))]) from None
-    except OSError as error:
-        raise CourseFault([Fault(file, wanted=text("cannot be read: {reason}", reason=error.strerror))]) from None
-    except UnicodeDecodeError:
-        raise CourseFault([Fault(file, wanted=text("is not UTF-8 text"))]) from None
 
 
 def _is_generated(course: Course, kata: Kata, content: bytes, store: Store) -> bool:
