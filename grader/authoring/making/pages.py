@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -122,7 +123,11 @@ def _recommendations(course: Course, titles: Mapping[str, str]) -> str:
 
 
 def _requirements() -> list[str]:
-    """What the grader needs to run, as its own installation says it."""
+    """What the grader needs to run: as its clone says it, whenever that was installed, else as its installation does."""
+    beside = PACKAGE.parent / "pyproject.toml"
+    project = tomllib.loads(beside.read_text(encoding="utf-8")).get("project", {}) if beside.is_file() else {}
+    if project.get("name") == _DISTRIBUTION:
+        return list(project["dependencies"])
     return [each for each in metadata.requires(_DISTRIBUTION) or [] if "extra ==" not in each]
 
 
