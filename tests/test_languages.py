@@ -35,7 +35,7 @@ SENTENCE = re.compile(r"\b[A-Za-z]+,? [a-z]{2,}\b")
 # What is the same in every language: names of what code is made of, of the command's files, and of its places for values.
 NAMES = {
     "ADMITTED", "ALLOWED", "API", "ARGS", "BEGIN", "CODE", "COMMAND", "CPU", "DIR", "END", "FILE", "False", "GRADE_LANG",
-    "HUP", "ID", "KATA", "KATAS", "Landlock", "Linux", "MUTANT", "MiB", "NAME", "NUL", "None", "OUT", "PAGE", "PATH",
+    "HUP", "ID", "Jupyter", "KATA", "KATAS", "Landlock", "Linux", "MUTANT", "MiB", "NAME", "NUL", "None", "OUT", "PAGE", "PATH",
     "Python", "SHA", "SIGHUP", "SIGKILL", "SIGTERM", "SOLUTION", "TOML", "True", "UTF", "WSL", "Windows", "lsm",
 }  # fmt: skip
 

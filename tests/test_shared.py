@@ -127,9 +127,11 @@ def test_a_holder_grows_its_ladder_and_keeps_the_one_that_is_lent_as_long_as_it_
         assert not small.plan.covers(large.plan) and large.plan.covers(small.plan)
 
 
+@pytest.mark.parametrize("without", ["", "namespaces"], ids=["with namespaces", "without"])
 def test_the_command_borrows_and_a_holder_that_is_killed_meanwhile_costs_nobody_anything(
-    root: Path, hold: Hold
+    root: Path, hold: Hold, without: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("GRADKATA_TEST_WITHOUT", without)
     source = root / "katas/01_scale/scale.py"
     source.write_text(source.read_text().replace("    # BEGIN SOLUTION: one multiplication\n", BUSY))
     manifest = root / "katas/01_scale/kata.toml"
@@ -272,6 +274,15 @@ def test_a_holder_of_other_libraries_or_another_environment_lends_nothing(
     monkeypatch.setenv("GRADKATA_TEST_WITHOUT", "namespaces")
     assert [found.differ for found in holders(root)] == [("environment", "libraries")]
     assert judged(session).verdict is Verdict.PASS and isinstance(session.keeper.current, Ladder)
+
+
+def test_each_of_the_terms_is_one(root: Path, offer: shared.Offer, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = terms.terms(root, {})
+    assert set(ours) >= {"grader", "libraries", "interpreter", "environment", "course", "namespaces"}
+    for name in ours:
+        monkeypatch.setattr(terms, "terms", lambda root, more, *, anew=False, name=name: {**ours, name: "another"})
+        assert offer._differences(Hello(ours, Reach.of(NUMPY), False)) == (name,)
+        monkeypatch.undo()
 
 
 def test_where_a_judge_looks_for_programs_is_no_matter(root: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:

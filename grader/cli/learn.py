@@ -29,7 +29,7 @@ from grader.cli.options import (
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.cli.verbs import COMMANDS
-from grader.course import Course, find, locate
+from grader.course import find, locate
 from grader.engine.borrowed import borrowing
 from grader.engine.keeper import Keeper
 from grader.errors import UsageFault
@@ -41,6 +41,7 @@ from grader.seeds import Secret
 from grader.session import Listener, Session
 from grader.standing import standing
 from grader.store import Store
+from grader.study.after import after_run
 from grader.study.speaker import Speaker
 
 
@@ -129,7 +130,7 @@ def run(
                 card = session.grade(
                     asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write, speaker)
                 )
-            after = None if source_dir else _after(card, course, store)
+            after = None if source_dir else after_run(card, course, store)
         finally:
             session.close()
         write(card)
@@ -204,19 +205,6 @@ class _OnScreen(Listener):
 
     def changed(self, partial: Scorecard) -> None:
         self._write(partial)
-
-
-def _after(card: Scorecard, course: Course, store: Store) -> After:
-    """What comes after this run on the learner's own files."""
-    found = standing(course, store)
-    passing = {kata.id for kata in card.katas if kata.verdict is Verdict.PASS}
-    fresh = {kata.id for kata in card.katas if not kata.from_store}
-    opened = [kata for kata in course.katas if kata.id in passing & fresh]
-    unlocked = {kata.id: [each.id for each in found.unlocked_by(kata)] for kata in opened}
-    kata = found.next(passing)
-    if kata is None:
-        return After(unlocked=unlocked)
-    return After(f"katas/{kata.id}/{kata.stub.name}", f"katas/{kata.id}/README.md", unlocked)
 
 
 def _on_screen(card: Scorecard, after: After | None) -> str:

@@ -19,7 +19,7 @@ from grader.kata import Kata
 from grader.reports.layout import Paint, pad, wrap
 from grader.reports.table import amount, mark, style, word
 from grader.standing import standing
-from grader.store import Store
+from grader.store import NOTEBOOK, Store
 from grader.study import desk, listing
 
 
@@ -154,6 +154,10 @@ def history(kata: str | None, root: Path | None) -> int:
         when = datetime.fromtimestamp(each.time).strftime("%Y-%m-%d %H:%M")
         ended = pad(f"{mark(each.verdict)} {word(each.verdict, spoken)}", 12)
         points = pad(f"{amount(each.points)}/{amount(each.max)}", 8, right=True)
-        origin = f"  {spoken.text('from {folder}', folder=each.origin)}" if each.origin else ""
+        origin = f"  {_origin(each.origin)}" if each.origin else ""
         print(f"{when}  {each.kata}  {paint(ended, style(each.verdict))}{points}{origin}")
     return 0
+
+
+def _origin(folder: str) -> str:
+    return language().text("in a notebook") if folder == NOTEBOOK else language().text("from {folder}", folder=folder)

@@ -9,6 +9,7 @@ COMMANDS = {
     "show": "grader.cli.study",
     "hint": "grader.cli.study",
     "history": "grader.cli.study",
+    "notebook": "grader.cli.notebook",
     "reset": "grader.cli.files",
     "undo": "grader.cli.files",
     "solution": "grader.cli.files",

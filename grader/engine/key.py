@@ -20,6 +20,7 @@ _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "pytest")
 _SHOWING = (
     "authoring",
     "cli",
+    "notebook",
     "reports",
     "schemas",
     "study",
@@ -56,8 +57,8 @@ def of_course(job: Job) -> str:
 
 
 def _aside(path: Path, job: Job) -> bool:
-    """A text, a manifest, or the stub, whose bytes are the job's."""
-    return path.suffix in (".md", ".toml") or path.name == job.filename
+    """A text, a notebook, a manifest, or the stub, whose bytes are the job's."""
+    return path.suffix in (".md", ".ipynb", ".toml") or path.name == job.filename
 
 
 def versions(*, anew: bool = False) -> dict[str, str]:
