@@ -30,4 +30,5 @@ START_SECONDS = 60.0  # for a forked worker to be locked and say hello; nothing 
 ORDERLY_SECONDS = 0.8  # for a ladder to take itself down in order, before it is killed
 WATCH_SECONDS = 0.5  # between two looks of a worker for its judge, where no kernel tells of its end
 STACK_SECONDS = 0.5  # for a worker past its deadline to write its stack
+LENDER_SECONDS = 3.0  # for the holder of a shared ladder to answer, before one does without it
 SUITE_GRACE_SECONDS = 30.0  # for a judge beyond the sum of its tests' limits

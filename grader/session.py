@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,14 @@ from msgspec.structs import replace
 from grader import __version__, diagnosis, submission
 from grader.course import Course
 from grader.engine import key
+from grader.engine.brake import Brake
 from grader.engine.engine import Engine
 from grader.engine.events import Again, Ended, Event, Heard
 from grader.engine.judgement import Judgement
 from grader.engine.keeper import Keeper
+from grader.engine.plan import Plan
 from grader.engine.sandbox import accepts
+from grader.engine.shares import Memory
 from grader.engine.task import Task, job_for
 from grader.judge.job import Began, Judged, Named
 from grader.kata import Kata
@@ -64,7 +69,10 @@ class Session:
     seed: int | Secret = 0
     jobs: int = 1
     hidden: bool = True
+    choose: str = ""  # the tests that are judged of a kata, as in `grader.judge.choice`; "" for all
+    stop_at_first: bool = False  # of every kata that does not pass
     keeper: Keeper = field(default_factory=Keeper)
+    memory: Memory | None = None  # with one, the judges share a kata whose suite is known, the test at hand first
     _run: _Run | None = None
     _stopped: bool = False
 
@@ -75,17 +83,24 @@ class Session:
         *,
         fresh: bool = False,
         listener: Listener | None = None,
+        brake: Brake | None = None,
     ) -> Scorecard:
         """Grade `katas` on the learner's files in the course or in `source_dir`.
 
-        Where it is stopped or interrupted, the scorecard says what was left, and holds every verdict that was given.
+        Where it is stopped, by its brake or for good, or interrupted, the scorecard says what was left, and holds every
+        verdict that was given.
         """
         with closing(_Run(self, katas, source_dir, listener or Listener())) as self._run:
             if self._stopped:
                 self._run.engine.stop()
-            with suppress(KeyboardInterrupt):
+            with suppress(KeyboardInterrupt), (brake or Brake()).on(self._run.engine.stop):
                 self._run.go(fresh)
             return self._run.card(ended=True)
+
+    def warm(self, katas: Iterable[Kata]) -> None:
+        """Let the ladder climb as far as these katas need, while nobody waits for it. Raises InternalFault."""
+        plan = reduce(or_, (task.plan for task in self.tasks(katas)), Plan())
+        self.keeper.reaching(plan, plan)
 
     def stop(self) -> None:
         """Bring what is going on to its end, and begin nothing more. From any thread, and from a signal's handler."""
@@ -102,6 +117,7 @@ class Session:
         """What an engine is given to judge one file on one kata."""
         seed = self.seed.digits if isinstance(self.seed, Secret) else self.seed
         job = job_for(self.course, kata, read, seed, hidden=self.hidden)
+        job = replace(job, choose=self.choose, stop=self.stop_at_first)
         return Task((read.sha256, kata.id), job, kata.tests)
 
     def close(self) -> None:
@@ -117,6 +133,7 @@ class _Work:
     kata: Kata
     read: Submission
     task: Task
+    course: str  # the digest of what its verdicts depend on beside the file
     stored_as: str
     judgement: Judgement
 
@@ -142,7 +159,10 @@ class _Run:
             return
         seconds = self._store.last_seconds()
         left.sort(key=lambda work: -seconds.get(work.kata.id, work.kata.minutes))
-        self._work = {work.task: work for work in left}
+        part = self._session.choose or self._session.stop_at_first
+        if len(left) == 1 and self._session.memory is not None and not part:
+            left[0].judgement = self._session.memory.judgement(left[0].task, left[0].course, self._session.jobs)
+        self._work = {task: work for work in left for task in work.judgement.tasks}
         self._tell.planned({work.kata.id: work.kata.tests for work in left}, seconds)
         for task in self._work:
             self.engine.add(task)
@@ -157,7 +177,7 @@ class _Run:
         found = {**broken_off, **self._results}
         katas = tuple(found[kata.id] for kata in self._katas if kata.id in found)
         return Scorecard(
-            course=session.course.root.name,
+            course=session.course.name,
             grader=f"{__version__}+{key.grader_digest()[:12]}",
             versions=key.versions(),
             seed=None if isinstance(seed, Secret) else seed,
@@ -184,11 +204,15 @@ class _Run:
                 continue
             task = self._session.task(kata, read)
             manifest = (kata.folder / "kata.toml").read_bytes()  # which says what verdicts are worth
-            stored_as = key.of(task.job, key.of_course(task.job), {"manifest": manifest})
-            known = None if fresh or self._secret else self._store.get(stored_as, kata.id, accepts)
+            whole = replace(task.job, choose="", stop=False)
+            course = key.of_course(whole)
+            stored_as = key.of(whole, course, {"manifest": manifest})
+            unasked = fresh or self._secret or bool(self._session.choose)
+            known = None if unasked else self._store.get(stored_as, kata.id, accepts)
             if known is None:
-                yield _Work(kata, read, task, stored_as, Judgement([task]))
+                yield _Work(kata, read, task, course, stored_as, Judgement([task]))
             else:
+                self._learn(course, known)
                 shown = replace(known, stub=read.display_path, readme=_statement(kata))
                 self._finish(self._diagnosed(kata, shown))
 
@@ -206,18 +230,24 @@ class _Run:
                 self._tell.tested(work.kata.id, result)
             case Again():
                 self._tell.started(work.kata.id)
-            case Ended():
+            case Ended() if work.judgement.over:
                 self._leave(work)
 
     def _leave(self, work: _Work) -> None:
-        result = self._dated(work, _result(work))
+        result = self._dated(work, _result(work, self._session.choose))
         ladder = self.engine.began
         layers = ladder.sandbox.layers if ladder is not None else frozenset[str]()
         origin = "" if self._source_dir is None else str(self._source_dir)
-        self._store.put(work.stored_as, result, layers, keep=not self._secret, origin=origin)
+        if not work.judgement.left:  # else it is known of some tests only, and no attempt at the kata
+            self._store.put(work.stored_as, result, layers, keep=not self._secret, origin=origin)
+            self._learn(work.course, result)
         result = self._diagnosed(work.kata, result)  # not stored, since fingerprints may change while verdicts stay
         self._finish(result)  # first, so that what was told of is in the scorecard, whenever an interrupt comes
         self._tell.finished(result)
+
+    def _learn(self, course: str, result: KataResult) -> None:
+        if self._session.memory is not None:
+            self._session.memory.learn(course, result)
 
     def _finish(self, result: KataResult) -> None:
         self._results[result.id] = result
@@ -226,11 +256,11 @@ class _Run:
     def _broken_off(self) -> dict[str, KataResult]:
         """The katas that were under way when the run ended: their verdicts, and for the other tests that they did not run."""
         found = {}
-        for work in self._work.values():
+        for work in dict.fromkeys(self._work.values()):
             judgement = work.judgement
             if work.kata.id not in self._results and judgement.begun and not judgement.faults:
-                decided = {test.name: test for test in judgement.tests}
-                tests = [decided.get(test.name) or _not_run(test) for test in judgement.collected]
+                left = [_not_run(test, "not_run.stopped") for test in judgement.left]
+                tests = judgement.in_order([*judgement.tests, *left])
                 seconds = round(sum(test.seconds for test in tests), 3)
                 result = grade_kata(work.kata, tests, seconds=seconds, **_where(work.kata, work.read))
                 found[result.id] = self._diagnosed(work.kata, result)
@@ -261,23 +291,38 @@ class _Run:
         return replace(result, message=worded(said), said=said)
 
     def _diagnosed(self, kata: Kata, result: KataResult) -> KataResult:
-        if result.verdict is Verdict.PASS:
+        if result.verdict is Verdict.PASS or not self._session.course.settings.diagnosis:
             return result
         return diagnosis.diagnosed(result, diagnosis.load(self._session.course, kata))
 
 
-def _result(work: _Work) -> KataResult:
-    """The result of a kata, from all that was said: nothing counts if the suite or the grader was at fault."""
+def _result(work: _Work, choose: str) -> KataResult:
+    """The result of a kata, from all that was said: nothing counts if the suite or the grader was at fault.
+
+    Tests that were not chosen, or come after the one at which the kata was to be left, were not run.
+    """
     judgement = work.judgement
     faults = judgement.faults or ([] if judgement.done else [text("the judge did not come to its end")])
     if faults:
         return reject_kata(work.kata, Verdict.INTERNAL, faults, **_where(work.kata, work.read))
-    seconds = round(judgement.seconds, 3)
-    return grade_kata(work.kata, judgement.tests, seconds=seconds, **_where(work.kata, work.read))
+    why = "not_run.unchosen" if choose else "not_run.first"
+    left = [_not_run(test, why) for test in judgement.left]
+    chosen = message("kata.chosen", count=len(judgement.tests), tests=len(judgement.collected))
+    result = grade_kata(
+        work.kata,
+        judgement.in_order([*judgement.tests, *left]),
+        seconds=round(judgement.seconds, 3),
+        said=(chosen,) if left and choose else (),
+        notices=judgement.notices,
+        **_where(work.kata, work.read),
+    )
+    ended = {test.verdict for test in judgement.tests}
+    under_way = left and not choose and Verdict.TODO in ended and ended <= {Verdict.PASS, Verdict.TODO}
+    return replace(result, verdict=Verdict.TODO) if under_way else result
 
 
-def _not_run(test: Named) -> TestResult:
-    said = message("not_run.stopped")
+def _not_run(test: Named, why: str) -> TestResult:
+    said = message(why)
     return TestResult(
         name=test.name,
         kind=test.kind,

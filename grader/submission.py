@@ -11,6 +11,7 @@ judges everybody. Where the worker names a line, `Submission.line` shows it from
 import codecs
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,6 +23,7 @@ from grader.kata import Kata
 from grader.messages import Message, text
 
 MAX_BYTES = 1 << 20
+_MOST_NEAR = 3  # names of files that may be the one that is missing
 _FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _STEPWISE = os.open in os.supports_dir_fd
 _NOT_A_FILE = text("{file} is not a regular file")
@@ -108,7 +110,23 @@ def read(kata: Kata, source_dir: Path | None, course: Course) -> Submission:
             return Submission(kata.id, path, display_path, None, digest, refused.problem(display_path))
         return Submission(kata.id, path, display_path, content, digest)
     path, display_path = root.joinpath(*places[0]), _printable(shown.joinpath(*places[0]))
-    return Submission(kata.id, path, display_path, problem=Problem(text("{file} is missing", file=display_path), help))
+    said = text("{file} is missing", file=display_path)
+    if near := [_printable(shown / each) for place in places for each in _misnamed(kata, root, place[:-1], course)]:
+        found = text("{file} is missing, and {near} stands there", file=display_path, near=near)
+        said, help = found, text("name it {file}, if that is your answer", file=file)
+    return Submission(kata.id, path, display_path, problem=Problem(said, help))
+
+
+def _misnamed(kata: Kata, root: Path, place: tuple[str, ...], course: Course) -> list[Path]:
+    """Files in a folder that look like the one that is missing: `LSTM.py`, `lstm (1).py`, `lstm_final.py`, `my_lstm.py`."""
+    word = re.compile(rf"(?<![a-z0-9]){kata.slug}(?![a-z])")
+    others = {f"{each.slug}.py" for each in course.katas} | {f"test_{each.slug}.py" for each in course.katas}
+    try:
+        names = sorted(os.listdir(root.joinpath(*place)))
+    except OSError:
+        return []
+    found = [name for name in names if name.lower().endswith(".py") and name not in others]
+    return [Path(*place, name) for name in found if word.search(name[:-3].lower().replace("-", "_"))][:_MOST_NEAR]
 
 
 def _content(root: Path, place: tuple[str, ...]) -> bytes:

@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     **dict.fromkeys(["cli"], 8),
     **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
-    **dict.fromkeys(["session"], 6),
-    **dict.fromkeys(["engine"], 5),
-    **dict.fromkeys(["judge", "reports", "standing", "solved", "copies"], 4),
-    **dict.fromkeys(["checks", "scorecard", "store", "diagnosis"], 3),
-    **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
+    **dict.fromkeys(["kept", "session"], 6),
+    **dict.fromkeys(["engine", "study"], 5),
+    **dict.fromkeys(["judge", "reports", "standing", "solved", "copies", "nudges"], 4),
+    **dict.fromkeys(["checks", "scorecard", "store", "diagnosis", "stub"], 3),
+    **dict.fromkeys(["worker", "course", "kata", "settings", "formats", "submission"], 2),
     **dict.fromkeys(
         [
             "wire",
@@ -27,6 +27,7 @@ FLOORS = {
             "messages",
             "forkserver",
             "modulestate",
+            "absent",
             "given",
             "todo",
             "errors",
@@ -43,6 +44,10 @@ STAIRS = {
     ("submission", "course"),
     ("submission", "kata"),
     ("course", "kata"),
+    ("course", "settings"),
+    ("kata", "settings"),
+    ("kata", "formats"),
+    ("settings", "formats"),
     ("store", "scorecard"),
     ("diagnosis", "scorecard"),
 }
@@ -53,16 +58,22 @@ FOUNDATION = {
     "machine",
 }  # what the files of floor 1 may stand on, beside their own folder
 COLD = {
+    "classroom",
     "cli",
     "engine",
     "session",
     "course",
     "kata",
+    "settings",
+    "formats",
     "submission",
     "scorecard",
     "store",
     "diagnosis",
     "reports",
+    "stub",
+    "study",
+    "watch",
     "authoring",
 }
 HEAVY = {"torch", "numpy", "scipy", "sklearn"}  # the last two import numpy

@@ -103,7 +103,8 @@ def test_untouched_is_green_and_says_so_everywhere(fork: Fork) -> None:
     assert (found["points"], found["passed"], found["katas"], found["complete"]) == ("0", "0", "2", "true")
     assert fork.card()["complete"] is True
     names = {path.name for path in fork.runner.artifacts["scorecard"].iterdir()}
-    assert names == {"scorecard.json", "scorecard.xml", "scorecard.md"}
+    assert names == {"scorecard.html", "scorecard.json", "scorecard.xml", "scorecard.md"}
+    assert "<script" not in (fork.runner.artifacts["scorecard"] / "scorecard.html").read_text()
     badge = ElementTree.fromstring(fork.kept("badge.svg"))
     assert badge.get("aria-label") == "katas: 0 of 2"
     assert json.loads(fork.kept("solved/main.json"))["katas"] == {}

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from grader.authoring.making.new import new, next_steps
-from grader.authoring.making.stub import is_in_step
 from grader.authoring.proving.rules import ON_FILES
 from grader.authoring.proving.subject import Subject
 from grader.cli import main
@@ -15,6 +14,7 @@ from grader.errors import CourseFault, UsageFault
 from grader.scorecard import Verdict
 from grader.session import Session
 from grader.store import Store
+from grader.stub import is_in_step
 
 TOY = Path(__file__).parent / "toy"
 

@@ -45,9 +45,17 @@ EXPECTED = {
     "annotations.txt": lambda card: github.commands(card),
     "results.json": lambda card: reports.render("gradescope", card),
     "classroom.txt": lambda card: reports.render("classroom", card),
+    "page.html": lambda card: outline(reports.render("html", card)),
     "badge.svg": lambda card: reports.render("badge", card),
     "outputs.txt": lambda card: github.outputs(card),
 }
+
+
+def outline(page: str) -> str:
+    """A page without its style, and without what other versions of the libraries that draw write in other bytes."""
+    page = re.sub(r"(?<=<style>).*?(?=</style>)", "", page, flags=re.DOTALL)
+    page = re.sub(r"(</desc>).*?(?=</svg>)", r"\1", page, flags=re.DOTALL)
+    return re.sub(r'(viewBox|src)="[^"]*"', r'\1=""', page)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -100,7 +108,15 @@ def test_next_is_the_first_kata_that_its_learner_can_do_something_about() -> Non
     assert last["untouched"] == "Next: katas/01_mlp/mlp.py (statement: katas/01_mlp/README.md)"
     assert last["mixed"] == "Next: katas/04_lstm/lstm.py (statement: katas/04_lstm/README.md)"
     assert last["our-fault"] == "Next: katas/20_gpt2/gpt2.py (statement: katas/20_gpt2/README.md)"
-    assert last["all-pass"].startswith("42 of 42 points · 4 of 4 katas pass") and last["all-pass"].endswith("All done.")
+    assert last["all-pass"] == "42 of 42 points · 4 of 4 katas pass · 3.8 s"
+
+
+def test_all_is_done_only_where_nothing_comes_after() -> None:
+    def last(after: terminal.After) -> str:
+        return terminal.render(golden("all-pass"), after=after).rstrip("\n").split("\n")[-1]
+
+    assert last(terminal.After()).endswith("   All done.")
+    assert last(terminal.After("katas/05_gan/gan.py", "")).endswith("   Next: katas/05_gan/gan.py")
 
 
 def test_the_story_prefers_what_went_wrong_to_what_is_still_to_do() -> None:
@@ -412,14 +428,19 @@ def test_totals_agree_across_reports(case: str) -> None:
     assert math.fsum(junit["points"]) == points
     unbegun = card.score.max - math.fsum(kata.max for kata in card.katas)
     assert math.fsum(junit["max"]) + unbegun == most and (unbegun > 0) == bool(card.unbegun)
-    shown = f"{amount(card.score.points)} of {amount(card.score.max)} points"
+    total = f"{amount(card.score.points)} of {amount(card.score.max)} points"
     for name in ("markdown", "github", "terminal"):
-        assert shown in reports.render(name, card), name
+        assert total in reports.render(name, card), name
     assert f"points={amount(card.score.points)}\nmax={amount(card.score.max)}\n" in github.outputs(card)
     passed = sum(kata.verdict is Verdict.PASS for kata in card.katas)
     badge = ElementTree.fromstring(reports.render("badge", card))
     assert badge.get("aria-label") == f"katas: {passed} of {len(card.katas) + len(card.unbegun)}"
     assert f"passed={passed}\n" in github.outputs(card)
+    page = reports.render("html", card)
+    assert f"<h1>{total}</h1>" in page
+    shown = re.findall(r'<span class="aside">[^<]* · ([\d.]+)/([\d.]+)</span>', page)
+    tests = [test for kata in card.katas for test in kata.tests]
+    assert shown == [(amount(test.points), amount(test.max)) for test in tests]
 
 
 SCHEMAS = {

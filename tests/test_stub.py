@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.authoring.making.stub import StubFault, is_in_step, make_stub
+from grader.stub import StubFault, is_in_step, make_stub
 
 REFERENCE = '''\
 """Build an LSTM: first the cell, then the classifier. A string may say # BEGIN SOLUTION: of course."""

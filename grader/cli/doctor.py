@@ -10,6 +10,7 @@ from grader.cli.options import course_option, here, processors, readable
 from grader.cli.speech import language
 from grader.cli.spoken import command
 from grader.course import find
+from grader.engine.borrowed import Holder, holders
 from grader.engine.key import versions
 from grader.engine.ladder import start, wait
 from grader.engine.plan import Plan
@@ -17,7 +18,7 @@ from grader.engine.sandbox import can_fork
 from grader.errors import GradeError
 from grader.judge.clock import counts_processor_time
 from grader.limits import WALL_FACTOR, WATCH_SECONDS
-from grader.messages import Value, text
+from grader.messages import Message, Value, text
 from grader.reports.layout import pad
 
 _CLOCKS = {
@@ -34,6 +35,14 @@ _ENDS = {
         seconds=float(WATCH_SECONDS),
     ),
 }
+_TERMS = {
+    "grader": text("the grader's own files"),
+    "libraries": text("the versions of libraries"),
+    "interpreter": text("the Python that runs it"),
+    "environment": text("environment variables"),
+    "course": text("the course's folder"),
+    "namespaces": text("the container"),
+}
 
 
 @command
@@ -48,6 +57,8 @@ def doctor(root: Path | None) -> int:
     try:
         course = find(here(), root and readable(root))
         _row(text("course"), text("{folder}, {count} katas", folder=str(course.root), count=len(course.katas)))
+        for holder in holders(course.root):
+            _row(text("warm"), _shared(holder))
     except GradeError as error:
         _row(text("course"), error.said)
         trouble.append(error.next_step or text("see the line on the course above"))
@@ -70,6 +81,17 @@ def doctor(root: Path | None) -> int:
 
 def _row(head: Value, said: Value) -> None:
     print(pad(language().say(head), 14) + language().say(said))
+
+
+def _shared(holder: Holder) -> Message:
+    """What a command that offers its ladder means for the next `grade`."""
+    who = {"command": holder.by, "pid": holder.pid}
+    if holder.lends:
+        return text("the ladder is shared by `{command}` (process {pid})", **who)
+    if holder.differ:
+        differ = [_TERMS.get(name, name) for name in holder.differ]
+        return text("not shared by `{command}` (process {pid}), which differs in {what}", what=differ, **who)
+    return text("`{command}` (process {pid}) starts a ladder for whoever asks first", **who)
 
 
 def _sandbox() -> list[Value]:

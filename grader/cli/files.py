@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sys
-from itertools import zip_longest
 from pathlib import Path
 
 import click
 
-from grader import copies
-from grader.cli.options import course_option, here
+from grader.cli.options import course_option, here, learners_course
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
 from grader.cli.study import one_kata, opened
-from grader.course import find
-from grader.errors import UsageFault
-from grader.messages import text
-from grader.reports.layout import cut, pad
-from grader.standing import standing
-
-_SIDE_BY_SIDE = 120  # cells from which two files stand beside each other
+from grader.reports.beside import SIDE_BY_SIDE, beside
+from grader.study import desk
 
 
 @command
@@ -32,26 +25,11 @@ def reset(kata: str, yes: bool, root: Path | None) -> int:
 
     Example: grade reset lstm
     """
-    from grader.authoring.making.stubs import original
-
-    spoken, course = language(), find(here(), root)
+    spoken, course = language(), learners_course(here(), root)
     chosen = one_kata(course, kata)
-    content = original(course, chosen)
-    shown = f"katas/{chosen.id}/{chosen.stub.name}"
-    if chosen.stub.is_file() and chosen.stub.read_bytes() == content:
-        print(spoken.text("{file} is the stub already", file=shown))
-        return 0
-    if not yes and sys.stdin.isatty():
-        click.confirm(spoken.text("put the stub in the place of {file}?", file=shown), abort=True)
-    copy = copies.replace(course, chosen, content)
-    print(spoken.text("{file} is the stub again", file=shown))
-    if copy is not None:
-        where = copy.relative_to(course.root).as_posix()
-        print(
-            spoken.text(
-                "  what you had is kept in {copy}; `grade undo {kata}` brings it back", copy=where, kata=chosen.slug
-            )
-        )
+    if not yes and sys.stdin.isatty() and not desk.is_stub(course, chosen):
+        click.confirm(spoken.text("put the stub in the place of {file}?", file=desk.file_of(chosen)), abort=True)
+    print(spoken.say(desk.reset(course, chosen)))
     return 0
 
 
@@ -63,14 +41,8 @@ def undo(kata: str, root: Path | None) -> int:
 
     Example: grade undo lstm
     """
-    course = find(here(), root)
-    chosen = one_kata(course, kata)
-    copy = copies.take_back(course, chosen)
-    if copy is None:
-        raise UsageFault(
-            text("there is nothing to undo in {kata}", kata=chosen.id), text("copies are kept by `grade reset`")
-        )
-    print(language().text("katas/{kata}/{file} is as it was before", kata=chosen.id, file=chosen.stub.name))
+    course = learners_course(here(), root)
+    print(language().say(desk.undo(course, one_kata(course, kata))))
     return 0
 
 
@@ -83,41 +55,14 @@ def solution(kata: str, give_up: bool, root: Path | None) -> int:
 
     Example: grade solution lstm
     """
-    from grader.authoring.making.stub import unmarked
-
-    spoken = language()
     with opened(root) as (course, store):
-        chosen = one_kata(course, kata)
-        path = course.reference(chosen)
-        if not path.is_file():
-            raise UsageFault(
-                text("this course is a release, which has no solutions"), text("ask whoever gave you the course")
-            )
-        solved = standing(course, store).of(chosen).solved
-        if not solved and not give_up and not store.note(chosen.id, "given up"):
-            raise UsageFault(
-                text("{kata} does not pass yet", kata=chosen.id),
-                text(
-                    "`grade hint {kata}` helps; with --give-up the solution is shown, and that is noted",
-                    kata=chosen.slug,
-                ),
-            )
-        if not solved:
-            store.put_note(chosen.id, "given up", "yes")
-            print(spoken.text("given up, which is noted: solve it again without looking, tomorrow"), file=sys.stderr)
-    mine = chosen.stub.read_text(encoding="utf-8", errors="replace") if chosen.stub.is_file() else ""
-    sys.stdout.write(_beside(mine, unmarked(path.read_text(encoding="utf-8"))))
-    return 0
-
-
-def _beside(mine: str, theirs: str) -> str:
-    """Two files side by side where there is room, else the solution alone."""
+        found = desk.solution(course, store, one_kata(course, kata), give_up=give_up)
+    if found.given_up:
+        told = language().text("given up, which is noted: solve it again without looking, tomorrow")
+        print(told, file=sys.stderr)
     width = shutil.get_terminal_size().columns
-    if not sys.stdout.isatty() or width < _SIDE_BY_SIDE:
-        return theirs
-    half = (width - 3) // 2
-    heads = (language().text("yours"), language().text("the solution"))
-    pairs = zip_longest(
-        [heads[0], "", *mine.expandtabs(4).split("\n")], [heads[1], "", *theirs.split("\n")], fillvalue=""
-    )
-    return "\n".join(f"{pad(left, half)} │ {cut(right, half)}".rstrip() for left, right in pairs) + "\n"
+    if sys.stdout.isatty() and width >= SIDE_BY_SIDE:
+        sys.stdout.write(beside(found.mine, found.theirs, width, language()))
+    else:
+        sys.stdout.write(found.theirs)
+    return 0

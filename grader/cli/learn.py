@@ -11,9 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
-from grader import reports
+from grader import diagnosis as known
+from grader import nudges, reports
 from grader.cli import signals
+from grader.cli.after import after as what_comes_after
+from grader.cli.after import elsewhere
 from grader.cli.gate import FAIL_ON, Gate
 from grader.cli.options import (
     Report,
@@ -22,24 +26,41 @@ from grader.cli.options import (
     course_option,
     here,
     jobs_option,
+    learners_course,
     processors,
     readable,
     ready_to_judge,
     write_report,
 )
-from grader.cli.speech import Speaker, language, note
+from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.cli.verbs import COMMANDS
-from grader.course import Course, find, locate
+from grader.course import Course, locate
+from grader.engine.borrowed import borrowing
+from grader.engine.keeper import Keeper
+from grader.engine.shares import Memory
 from grader.errors import UsageFault
+from grader.judge.choice import choice
 from grader.messages import text
 from grader.reports.progress import Progress
 from grader.reports.terminal import After
-from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
+from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, exit_code
 from grader.seeds import Secret
 from grader.session import Listener, Session
 from grader.standing import standing
 from grader.store import Store
+from grader.study.speaker import Speaker
+
+
+def _expression(context: click.Context, param: click.Parameter, value: str) -> str:
+    """What `-k` is given, if it is an expression."""
+    try:
+        if value:
+            choice(value)
+    except ValueError:
+        wrong = "{value!r} is no expression: give parts of names of tests, with `and`, `or`, `not` and brackets"
+        raise click.BadParameter(language().text(wrong, value=value)) from None
+    return value
 
 
 @command
@@ -50,7 +71,24 @@ from grader.store import Store
     "wanted",
     type=Report(tuple(reports.REPORTS)),
     multiple=True,
-    help="terminal, json, junit, markdown, github, gradescope, classroom or badge; to standard output without a path. Repeatable.",
+    help="terminal, json, junit, markdown, github, gradescope, classroom, html or badge; to standard output without a path. Repeatable.",
+)
+@option("--all", "every", is_flag=True, help="Show every test that fails, not only the first of each kata.")
+@option(
+    "-k",
+    "choose",
+    default="",
+    metavar="EXPR",
+    callback=_expression,
+    help="Run only the tests whose names EXPR picks, as in pytest: `step and not gradient`. That judges no kata.",
+)
+@option("-x", "stop_at_first", is_flag=True, help="Leave each kata at its first test that does not pass.")
+@option("-s", "prints", is_flag=True, help="Show what your code printed in tests that pass, too.")
+@option(
+    "--diagnosis/--no-diagnosis",
+    default=True,
+    envvar="GRADE_DIAGNOSIS",
+    help="Name known mistakes (or leave them to `grade hint`, which GRADE_DIAGNOSIS=no does for every run).",
 )
 @option("--fresh", is_flag=True, help="Judge again what is known already.")
 @option(
@@ -82,6 +120,11 @@ def run(
     katas: Sequence[str],
     source_dir: Path | None,
     wanted: Sequence[tuple[str, Path | None]],
+    every: bool,
+    choose: str,
+    stop_at_first: bool,
+    prints: bool,
+    diagnosis: bool,
     fresh: bool,
     fail_on: str,
     memory: Path | None,
@@ -95,6 +138,8 @@ def run(
     Exit code 0: everything asked for passes; 1: something does not; 2: usage or course at fault, or the report cannot be
     written; 3: a fault of ours; 130, 143, 129: stopped by Ctrl-C, SIGTERM, SIGHUP, after showing what was decided until
     then; 141: nobody reads the report any more.
+
+    Example: grade lstm
     """
     jobs = jobs or processors()
     ready_to_judge(jobs)
@@ -112,16 +157,29 @@ def run(
         )
     place = readable(locate(here(), root))
     store = Store(place, note)
-    course = find(place, place, known_good=store.known_good, on_good=store.on_good)
+    course = learners_course(place, place, store)
     asked = course.select([_meant(name) for name in katas], COMMANDS)
-    session = Session(course, store, seed=seed, jobs=jobs)
+    # What nobody may foretell is judged on a ladder that nobody else has had.
+    keeper = Keeper(borrow=None if isinstance(seed, Secret) else borrowing(course.root))
+    session = Session(
+        course,
+        store,
+        seed=seed,
+        jobs=jobs,
+        choose=choose,
+        stop_at_first=stop_at_first,
+        keeper=keeper,
+        memory=Memory(store),
+    )
     files = [(form, path) for form, path in wanted if path is not None]
-    speaker = Speaker(course)
+    files += _always(course)
+    speaker = Speaker(course, language())
 
     def write(card: Scorecard) -> None:
         for form, path in files:
             write_report(path, reports.render(form, speaker.card(card), language()))
 
+    before = standing(course, store)
     gate = Gate(fail_on, course, store, memory)
     with signals.told_to(session.stop):
         try:
@@ -131,14 +189,20 @@ def run(
                 card = session.grade(
                     asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, within, write, speaker)
                 )
-            after = None if source_dir else _after(card, course, store)
+            if card.complete and seed != 0:
+                card = _named(card, session)
+            if not diagnosis:
+                card = _withheld(card, store, own=source_dir is None)
+            after = elsewhere(card, course) if source_dir else what_comes_after(card, course, store, before)
         finally:
             session.close()
         write(card)
         gate.keep(card)
         form = to_stdout[0] if to_stdout else "terminal"
         told = speaker.card(card)
-        sys.stdout.write(_on_screen(told, after) if form == "terminal" else reports.render(form, told, language()))
+        sys.stdout.write(
+            _on_screen(told, after, every, prints) if form == "terminal" else reports.render(form, told, language())
+        )
         if on_github:
             _tell_github(told)
         if any(form == "github" for form, _ in wanted):
@@ -148,7 +212,28 @@ def run(
         sys.stdout.flush()
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
+    if course.left_out and not katas and exit_code(card) != 3:
+        return 2
+    if choose and exit_code(card) != 3:
+        return 0 if _chosen(card, choose) else 1
     return gate.code(card)
+
+
+def _named(card: Scorecard, session: Session) -> Scorecard:
+    """The card of a run on another seed than the usual one, bugs named where the references are at hand."""
+    course = session.course
+    if not course.settings.diagnosis or not any(course.reference(kata).is_file() for kata in course.katas):
+        return card
+    from grader.authoring.proving.replay import Replay
+
+    seed = session.seed.digits if isinstance(session.seed, Secret) else session.seed
+    return Replay(course, session.store, session.keeper, seed, session.jobs).diagnosed(card)
+
+
+def _always(course: Course) -> list[tuple[str, Path]]:
+    """The reports that the course wants of every run."""
+    each = (said.partition("=") for said in course.settings.reports)
+    return [(form, course.root / path) for form, _, path in each]
 
 
 def _meant(name: str) -> str:
@@ -218,23 +303,39 @@ class _OnScreen(Listener):
         self._write(partial)
 
 
-def _after(card: Scorecard, course: Course, store: Store) -> After:
-    """What comes after this run on the learner's own files."""
-    found = standing(course, store)
-    passing = {kata.id for kata in card.katas if kata.verdict is Verdict.PASS}
-    fresh = {kata.id for kata in card.katas if not kata.from_store}
-    opened = [kata for kata in course.katas if kata.id in passing & fresh]
-    unlocked = {kata.id: [each.id for each in found.unlocked_by(kata)] for kata in opened}
-    kata = found.next(passing)
-    if kata is None:
-        return After(unlocked=unlocked)
-    return After(f"katas/{kata.id}/{kata.stub.name}", f"katas/{kata.id}/README.md", unlocked)
-
-
-def _on_screen(card: Scorecard, after: After | None) -> str:
+def _on_screen(card: Scorecard, after: After | None, every: bool, prints: bool) -> str:
     """The terminal report, fitted to the terminal; plain where it goes elsewhere or where NO_COLOR asks for it."""
     from grader.reports import terminal
 
     return terminal.render(
-        card, width=shutil.get_terminal_size((80, 24)).columns, colour=coloured(), language=language(), after=after
+        card,
+        width=shutil.get_terminal_size((80, 24)).columns,
+        colour=coloured(),
+        language=language(),
+        after=after,
+        every=every,
+        prints=prints,
     )
+
+
+def _withheld(card: Scorecard, store: Store, own: bool) -> Scorecard:
+    """The scorecard without a word of known mistakes; what is kept back is noted, and `grade hint` gives it."""
+    katas = []
+    for kata in card.katas:
+        result, causes = known.withheld(kata)
+        if causes and own:
+            nudges.withhold(store, kata, causes[0])
+        katas.append(result)
+    return replace(card, katas=tuple(katas))
+
+
+def _chosen(card: Scorecard, expression: str) -> bool:
+    """Whether all tests pass that were chosen. Raises UsageFault where none was, though katas were judged."""
+    tests = [test for kata in card.katas for test in kata.tests]
+    ran = [test for test in tests if test.said is None or test.said.code != "not_run.unchosen"]
+    if tests and not ran:
+        raise UsageFault(
+            text("no test is chosen by {expression!r}", expression=expression),
+            text("the tests are {tests}", tests=sorted({test.name for test in tests})[:20]),
+        )
+    return card.complete and bool(ran) and all(test.verdict is Verdict.PASS for test in ran)

@@ -13,9 +13,11 @@ import click
 from grader import machine, reports, seeds
 from grader.cli.speech import language, note
 from grader.cli.spoken import Whole, option
-from grader.errors import UsageFault
+from grader.course import Course, find
+from grader.errors import Fault, UsageFault
 from grader.messages import text
 from grader.seeds import Secret
+from grader.store import Store
 
 _DIGITS = 18  # of a public seed: what other programs read from JSON as a whole number
 
@@ -129,3 +131,17 @@ def ready_to_judge(jobs: int) -> None:
             ),
         )
     machine.make_room(jobs)
+
+
+def learners_course(start: Path, explicit: Path | None = None, store: Store | None = None) -> Course:
+    """The course around `start`. A kata at fault is left out, and a note says so: it stops no other."""
+    told = set()
+
+    def left_out(fault: Fault) -> None:
+        if fault.file not in told:
+            told.add(fault.file)
+            note(text("{fault}: this kata is left out", fault=fault.said))
+
+    if store is None:
+        return find(start, explicit, on_fault=left_out)
+    return find(start, explicit, known_good=store.known_good, on_good=store.on_good, on_fault=left_out)

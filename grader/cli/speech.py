@@ -9,15 +9,10 @@ import gettext
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from grader.course import Course
 from grader.errors import UsageFault
 from grader.messages import Value, text
-from grader.messages.language import DOMAIN, LOCALE, VARIABLE, Language, code_of, known, of_environment, texts_of
-from grader.messages.message import Texts
-from grader.reports.worded import Told, in_language, worded
-from grader.scorecard import Scorecard, TestResult
+from grader.messages.language import DOMAIN, LOCALE, VARIABLE, Language, code_of, known, of_environment
 
 OPTION = "--lang"
 _chosen = Language()
@@ -82,32 +77,3 @@ def _place(args: Sequence[str]) -> int | None:
 def _name(args: Sequence[str], place: int) -> str:
     """The language at a place; "" where the option is the last of all, which click is to complain of."""
     return "".join(args[place + 1 : place + 2]) if args[place] == OPTION else args[place].removeprefix(f"{OPTION}=")
-
-
-@dataclass(frozen=True)
-class Speaker:
-    """A course in the language of this process."""
-
-    course: Course
-    _read: dict[str, Texts] = field(default_factory=dict)
-
-    def card(self, card: Scorecard) -> Scorecard:
-        """The scorecard, all of whose sentences are in that language."""
-        return worded(card, language(), {kata.id: self._told(kata.id, kata.readme) for kata in card.katas})
-
-    def _told(self, kata: str, readme: str) -> Told:
-        (found,) = self.course.select([kata])
-        page = found.statement(language().code)
-        shown = f"katas/{kata}/{page.name}" if readme and page.is_file() else readme
-        return Told(found.title_in(language().code), shown, self._texts(kata))
-
-    def test(self, kata: str, result: TestResult) -> TestResult:
-        """One test, likewise."""
-        return in_language(result, language(), self._texts(kata))
-
-    def _texts(self, kata: str) -> Texts:
-        if kata not in self._read:
-            (found,) = self.course.select([kata])
-            behind = self.course.reference(found).parent
-            self._read[kata] = {**texts_of(behind, language()), **texts_of(found.folder, language())}
-        return self._read[kata]

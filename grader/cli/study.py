@@ -11,33 +11,22 @@ from pathlib import Path
 
 import click
 
-from grader.cli.options import coloured, course_option, here
+from grader.cli.options import coloured, course_option, here, learners_course
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, named, option
-from grader.course import Course, find
-from grader.errors import UsageFault
+from grader.course import Course
 from grader.kata import Kata
-from grader.messages import text
-from grader.reports.layout import Paint, cut, pad, wrap
+from grader.reports.layout import Paint, pad, wrap
 from grader.reports.table import amount, mark, style, word
-from grader.standing import Place, State, standing
+from grader.standing import standing
 from grader.store import Store
-
-_WORDS = {
-    State.NEW: text("new"),
-    State.BEGUN: text("begun"),
-    State.PASSED: text("passed"),
-    State.CHANGED: text("changed"),
-}
-_WIDE = 100  # cells from which requirements are listed too
-_SIGNS = {State.NEW: "○", State.BEGUN: "◐", State.PASSED: "✓", State.CHANGED: "~"}
-_STYLES = {State.NEW: "dim", State.BEGUN: "cyan", State.PASSED: "green", State.CHANGED: "yellow"}
+from grader.study import desk, listing
 
 
 @contextmanager
 def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
     """The course around here, and its store."""
-    course = find(here(), root)
+    course = learners_course(here(), root)
     store = Store(course.root, note)
     try:
         yield course, store
@@ -60,44 +49,11 @@ def list_(root: Path | None) -> int:
     width, paint, spoken = shutil.get_terminal_size().columns, Paint(coloured()), language()
     with opened(root) as (course, store):
         found = standing(course, store)
-    shown = [_row(place) for place in found.places]
-    widths = [max(_cells(row[column]) for row in shown) for column in range(len(shown[0]))]
-    for place, row in zip(found.places, shown, strict=True):
-        state, id, minutes, stars, requires = (pad(cell, size) for cell, size in zip(row, widths, strict=True))
-        title = place.kata.title_in(spoken.code)
-        line = cut(f"{state}  {id}  {minutes}  {stars}  {title}{'  ' * bool(requires.strip())}{requires}", width)
-        print(line.rstrip().replace(state, paint(state, _STYLES[place.state]), 1))
-    passed = sum(place.state is State.PASSED for place in found.places)
-    total = sum(place.kata.minutes for place in found.places if not place.solved)
+    for row in listing.rows(found.places, width, spoken):
+        print(paint(row.state, listing.STYLES[row.place.state]) + row.rest)
     print()
-    print(
-        spoken.plural(
-            "{passed} of {count} kata passes", "{passed} of {count} katas pass", len(found.places), passed=passed
-        )
-        + spoken.text("; about {hours:.1f} hours are left", hours=total / 60) * bool(total)
-    )
+    print(listing.summary(found, spoken))
     return 0
-
-
-def _row(place: Place) -> tuple[str, str, str, str, str]:
-    kata = place.kata
-    state = f"{_SIGNS[place.state]} {language().say(_WORDS[place.state])}"
-    room = shutil.get_terminal_size().columns >= _WIDE
-    needs = language().text("after {katas}", katas=[each.partition("_")[0] for each in kata.requires])
-    minutes = language().text("{minutes} min", minutes=kata.minutes)
-    return (
-        state,
-        kata.id,
-        minutes,
-        "★" * kata.difficulty + "☆" * (5 - kata.difficulty),
-        needs * bool(kata.requires and room),
-    )
-
-
-def _cells(line: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(line)
 
 
 @named("next")
@@ -114,9 +70,8 @@ def next_(root: Path | None) -> int:
     if kata is None:
         print(spoken.text("All katas of this course pass."))
         return 0
-    blurb = kata.blurb_zh if spoken.code == "zh" and kata.blurb_zh else kata.blurb
     print(f"{kata.id}  {kata.title_in(spoken.code)}")
-    print(f"  {blurb}")
+    print(f"  {kata.blurb_in(spoken.code)}")
     print()
     print(spoken.text("  statement  `grade show {kata}`", kata=kata.slug))
     print(spoken.text("  your file  katas/{kata}/{file}", kata=kata.id, file=kata.stub.name))
@@ -133,13 +88,9 @@ def show(kata: str, root: Path | None) -> int:
 
     Example: grade show lstm --lang zh
     """
-    course = find(here(), root)
+    course = learners_course(here(), root)
     chosen = one_kata(course, kata)
-    pages = [chosen.folder / f"README.{language().code}.md", chosen.folder / "README.md"]
-    page = next((path for path in pages if path.is_file()), None)
-    if page is None:
-        raise UsageFault(text("{kata} has no statement", kata=chosen.id), text("it should stand in README.md"))
-    statement = page.read_text(encoding="utf-8")
+    statement = desk.statement(chosen, language())
     if not sys.stdout.isatty():
         sys.stdout.write(statement)
         return 0
@@ -148,7 +99,7 @@ def show(kata: str, root: Path | None) -> int:
 
     console = Console(no_color=not coloured(), width=min(shutil.get_terminal_size().columns, 110))
     with console.pager(styles=coloured()):
-        console.print(Markdown(statement))
+        console.print(Markdown(desk.unfolded(statement)))
     return 0
 
 
@@ -164,21 +115,22 @@ def hint(kata: str, again: bool, root: Path | None) -> int:
     spoken, width = language(), min(shutil.get_terminal_size().columns, 100)
     with opened(root) as (course, store):
         chosen = one_kata(course, kata)
-        given = int(store.note(chosen.id, "hints") or 0)
-        count = given if again else min(given + 1, len(chosen.hints))
-        store.put_note(chosen.id, "hints", str(count))
-    if not chosen.hints:
+        found = desk.hints(course, store, chosen, spoken, again=again)
+    if found.bug:
+        print(spoken.text("your bug, by its traces"))
+        print("\n".join(f"  {line}" for line in wrap(found.bug, width - 2)))
+        return 0
+    if not found.count:
         print(spoken.text("{kata} has no hints", kata=chosen.id))
         return 0
-    if again and not count:
+    if again and not found.given:
         print(spoken.text("no hint was given yet"))
         return 0
-    for number, each in enumerate(chosen.hints[:count], 1):
-        if again or number == count:
-            print(spoken.text("hint {number} of {count}", number=number, count=len(chosen.hints)))
-            words = each.zh if spoken.code == "zh" and each.zh else each.en
+    for number, words in enumerate(found.given, 1):
+        if again or number == len(found.given):
+            print(spoken.text("hint {number} of {count}", number=number, count=found.count))
             print("\n".join(f"  {line}" for line in wrap(words, width - 2)))
-    if not again and given == len(chosen.hints):
+    if found.exhausted and not again:
         print(
             spoken.text(
                 "  this was the last one; `grade solution {kata} --give-up` shows the solution", kata=chosen.slug

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 COMMANDS = {
     "run": "grader.cli.learn",
+    "watch": "grader.cli.watching",
     "list": "grader.cli.study",
     "next": "grader.cli.study",
     "show": "grader.cli.study",
     "hint": "grader.cli.study",
     "history": "grader.cli.study",
+    "report": "grader.cli.report",
     "reset": "grader.cli.files",
     "undo": "grader.cli.files",
     "solution": "grader.cli.files",
+    "debug": "grader.cli.debug",
     "doctor": "grader.cli.doctor",
     "new": "grader.cli.scaffold",
     "stub": "grader.cli.scaffold",

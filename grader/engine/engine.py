@@ -61,12 +61,13 @@ class Engine:
 
     def events(self) -> Generator[Event, None, None]:
         """What happens, until every task has ended or the engine is stopped. Whoever breaks off leaves no judge behind."""
-        try:
-            while (self._waiting or self._seats) and not self._stopped:
-                yield from self._fill()
-                yield from self._listen()
-        finally:
-            self._leave_all()
+        with self._keeper.at_work():
+            try:
+                while (self._waiting or self._seats) and not self._stopped:
+                    yield from self._fill()
+                    yield from self._listen()
+            finally:
+                self._leave_all()
 
     def close(self) -> None:
         """Let go of the bell; the keeper keeps the ladder."""
@@ -129,7 +130,8 @@ class Engine:
         except InternalFault as fault:
             self._keeper.retire(ladder)
             self._keeper.tidy([seat.ladder for seat in self._seats])
-            yield from self._unstarted(fault)
+            if not ladder.borrowed:
+                yield from self._unstarted(fault)
 
     def _unstarted(self, fault: InternalFault) -> Iterator[Event]:
         self._failures += 1
@@ -137,9 +139,11 @@ class Engine:
             yield Ended(self._waiting.popleft(), 0.0, fault.said)
 
     def _lose(self, task: Task, ladder: Judges, why: Message, seconds: float) -> Event:
-        """Something died on our side: once more on another ladder, and not a third time."""
+        """Something died on our side: once more on another ladder, and not a third time. What was borrowed does not count."""
         self._keeper.retire(ladder)
         self._keeper.tidy([seat.ladder for seat in self._seats])
+        if ladder.borrowed:
+            self._tries[task] -= 1
         if self._tries[task] < TRIES:
             self._waiting.appendleft(task)
             return Again(task, why)

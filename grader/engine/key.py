@@ -16,8 +16,17 @@ from msgspec.structs import replace
 from grader.judge.job import Job
 from grader.store import key
 
+PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "pytest")
-_SHOWING = ("authoring", "cli", "reports", "schemas")  # the folders that show or gather verdicts, and make none
+_SHOWING = (
+    "authoring",
+    "classroom",
+    "cli",
+    "reports",
+    "schemas",
+    "study",
+    "watch",
+)  # the folders that show or gather verdicts, and make none
 
 
 def of(job: Job, course: str, more: Mapping[str, str | bytes]) -> str:
@@ -53,9 +62,13 @@ def _aside(path: Path, job: Job) -> bool:
     return path.suffix in (".md", ".toml") or path.name == job.filename
 
 
+def versions(*, anew: bool = False) -> dict[str, str]:
+    """What a result depends on besides the course: interpreter, system and libraries; `anew` looks whether it still is so."""
+    return _versions.__wrapped__() if anew else _versions()
+
+
 @cache
-def versions() -> dict[str, str]:
-    """What a result depends on besides the course: interpreter, system and libraries."""
+def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     for name in _LIBRARIES:
         try:
@@ -65,9 +78,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def grader_digest() -> str:
-    """A digest of the grader's own files, which names the version that made a scorecard."""
-    return _digest_of_grader(())
+def grader_digest(*, anew: bool = False) -> str:
+    """A digest of the grader's own files, which names the version that made a scorecard; `anew` reads them once more."""
+    return _digest_of_grader.__wrapped__(()) if anew else _digest_of_grader(())
 
 
 def judging_digest() -> str:
@@ -77,7 +90,12 @@ def judging_digest() -> str:
 
 @cache
 def _digest_of_grader(without: tuple[str, ...]) -> str:
-    top, digest = Path(__file__).parents[1], sha256()
+    return read_digest(PACKAGE, without)
+
+
+def read_digest(top: Path, without: tuple[str, ...] = ()) -> str:
+    """The same of the files as they are now, which a newer release may have replaced under this process."""
+    digest = sha256()
     for folder, _, names in sorted(os.walk(top)):
         place = Path(folder).relative_to(top)
         if place.parts and place.parts[0] in without:

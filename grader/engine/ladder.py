@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -25,6 +26,9 @@ from grader.messages import Value, text
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
 NOTHING: Mapping[str, str] = MappingProxyType({})
+# A learner's plots are drawn nowhere. matplotlib wants a folder that looks as if it could be written to, and reads what it
+# needs where it cannot.
+_NO_SCREEN = {"MPLBACKEND": "Agg", "MPLCONFIGDIR": "/tmp"}
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -35,6 +39,7 @@ class Judges(Protocol):
     sandbox: Sandbox
     standing: bool
     overdue: float  # when it should stand, on the monotonic clock
+    borrowed: bool  # it is another command's, whose end is no fault of ours
 
     def fileno(self) -> int:
         """Readable once there is something for `hear`."""
@@ -90,7 +95,7 @@ def environment() -> dict[str, str]:
     # Threads that wait sleep: where a worker's two threads spin for one processor, they take five times as long.
     fixed = {"OMP_WAIT_POLICY": "passive", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     # No compiler can be started in a worker: what is decorated with `torch.compile` runs as it is written.
-    return {**kept, **_ONE_THREAD, **fixed, "TORCHDYNAMO_DISABLE": "1"}
+    return {**kept, **_ONE_THREAD, **_NO_SCREEN, **fixed, "TORCHDYNAMO_DISABLE": "1"}
 
 
 def _last_line(said: bytes) -> Value:
@@ -105,7 +110,10 @@ class Ladder:
     Three lines lead to it. On `control` it says that it stands, and is asked for judges; where that closes it takes
     itself down in order. `life` is silent: where it closes, because this process ended in whatever way, the kernel ends
     the ladder, even in the middle of an import. And `left` is its standard output, which closes when nothing is left.
+    Several threads may wait for it, and ask for judges.
     """
+
+    borrowed = False
 
     def __init__(self, plan: Plan, more: Mapping[str, str] = NOTHING) -> None:
         self.plan = plan
@@ -113,6 +121,7 @@ class Ladder:
         self.standing = False
         self.overdue = time.monotonic() + START_SECONDS
         self.seconds = 0.0
+        self._hearing = threading.Lock()
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._life, far_life = socket.socketpair()
         self._errors = open(os.memfd_create("errors"), "w+b")  # noqa: SIM115  # open as long as the ladder stands
@@ -133,6 +142,11 @@ class Ladder:
         return self._control.fileno()
 
     def hear(self) -> None:
+        with self._hearing:
+            if not self.standing:
+                self._hear()
+
+    def _hear(self) -> None:
         try:
             said = self._control.recv(1 << 16)
         except OSError:
@@ -147,6 +161,11 @@ class Ladder:
         self.standing = True
 
     def judge(self, plan: Plan) -> tuple[socket.socket, Leash]:
+        line, leash = self.ends()
+        return line, SocketLeash(leash)
+
+    def ends(self) -> tuple[socket.socket, socket.socket]:
+        """A new judge: the line to it and the end of its leash. Raises InternalFault where the ladder is gone."""
         line, far_line = socket.socketpair()
         leash, far_leash = socket.socketpair()
         try:
@@ -160,7 +179,7 @@ class Ladder:
         finally:
             far_line.close()
             far_leash.close()
-        return line, SocketLeash(leash)
+        return line, leash
 
     def close(self) -> None:
         self._control.close()
@@ -179,6 +198,8 @@ class Ladder:
 
 class NoLadder:
     """Judges started as processes of their own. One worker is started at first, to say which layers it would be in."""
+
+    borrowed = False
 
     def __init__(self, plan: Plan, more: Mapping[str, str] = NOTHING) -> None:
         self.plan = plan

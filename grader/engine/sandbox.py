@@ -24,6 +24,11 @@ class Sandbox:
         self.complete: bool = said["complete"]  # every layer that a class run requires is in force, found by trying
         self.refused: dict[str, bool] = said["refused"]  # what a locked worker tried, and whether it was refused
 
+    def document(self) -> dict[str, Any]:
+        """What another process makes the same of."""
+        layers = sorted(self.layers)
+        return {"text": self.text, "layers": layers, "complete": self.complete, "refused": self.refused}
+
 
 def can_fork() -> bool:
     """Whether the ladder works here; GRADKATA_START=fresh says no, for tests and for systems where fork misbehaves."""

@@ -21,6 +21,7 @@ REPORTS = {
     "github": "the summary of a job, and annotations at the learner's lines",
     "gradescope": "results.json of an autograder",
     "classroom": "what GitHub Classroom's reporter reads",
+    "html": "a page for a browser, with the charts, images and texts that a model made",
     "badge": "an SVG that says how many katas pass",
 }
 

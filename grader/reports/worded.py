@@ -25,14 +25,17 @@ def worded(card: Scorecard, language: Language, told: Mapping[str, Told]) -> Sco
     if language.code == SOURCE:
         return card
     own = {kata.id: told.get(kata.id, Told(kata.title, kata.readme, {})) for kata in card.katas}
-    return replace(card, katas=tuple(_kata(kata, language, *own[kata.id]) for kata in card.katas))
+    return replace(card, katas=tuple(kata_in_language(kata, language, own[kata.id]) for kata in card.katas))
 
 
-def _kata(kata: KataResult, language: Language, title: str, readme: str, texts: Texts) -> KataResult:
-    wording = language.wording(texts)
+def kata_in_language(kata: KataResult, language: Language, told: Told) -> KataResult:
+    """One kata in this language."""
+    if language.code == SOURCE:
+        return kata
+    wording = language.wording(told.texts)
     message = "\n".join(map(wording.say, kata.said))
-    tests = tuple(in_language(test, language, texts) for test in kata.tests)
-    return replace(kata, title=title, readme=readme, message=message or kata.message, tests=tests)
+    tests = tuple(in_language(test, language, told.texts) for test in kata.tests)
+    return replace(kata, title=told.title, readme=told.readme, message=message or kata.message, tests=tests)
 
 
 def in_language(test: TestResult, language: Language, texts: Texts) -> TestResult:

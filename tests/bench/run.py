@@ -306,8 +306,27 @@ def warm() -> Callable[[], float]:
     return once
 
 
+def shared() -> None:
+    """A whole `grade` on one kata, that starts a ladder, and that gets its judges from another command's."""
+    from contextlib import closing
+
+    from grader.engine.keeper import Keeper
+    from grader.engine.shared import offered
+
+    asked = [*GRADE, "run", KATA, "--from", "reference", "--fresh"]
+    colds, warms = [], []
+    for _ in range(5):  # in turn: no other work of the machine is one's alone
+        colds.append(seconds(asked))
+        with closing(Keeper()) as keeper, offered(keeper, ROOT):
+            seconds(asked)  # the holder's ladder is started by the first who asks
+            warms.append(seconds(asked))
+    print(f"  cold {statistics.median(colds):.2f} s, on a shared ladder {statistics.median(warms):.2f} s")
+    share = statistics.median(warm / cold for warm, cold in zip(warms, colds, strict=True))
+    row("one kata changed, on a ladder that another command shares, of a ladder of its own", share, "x", 0.6)
+
+
 if __name__ == "__main__":
-    parts = {part.__name__: part for part in (bridge, protection, ladder, katas)}
+    parts = {part.__name__: part for part in (bridge, protection, ladder, katas, shared)}
     for name in sys.argv[1:] or parts:
         parts[name]()
     print(

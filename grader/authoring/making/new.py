@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from string import Template
 
-from grader.authoring.making.stub import make_stub
 from grader.authoring.making.stubs import remember
 from grader.authoring.proving.catalogue import in_step, read, template, written
 from grader.authoring.proving.texts import told
@@ -17,6 +16,7 @@ from grader.course import Course
 from grader.errors import UsageFault
 from grader.messages import Message, text
 from grader.store import Store
+from grader.stub import make_stub
 
 _ID = re.compile(r"(?P<number>[0-9]{2,3})_(?P<slug>[a-z][a-z0-9_]*)")
 _TEMPLATES = Path(__file__).parent / "template"

@@ -14,15 +14,16 @@ from string import Template
 
 from grader import diagnosis
 from grader.authoring.making.recorded import record
-from grader.authoring.making.stubs import ORIGINAL, generated
 from grader.authoring.proving import fingerprints, suite
 from grader.authoring.proving.statement import PAGES
 from grader.authoring.proving.subject import Subject
 from grader.course import Course
 from grader.errors import CourseFault, Fault
 from grader.judge.recorded import FILE as RECORDING
-from grader.kata import SETTINGS, Kata
+from grader.kata import Kata
 from grader.messages import text
+from grader.settings import FILE as SETTINGS
+from grader.stub import ORIGINAL, generated
 
 PACKAGE = Path(__file__).parents[2]
 _TEMPLATES = Path(__file__).parent / "template"

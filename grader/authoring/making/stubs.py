@@ -12,14 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.authoring.making.stub import is_in_step, make_stub
 from grader.course import Course
 from grader.errors import CourseFault, Fault, UsageFault
 from grader.kata import Kata
 from grader.messages import text
 from grader.store import Store, key
-
-ORIGINAL = ".stub"  # how the copy of a stub in a release ends
+from grader.stub import generated, is_in_step
 
 
 @dataclass(frozen=True)
@@ -33,22 +31,6 @@ class Pending:
     @property
     def shown(self) -> str:
         return f"katas/{self.kata.id}/{self.kata.stub.name}"
-
-
-def original(course: Course, kata: Kata) -> bytes:
-    """The stub as its learner found it: from the reference, or from the copy that a release has of it.
-
-    Raises UsageFault where there is neither.
-    """
-    if course.reference(kata).is_file():
-        return generated(course, kata).encode()
-    copy = kata.folder / f"{kata.slug}{ORIGINAL}"
-    if copy.is_file():
-        return copy.read_bytes()
-    raise UsageFault(
-        text("the stub of {kata} is not kept in this course", kata=kata.id),
-        text("git may have it: git checkout -- katas/{kata}/{file}", kata=kata.id, file=kata.stub.name),
-    )
 
 
 def pending(course: Course, katas: Iterable[Kata], store: Store) -> list[Pending]:
@@ -99,20 +81,6 @@ def free_name(path: Path) -> Path:
     while os.path.lexists(found := path.with_name(f"{path.name}.bak{count if count > 1 else ''}")):
         count += 1
     return found
-
-
-def generated(course: Course, kata: Kata) -> str:
-    """The stub that the kata's reference gives; raises CourseFault."""
-    reference = course.reference(kata)
-    file = f"reference/{kata.id}/{reference.name}"
-    try:
-        return make_stub(reference.read_bytes().decode("utf-8-sig"), file)
-    except FileNotFoundError:
-        raise CourseFault([Fault(file, wanted=text("is missing: the stub is made from it"))]) from None
-    except OSError as error:
-        raise CourseFault([Fault(file, wanted=text("cannot be read: {reason}", reason=error.strerror))]) from None
-    except UnicodeDecodeError:
-        raise CourseFault([Fault(file, wanted=text("is not UTF-8 text"))]) from None
 
 
 def _is_generated(course: Course, kata: Kata, content: bytes, store: Store) -> bool:

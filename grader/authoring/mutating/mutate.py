@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from grader.authoring.making.stub import marked_lines
+from grader.stub import marked_lines
 
 _OPERATORS: dict[type[cst.CSTNode], type[cst.CSTNode]] = {
     cst.Add: cst.Subtract,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grader import diagnosis
-from grader.authoring.making.stub import StubFault, make_stub
-from grader.authoring.proving import statement, strength
+from grader.authoring.proving import proof, statement, strength
 from grader.authoring.proving.finding import Finding, of_fault
 from grader.authoring.proving.subject import Subject, python_finding
 from grader.errors import did_you_mean
+from grader.stub import StubFault, make_stub
 
 
 def suite(subject: Subject) -> Iterator[Finding]:
@@ -95,7 +95,7 @@ def stray(subject: Subject) -> Iterator[Finding]:
         elif path.name not in sources:
             message = f"is data whose origin no [[data]] entry of {kata.manifest} gives: name it in `source`"
             yield Finding("files", subject.name(path), None, message)
-    own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", strength.FILE, diagnosis.FILE} | catalogues
+    own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", strength.FILE, proof.FILE, diagnosis.FILE} | catalogues
     folders = [
         (subject.behind, own | {"variants"}),
         (subject.behind / "variants", {case.name + ".py" for case in subject.variants}),

@@ -16,9 +16,12 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from grader.errors import CourseFault, Fault
+from grader.course import Course
+from grader.errors import CourseFault, Fault, UsageFault
+from grader.kata import Kata
 from grader.messages import Message, text
 
+ORIGINAL = ".stub"  # how the copy of a stub in a release ends
 _LIKE_A_MARKER = re.compile(r"#\s*(BEGIN|END)[\s_-]*SOLUTION\b", re.IGNORECASE)
 _MARKER = re.compile(r"# (?:BEGIN SOLUTION: (?P<hint>\S.*?)|END SOLUTION)\s*")
 _MARKERS = text("`# BEGIN SOLUTION: <hint>` or `# END SOLUTION`")
@@ -46,6 +49,36 @@ class _Gap:
 
     def holds(self, statement: ast.stmt) -> bool:
         return self.begin < _first_line(statement) < self.end
+
+
+def original(course: Course, kata: Kata) -> bytes:
+    """The stub as its learner found it: from the reference, or from the copy that a release has of it.
+
+    Raises UsageFault where there is neither.
+    """
+    if course.reference(kata).is_file():
+        return generated(course, kata).encode()
+    copy = kata.folder / f"{kata.slug}{ORIGINAL}"
+    if copy.is_file():
+        return copy.read_bytes()
+    raise UsageFault(
+        text("the stub of {kata} is not kept in this course", kata=kata.id),
+        text("git may have it: git checkout -- katas/{kata}/{file}", kata=kata.id, file=kata.stub.name),
+    )
+
+
+def generated(course: Course, kata: Kata) -> str:
+    """The stub that the kata's reference gives; raises CourseFault."""
+    reference = course.reference(kata)
+    file = f"reference/{kata.id}/{reference.name}"
+    try:
+        return make_stub(reference.read_bytes().decode("utf-8-sig"), file)
+    except FileNotFoundError:
+        raise CourseFault([Fault(file, wanted=text("is missing: the stub is made from it"))]) from None
+    except OSError as error:
+        raise CourseFault([Fault(file, wanted=text("cannot be read: {reason}", reason=error.strerror))]) from None
+    except UnicodeDecodeError:
+        raise CourseFault([Fault(file, wanted=text("is not UTF-8 text"))]) from None
 
 
 def make_stub(source: str, filename: str = "<reference>") -> str:

@@ -1,0 +1,82 @@
+"""The course as a list: a row for each kata, with how far it is, how long it takes, and how hard it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rich.cells import cell_len
+
+from grader.messages import text
+from grader.messages.language import Language
+from grader.reports.layout import cut, pad
+from grader.standing import Place, Standing, State
+
+WORDS = {
+    State.NEW: text("new"),
+    State.BEGUN: text("begun"),
+    State.PASSED: text("passed"),
+    State.CHANGED: text("changed"),
+}
+SIGNS = {State.NEW: "○", State.BEGUN: "◐", State.PASSED: "✓", State.CHANGED: "~"}
+STYLES = {State.NEW: "dim", State.BEGUN: "cyan", State.PASSED: "green", State.CHANGED: "yellow"}
+_WIDE = 100  # cells from which requirements are listed too
+
+
+class Row(NamedTuple):
+    """A kata, and the line that shows it, which begins with its state."""
+
+    place: Place
+    state: str
+    rest: str
+
+
+def rows(places: Sequence[Place], width: int, language: Language) -> list[Row]:
+    """A row for each place, all columns as wide as each other, in at most `width` cells."""
+    shown = [_columns(place, width, language) for place in places]
+    widths = [max((cell_len(row[column]) for row in shown), default=0) for column in range(5)]
+    found = []
+    for place, row in zip(places, shown, strict=True):
+        state, id, minutes, stars, requires = (pad(cell, size) for cell, size in zip(row, widths, strict=True))
+        rest = f"  {id}  {minutes}  {stars}  {place.kata.title_in(language.code)}"
+        rest = cut(f"{rest}{'  ' * bool(requires.strip())}{requires}", width - cell_len(state)).rstrip()
+        found.append(Row(place, state, rest))
+    return found
+
+
+def state_of(place: Place, language: Language) -> str:
+    """How far a kata is, with its sign."""
+    return f"{SIGNS[place.state]} {language.say(WORDS[place.state])}"
+
+
+def stars(difficulty: int) -> str:
+    return "★" * difficulty + "☆" * (5 - difficulty)
+
+
+def summary(found: Standing, language: Language) -> str:
+    """How many katas pass, and how long the others may take."""
+    passed = sum(place.state is State.PASSED for place in found.places)
+    total = sum(place.kata.minutes for place in found.places if not place.solved)
+    count = len(found.places)
+    told = language.plural("{passed} of {count} kata passes", "{passed} of {count} katas pass", count, passed=passed)
+    return told + language.text("; about {hours:.1f} hours are left", hours=total / 60) * bool(total)
+
+
+def matching(places: Iterable[Place], words: str, language: Language) -> list[Place]:
+    """The places of which each word stands in the id, the title or the state, in whatever case."""
+    return [
+        place
+        for place in places
+        if all(
+            word in f"{place.kata.id} {place.kata.title} {place.kata.title_zh} {state_of(place, language)}".casefold()
+            for word in words.casefold().split()
+        )
+    ]
+
+
+def _columns(place: Place, width: int, language: Language) -> tuple[str, str, str, str, str]:
+    kata = place.kata
+    needs = language.text("after {katas}", katas=[each.partition("_")[0] for each in kata.requires])
+    minutes = language.text("{minutes} min", minutes=kata.minutes)
+    shown = needs if kata.requires and width >= _WIDE else ""
+    return state_of(place, language), kata.id, minutes, stars(kata.difficulty), shown
