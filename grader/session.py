@@ -23,13 +23,13 @@ from grader.engine import key
 from grader.engine.brake import Brake
 from grader.engine.engine import Engine
 from grader.engine.events import Again, Ended, Event, Heard
-from grader.engine.judgement import Judgement
+from grader.engine.judgement import Judgement, not_run
 from grader.engine.keeper import Keeper
 from grader.engine.plan import Plan
 from grader.engine.sandbox import accepts
 from grader.engine.shares import Memory
 from grader.engine.task import Task, job_for
-from grader.judge.job import Began, Judged, Named
+from grader.judge.job import Began, Judged
 from grader.kata import Kata
 from grader.messages import message, text
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, grade_kata, reject_kata, total, worded
@@ -234,7 +234,8 @@ class _Run:
                 self._leave(work)
 
     def _leave(self, work: _Work) -> None:
-        result = self._dated(work, _result(work, self._session.choose))
+        where = _where(work.kata, work.read)
+        result = self._dated(work, work.judgement.result(work.kata, **where, choose=self._session.choose))
         ladder = self.engine.began
         layers = ladder.sandbox.layers if ladder is not None else frozenset[str]()
         origin = "" if self._source_dir is None else str(self._source_dir)
@@ -259,7 +260,7 @@ class _Run:
         for work in dict.fromkeys(self._work.values()):
             judgement = work.judgement
             if work.kata.id not in self._results and judgement.begun and not judgement.faults:
-                left = [_not_run(test, "not_run.stopped") for test in judgement.left]
+                left = [not_run(test, "not_run.stopped") for test in judgement.left]
                 tests = judgement.in_order([*judgement.tests, *left])
                 seconds = round(sum(test.seconds for test in tests), 3)
                 result = grade_kata(work.kata, tests, seconds=seconds, **_where(work.kata, work.read))
@@ -294,44 +295,6 @@ class _Run:
         if result.verdict is Verdict.PASS or not self._session.course.settings.diagnosis:
             return result
         return diagnosis.diagnosed(result, diagnosis.load(self._session.course, kata))
-
-
-def _result(work: _Work, choose: str) -> KataResult:
-    """The result of a kata, from all that was said: nothing counts if the suite or the grader was at fault.
-
-    Tests that were not chosen, or come after the one at which the kata was to be left, were not run.
-    """
-    judgement = work.judgement
-    faults = judgement.faults or ([] if judgement.done else [text("the judge did not come to its end")])
-    if faults:
-        return reject_kata(work.kata, Verdict.INTERNAL, faults, **_where(work.kata, work.read))
-    why = "not_run.unchosen" if choose else "not_run.first"
-    left = [_not_run(test, why) for test in judgement.left]
-    chosen = message("kata.chosen", count=len(judgement.tests), tests=len(judgement.collected))
-    result = grade_kata(
-        work.kata,
-        judgement.in_order([*judgement.tests, *left]),
-        seconds=round(judgement.seconds, 3),
-        said=(chosen,) if left and choose else (),
-        notices=judgement.notices,
-        **_where(work.kata, work.read),
-    )
-    ended = {test.verdict for test in judgement.tests}
-    under_way = left and not choose and Verdict.TODO in ended and ended <= {Verdict.PASS, Verdict.TODO}
-    return replace(result, verdict=Verdict.TODO) if under_way else result
-
-
-def _not_run(test: Named, why: str) -> TestResult:
-    said = message(why)
-    return TestResult(
-        name=test.name,
-        kind=test.kind,
-        title=test.title,
-        hidden=test.hidden,
-        verdict=Verdict.NOT_RUN,
-        message=str(said),
-        said=said,
-    )
 
 
 def _rejected(kata: Kata, read: Submission) -> KataResult:

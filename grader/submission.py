@@ -98,17 +98,8 @@ def read(kata: Kata, source_dir: Path | None, course: Course) -> Submission:
         )
 
     for place in places:
-        path, display_path = root.joinpath(*place), _printable(shown.joinpath(*place))
-        digest = ""
-        try:
-            content = _content(root, place)
-            digest = sha256(content).hexdigest()
-            _check(content)
-        except FileNotFoundError:
-            continue
-        except _Refused as refused:
-            return Submission(kata.id, path, display_path, None, digest, refused.problem(display_path))
-        return Submission(kata.id, path, display_path, content, digest)
+        if (found := at(root, place, shown, kata.id)) is not None:
+            return found
     path, display_path = root.joinpath(*places[0]), _printable(shown.joinpath(*places[0]))
     said = text("{file} is missing", file=display_path)
     if near := [_printable(shown / each) for place in places for each in _misnamed(kata, root, place[:-1], course)]:
@@ -127,6 +118,27 @@ def _misnamed(kata: Kata, root: Path, place: tuple[str, ...], course: Course) ->
         return []
     found = [name for name in names if name.lower().endswith(".py") and name not in others]
     return [Path(*place, name) for name in found if word.search(name[:-3].lower().replace("-", "_"))][:_MOST_NEAR]
+
+
+def at(root: Path, place: tuple[str, ...], shown: Path, kata_id: str = "") -> Submission | None:
+    """The file at `place` below `root`, which is called `shown` where a path is shown; None where there is none."""
+    path, display_path = root.joinpath(*place), _printable(shown.joinpath(*place))
+    try:
+        return of(_content(root, place), display_path, path, kata_id)
+    except FileNotFoundError:
+        return None
+    except _Refused as refused:
+        return Submission(kata_id, path, display_path, problem=refused.problem(display_path))
+
+
+def of(content: bytes, display_path: str, path: Path | None = None, kata_id: str = "") -> Submission:
+    """Bytes that were read elsewhere, such as from an archive, as if they had been read from a file."""
+    path, digest = path or Path(display_path), sha256(content).hexdigest()
+    try:
+        _check(content)
+    except _Refused as refused:
+        return Submission(kata_id, path, display_path, None, digest, refused.problem(display_path))
+    return Submission(kata_id, path, display_path, content, digest)
 
 
 def _content(root: Path, place: tuple[str, ...]) -> bytes:

@@ -58,7 +58,6 @@ FOUNDATION = {
     "machine",
 }  # what the files of floor 1 may stand on, beside their own folder
 COLD = {
-    "classroom",
     "cli",
     "engine",
     "session",

@@ -161,13 +161,13 @@ def test_no_english_word_is_left_in_the_catalogue() -> None:
 def leftover(told: str) -> set[str]:
     """Latin words that are neither code nor names."""
     bare = re.sub(r"`[^`]*`|\{[^{}]*\}|%\(\w+\)s|'[^']*'|--?\w[\w-]*|<\w+>|\w+\(|\S*[./=_\[+]\S*", " ", told)
-    return set(re.findall(r"[A-Za-z]{3,}", bare)) - NAMES - CODE - COMMANDS.keys()
+    return set(re.findall(r"[A-Za-z]{3,}", bare)) - NAMES - CODE - COMMANDS.keys() - reports.REPORTS.keys()
 
 
 CODE = {
     "append", "shell", "Esc", "Tab", "KiB", "checkout", "false", "true", "Ctrl", "check", "reference", "clone", "data", "detach", "dict", "dtype", "exec", "expand", "finite", "float", "git", "grade", "gradkata",
     "item", "json", "junit", "lambda", "list", "logits", "main", "markdown", "module", "nohup", "numpy", "open", "pop",
-    "pytest", "return", "seccomp", "secret", "setdefault", "terminal", "text", "toml", "torch", "zh",
+    "pdb", "pytest", "return", "seccomp", "secret", "setdefault", "terminal", "text", "toml", "torch", "zh",
 }  # fmt: skip
 
 
@@ -327,8 +327,7 @@ def test_what_the_course_lacks_is_told_in_chinese(run: Callable[..., tuple[int, 
     )
     code, said = run()
     assert code == 2
-    assert "grade: katas/01_scale/kata.toml：dificulty 不是已知的字段；是不是想写 difficulty？" in said
-    assert "katas/01_scale/kata.toml：difficulty 缺失" in said
+    assert "grade: katas/01_scale/kata.toml：dificulty 不是已知的字段；是不是想写 difficulty？：这道题先略过" in said
 
 
 def test_english_is_asked_for_wherever_it_stands(run: Callable[..., tuple[int, str]]) -> None:

@@ -1,7 +1,11 @@
 """A class: many learners' files in, a journal of what was found and judged, and what a teacher makes of it.
 
-    records.py  what a journal holds: students, their entries, remarks, the facts of a run
-    journal.py  the SQLite file in which all of it stands, written as it comes and read by whoever makes a gradebook
+In: `sources.py` and `archives.py` give the files of a folder or an archive, without trust; `labels.py` and `roster.py` say
+whose they are, `matching.py` for which kata, and `intake.py` brings that together.
 
-The journal is the only thing that passes from what judges a class to what shows it.
+Judging: `snapshot.py` keeps the course as it was, `plan.py` says what there is to do, `hands.py` judges it, `run.py` goes
+through it under the `lock.py` of its output, and `shards.py` brings together what several machines judged.
+
+Between them and whatever shows a class stands the journal: `journal.py`, one SQLite file, with the values of `records.py`.
+It is all that passes from one to the other.
 """

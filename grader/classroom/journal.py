@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -172,6 +172,17 @@ class Journal:
         query = "SELECT kata, sha256, count(*) FROM entries WHERE state = ? GROUP BY kata, sha256"
         return {(kata, digest): count for kata, digest, count in self._sql(query, State.FILE)}
 
+    def handed_in(self) -> str:
+        """A digest of all entries, but for their times: the same where the same files were found."""
+        digest = sha256()
+        for entry in self.entries():
+            digest.update(f"{entry.student}\0{entry.kata}\0{entry.state}\0{entry.sha256}\0".encode())
+        return digest.hexdigest()
+
+    def states(self) -> dict[State, int]:
+        """How many entries there are in each state."""
+        return {State(state): count for state, count in self._sql("SELECT state, count(*) FROM entries GROUP BY state")}
+
     def judged(self, layers: Iterable[str]) -> set[Job]:
         """What has its final result behind these layers. A fault of ours is none, and neither is what is damaged."""
         sandbox = ",".join(sorted(layers))
@@ -220,6 +231,22 @@ class Journal:
         digest = _digest(result.id, result.sha256, sandbox, content)
         row = (result.id, result.sha256, sandbox, result.verdict, result.seconds, content, digest)
         self._sql("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+
+    def copy_to(self, path: Path) -> None:
+        """Another file with the same content."""
+        with _told(path), closing(sqlite3.connect(path)) as other:
+            self._connection.backup(other)
+
+    def take_over(self, other: Journal) -> int:
+        """Write down all results of another journal, but for what is damaged or worse known; how many there were."""
+        query = "SELECT kata, sha256, sandbox, verdict, seconds, result, digest FROM results"
+        whole = [row for row in other._stream(query) if _digest(row[0], row[1], row[2], row[5]) == row[6]]
+        with self._transaction():
+            ours = [row for row in whole if row[3] == Verdict.INTERNAL]
+            self._many("INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", ours)
+            final = [row for row in whole if row[3] != Verdict.INTERNAL]
+            self._many("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)", final)
+        return len(whole)
 
     def _prepare(self, make: bool) -> None:
         version = int(self._sql("PRAGMA user_version")[0][0])

@@ -31,7 +31,6 @@ class About(StrEnum):
     UNREADABLE = "unreadable"  # a file, folder or archive that is not read, and why
     UNKNOWN = "unknown"  # a file that belongs to no kata, or a folder that belongs to no student of the roster
     MISSING = "missing"  # a student of the roster of whom nothing was found
-    COPY = "copy"  # a student's folder is a link, or reaches into another's
 
 
 class KataFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +99,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     student: str
     kata: str
     state: State
-    path: str = ""  # as it is shown: below the student's folder or archive
+    path: str = ""  # as it is shown: below what was handed in, through archives too
     sha256: str = ""  # of the bytes that were read; key of the source and the result
     time: str = ""
     marked_late: bool = False  # by Canvas, in the name

@@ -20,4 +20,6 @@ COMMANDS = {
     "stub": "grader.cli.scaffold",
     "check": "grader.cli.author",
     "release": "grader.cli.release",
+    "class": "grader.cli.teach",
+    "merge": "grader.cli.teach",
 }

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from grader.engine.events import Again, Ended, Event, Heard
 from grader.engine.task import Task
 from grader.judge.job import Began, Collected, Done, Fault, Held, Judged, Named, Noticed
-from grader.messages import Message
-from grader.scorecard import TestResult
+from grader.kata import Kata
+from grader.messages import Message, message, text
+from grader.scorecard import KataResult, TestResult, Verdict, grade_kata, reject_kata
 
 
 @dataclass
@@ -126,3 +127,41 @@ class Judgement:
     @property
     def seconds(self) -> float:
         return max((part.seconds for part in self._parts.values()), default=0.0)
+
+    def result(self, kata: Kata, *, stub: str, readme: str, sha256: str, choose: str = "") -> KataResult:
+        """What it comes to: nothing counts if the suite or the grader was at fault.
+
+        Tests that were not chosen, or come after the one at which the kata was to be left, were not run.
+        """
+        faults = self.faults or ([] if self.done else [text("the judge did not come to its end")])
+        if faults:
+            return reject_kata(kata, Verdict.INTERNAL, faults, stub=stub, readme=readme, sha256=sha256)
+        left = [not_run(test, "not_run.unchosen" if choose else "not_run.first") for test in self.left]
+        chosen = message("kata.chosen", count=len(self.tests), tests=len(self.collected))
+        result = grade_kata(
+            kata,
+            self.in_order([*self.tests, *left]),
+            seconds=round(self.seconds, 3),
+            said=(chosen,) if left and choose else (),
+            notices=self.notices,
+            stub=stub,
+            readme=readme,
+            sha256=sha256,
+        )
+        ended = {test.verdict for test in self.tests}
+        under_way = left and not choose and Verdict.TODO in ended and ended <= {Verdict.PASS, Verdict.TODO}
+        return replace(result, verdict=Verdict.TODO) if under_way else result
+
+
+def not_run(test: Named, why: str) -> TestResult:
+    """The result of a test that was left out; `why` is a code."""
+    said = message(why)
+    return TestResult(
+        name=test.name,
+        kind=test.kind,
+        title=test.title,
+        hidden=test.hidden,
+        verdict=Verdict.NOT_RUN,
+        message=str(said),
+        said=said,
+    )
