@@ -14,8 +14,8 @@ _TOKEN = re.compile(
 )
 _INDEXED = re.compile(r"[A-Za-z]_[A-Za-z]{1,2}\d*")  # `x_t` and `w_ih`; `learning_rate` is a name
 _GAP = re.compile(r" {3,}")
-_SIGNS = set("=+−·/←→<>≤≥≠⊙∈×~≈")  # noqa: RUF001  # the signs of a formula
-_MARKS = "′ᵀ²³₀₁₂₃ₜ⁺⁻¹"  # noqa: RUF001  # set where they stand, by the font
+_SIGNS = set("=+−·/←→<>≤≥≠⊙∈×~≈")  # the signs of a formula
+_MARKS = "′ᵀ²³₀₁₂₃ₜ⁺⁻¹"  # set where they stand, by the font
 
 
 def mathml(text: str) -> str:
