@@ -81,7 +81,7 @@ class Fork:
         return job
 
     def kept(self, path: str) -> str:
-        return git(self.origin, "show", f"grade-history:{path}")
+        return git(self.origin, "show", f"kata-history:{path}")
 
     def card(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.runner.artifacts["scorecard"] / "scorecard.json").read_text())
@@ -119,8 +119,8 @@ def test_half_solved_is_green_and_recorded_and_only_what_changed_is_judged(fork:
     assert "1 kata to judge" in job.log
     assert list(json.loads(fork.kept("solved/main.json"))["katas"]) == ["01_scale"]
     assert [kata["from_store"] for kata in fork.card()["katas"]] == [False, True]
-    before = git(fork.origin, "rev-parse", "grade-history")
-    assert "to judge ·" not in fork.grade().log and git(fork.origin, "rev-parse", "grade-history") == before
+    before = git(fork.origin, "rev-parse", "kata-history")
+    assert "to judge ·" not in fork.grade().log and git(fork.origin, "rev-parse", "kata-history") == before
 
 
 def test_all_solved_is_green_to_the_last_point(fork: Fork) -> None:
