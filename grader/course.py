@@ -84,7 +84,7 @@ def locate(start: Path, explicit: Path | None = None) -> Path:
             return folder
     raise UsageFault(
         text("not in a course: neither {folder} nor a folder above it has katas/*/kata.toml", folder=str(start)),
-        text("change to the folder of your course, or name it with --course DIR"),
+        text("change to the folder of your course, or name it with --course DIR; `grade init` begins one"),
     )
 
 

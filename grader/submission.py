@@ -103,8 +103,8 @@ def read(kata: Kata, source_dir: Path | None, course: Course) -> Submission:
     path, display_path = root.joinpath(*places[0]), _printable(shown.joinpath(*places[0]))
     said = text("{file} is missing", file=display_path)
     if near := [_printable(shown / each) for place in places for each in _misnamed(kata, root, place[:-1], course)]:
-        found = text("{file} is missing, and {near} stands there", file=display_path, near=near)
-        said, help = found, text("name it {file}, if that is your answer", file=file)
+        said = text("{file} is missing, and {near} stands there", file=display_path, near=near)
+        help = text("name it {file}, if that is your answer", file=file)
     return Submission(kata.id, path, display_path, problem=Problem(said, help))
 
 

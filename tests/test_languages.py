@@ -36,9 +36,10 @@ ZH = Language("zh")
 SENTENCE = re.compile(r"\b[A-Za-z]+,? [a-z]{2,}\b")
 # What is the same in every language: names of what code is made of, of the command's files, and of its places for values.
 NAMES = {
-    "ADMITTED", "ALLOWED", "API", "ARGS", "BEGIN", "CODE", "COMMAND", "CPU", "DIR", "END", "EXPR", "FILE", "False", "GRADE_DIAGNOSIS", "GRADE_LANG",
-    "HUP", "ID", "KATA", "KATAS", "Landlock", "Linux", "MUTANT", "MiB", "NAME", "NUL", "None", "OUT", "PAGE", "PATH",
-    "Python", "SHA", "SIGHUP", "SIGKILL", "SIGTERM", "SOLUTION", "TOML", "True", "UTF", "WSL", "Windows", "lsm",
+    "ADMITTED", "ALLOWED", "API", "ARGS", "BEGIN", "CLASS", "CODE", "COMMAND", "CPU", "Canvas", "DIR", "END", "EXPR", "FILE", "False",
+    "GRADE_DIAGNOSIS", "GRADE_LANG", "Gradescope", "HUP", "ID", "JSON", "KATA", "KATAS", "Landlock", "Linux", "MUTANT", "MiB", "NAME",
+    "NUL", "None", "OUT", "PAGE", "PATH", "Python", "SHA", "SIGHUP", "SIGKILL", "SIGTERM", "SOLUTION", "STUDENT", "TOML", "True", "UTF",
+    "WSL", "Windows", "ZIP", "lsm",
 }  # fmt: skip
 
 
@@ -165,7 +166,7 @@ def leftover(told: str) -> set[str]:
 
 
 CODE = {
-    "append", "shell", "Esc", "Tab", "KiB", "checkout", "false", "true", "Ctrl", "check", "reference", "clone", "data", "detach", "dict", "dtype", "exec", "expand", "finite", "float", "git", "grade", "gradkata",
+    "append", "canvas", "csv", "shell", "Esc", "Tab", "KiB", "checkout", "false", "true", "Ctrl", "check", "reference", "clone", "data", "detach", "dict", "dtype", "exec", "expand", "finite", "float", "git", "grade", "gradkata",
     "item", "json", "junit", "lambda", "list", "logits", "main", "markdown", "module", "nohup", "numpy", "open", "pop",
     "pdb", "pytest", "return", "seccomp", "secret", "setdefault", "terminal", "text", "toml", "torch", "zh",
 }  # fmt: skip

@@ -68,6 +68,7 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
             found = rules.broken(each)
         if wanted.record and not found and each.depth is Depth.WHOLE:
             proof.write(each.subject, each.seeds)
+        found = _in_order(found, wanted.record)
         if wanted.mutate:
             found += fate.excused(each, fates[each.subject.id])
         checks.append(kata_check(each, found, fates.get(each.subject.id)))
@@ -84,6 +85,12 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
         findings=tuple(findings),
         katas=tuple(checks),
     )
+
+
+def _in_order(found: list[Finding], record: bool) -> list[Finding]:
+    """What has to be mended first, and then what `--record` settles, which nobody who gave it is asked for."""
+    real = [finding for finding in found if finding.rule not in _RECORDED]
+    return real + [finding for finding in found if finding.rule in _RECORDED and not (record and real)]
 
 
 def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> str:

@@ -72,6 +72,8 @@ def next_(root: Path | None) -> int:
         return 0
     print(f"{kata.id}  {kata.title_in(spoken.code)}")
     print(f"  {kata.blurb_in(spoken.code)}")
+    if kata.recommends:
+        print(f"  {spoken.text('good to have done before: {katas}', katas=[*kata.recommends])}")
     print()
     print(spoken.text("  statement  `grade show {kata}`", kata=kata.slug))
     print(spoken.text("  your file  katas/{kata}/{file}", kata=kata.id, file=kata.stub.name))

@@ -201,7 +201,7 @@ def _cluster(scheduler: str | None, tls: Sequence[Path] | None) -> Callable[[Ben
 
 def _stubs(course: Course, katas: Iterable[Kata]) -> dict[str, bytes]:
     """The stubs as they were handed out, as far as the course still knows them."""
-    from grader.authoring.making.stubs import original
+    from grader.stub import original
 
     found = {}
     for kata in katas:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 COMMANDS = {
     "run": "grader.cli.learn",
     "watch": "grader.cli.watching",
@@ -16,10 +18,20 @@ COMMANDS = {
     "solution": "grader.cli.files",
     "debug": "grader.cli.debug",
     "doctor": "grader.cli.doctor",
+}
+AUTHORS = {
+    "init": "grader.cli.scaffold",
     "new": "grader.cli.scaffold",
     "stub": "grader.cli.scaffold",
     "check": "grader.cli.author",
     "release": "grader.cli.release",
     "class": "grader.cli.teach",
     "merge": "grader.cli.teach",
+    "gradebook": "grader.cli.gradebook",
+    "student": "grader.cli.gradebook",
+    "similar": "grader.cli.gradebook",
+    "appeal": "grader.cli.again",
+    "regrade": "grader.cli.again",
 }
+if Path(__file__).parents[1].joinpath("authoring").is_dir():  # which no release carries
+    COMMANDS |= AUTHORS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator
@@ -142,8 +143,17 @@ class Judging:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
-            reason = getattr(crash, "message", None) or str(report.longrepr).strip().splitlines()[-1]
+            said = str(report.longrepr).strip()
+            reason = getattr(crash, "message", None) or said.splitlines()[-1].removeprefix("E").strip()
+            if place := self._line_of_suite(said):
+                reason = f"{place}: {reason}"
             self._emit(Fault(text("the suite does not collect: {reason}", reason=reason)))
+
+    def _line_of_suite(self, said: str) -> str:
+        """The last line of a suite that a traceback names, as `test_lstm.py:38`; "" where it names none."""
+        names = "|".join(re.escape(Path(suite).name) for suite in self._job.suites)
+        found = re.findall(rf'(?:^|[/\s])({names})(?:", line |:)(\d+)', said)
+        return ":".join(found[-1]) if found else ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self._job.only:

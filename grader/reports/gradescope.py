@@ -17,14 +17,15 @@ from grader.reports.table import row_lines
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
 
-def render(card: Scorecard, *, language: Language | None = None) -> str:
+def render(card: Scorecard, *, language: Language | None = None, note: str = "") -> str:
     """One test of theirs for each of ours, with its points; what is to do has no status, and earns nothing.
 
     A student sees no total while any test is hidden from them, so the hidden ones of a kata are one test here, which says how
     many of them pass and no more. What has no test of its own, a kata that was not judged, has one as well: theirs add up to
-    all the points that there are.
+    all the points that there are, but where a note says why the score is another.
     """
     language = language or Language()
+    notes = [note, "" if card.complete else language.text("stopped early")]
     tests = [test for kata in card.katas for test in _tests(kata, language)]
     left = card.score.max - math.fsum(kata.max for kata in card.katas)
     if card.unbegun:
@@ -32,7 +33,7 @@ def render(card: Scorecard, *, language: Language | None = None) -> str:
     results = {
         "score": card.score.points,
         "execution_time": card.seconds,
-        "output": "" if card.complete else language.text("stopped early"),
+        "output": "\n".join(filter(None, notes)),
         "output_format": "text",
         "test_output_format": "text",
         "test_name_format": "text",

@@ -17,6 +17,7 @@ OUR_FAULT = text(
     "This is our fault, not yours: nothing that you wrote decides it. Try again with `grade run {kata} --fresh`. "
     "If it stays, send these lines and what `grade doctor` prints to the authors of the course."
 )
+SUITE_FAULT = text("The suite, its manifest or the grader is at fault: `grade check {kata}` says where.")
 SHOWN = 10  # lines of the learner's own output: half of them its first, half its last
 
 
@@ -31,7 +32,8 @@ def telling(kata: KataResult, width: int, paint: Paint, language: Language, *, e
     """The lines under its first: what is wrong with the kata as a whole, and the first failing test, or with `every` all."""
     lines: list[str] = []
     if kata.verdict is Verdict.INTERNAL:
-        lines += _indented(language.text(OUR_FAULT.code, kata=kata.id), 2, width)
+        told = SUITE_FAULT if kata.stub.startswith("reference/") else OUR_FAULT  # its authors are who reads it
+        lines += _indented(language.text(told.code, kata=kata.id), 2, width)
         lines += [""] * bool(kata.message)
     lines += _indented(kata.message, 2, width, most=12)
     test = first_failing(kata)
