@@ -40,7 +40,7 @@ class Late:
 
     def of(self, points: float) -> float:
         """What is left of these points."""
-        return points * (100.0 - self.percent) / 100.0
+        return points * (1.0 - self.percent / 100.0)
 
 
 @dataclass(frozen=True)
