@@ -232,7 +232,7 @@ def _tried(attempt: Attempt, past: Past, language: Language) -> Tried:
 
 def _over_time(card: Scorecard, past: Past, language: Language) -> str:
     """The points of all katas after each attempt; nothing before there are two."""
-    known = {kata.id: amount_now for kata in card.katas if (amount_now := past.attempts.get(kata.id))}
+    known = {kata.id: past.attempts.get(kata.id, ()) for kata in card.katas}
     tried = sorted(((each.time, id, each.points) for id, attempts in known.items() for each in attempts))
     if len(tried) < 2:
         return ""
