@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-import click
-
 from grader.cli.options import (
     Report,
     coloured,
     course_option,
     here,
     jobs_option,
+    katas_argument,
     processors,
     readable,
     ready_to_judge,
@@ -56,7 +55,7 @@ class _Telling:
 
 
 @command
-@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@katas_argument
 @option("--seeds", type=Whole(1, 1000), default=5, metavar="N", help="Right solutions on N seeds (5).")
 @option(
     "--mutate",
@@ -97,6 +96,8 @@ def check(
     """Prove the suites of KATAs (all without a name) on solutions that are known to be right and wrong.
 
     Exit code 0: every rule holds; 1: there are faults, all of which are told; 2: usage or course at fault; 3: a fault of ours.
+
+    Example: grade check lstm --mutate
     """
     if changed and (mutate or full):
         raise UsageFault(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -11,7 +11,10 @@ from grader.cli import speech
 from grader.cli.spoken import Group, Option
 from grader.cli.verbs import COMMANDS
 
-_PYTHONS = ("list", "next", "class")  # names that Python has already
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+_PYTHONS = ("list", "next", "import", "class")  # names that Python has already
 
 
 class _Commands(Group):
@@ -21,9 +24,17 @@ class _Commands(Group):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         args = speech.without_language(args)
+        if context.resilient_parsing and not args:
+            return super().parse_args(context, args)  # a shell asks what can stand here
         if not args or (args[0] not in self._lazy and args[0] not in ("--help", "-h", "--version")):
             args = ["run", *args]
         return super().parse_args(context, args)
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands, and the katas that `run` would be given."""
+        from grader.cli.options import completed
+
+        return [*super().shell_complete(context, incomplete), *completed(context, None, incomplete)]
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self._lazy)

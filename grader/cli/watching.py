@@ -12,11 +12,10 @@ import click
 from rich.cells import cell_len
 
 from grader.cli import signals
-from grader.cli.options import course_option, here, jobs_option, processors, readable, ready_to_judge
+from grader.cli.options import course_option, here, jobs_option, one_kata, processors, readable, ready_to_judge
 from grader.cli.output import Notes
 from grader.cli.speech import language, note
 from grader.cli.spoken import command
-from grader.cli.study import one_kata
 from grader.course import find, locate
 from grader.errors import UsageFault
 from grader.messages import text
