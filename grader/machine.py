@@ -60,6 +60,26 @@ _REFUSALS = {
 _TOO_FEW = "{few} {what} are all that this shell allows (`ulimit {option}`), and judging takes {many}"
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ready_to_judge(jobs: int) -> None:
+    """Raise UsageFault where no file can be judged.
+
+    That is on Windows, which hands no descriptor to a process that is started, and where limits are too tight.
+    """
+    if sys.platform == "win32":
+        raise UsageFault(
+            text("Windows itself cannot judge a file: its processes are not handed the lines between judge and worker"),
+            text(
+                "run `grade` in WSL, the Linux of Windows, which `wsl --install` sets up; `pytest katas/04_lstm` works here too"
+            ),
+        )
+    make_room(jobs)
+
+
 def make_room(jobs: int) -> None:
     """Raise this process's limits as far as judges need it. Raises UsageFault where the shell left too little for that."""
     if resource is None:

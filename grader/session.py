@@ -5,6 +5,7 @@ The ladder is started for the first kata that must be judged, and stays warm for
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -34,8 +35,8 @@ from grader.kata import Kata
 from grader.messages import message, text
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, grade_kata, reject_kata, total, worded
 from grader.seeds import Secret
-from grader.store import Store
-from grader.submission import Submission
+from grader.store import NOTEBOOK, Store
+from grader.submission import Submission, Typed
 
 _NOTHING_RAN = str(text("nothing was run: every result is from the store"))
 _TOO_EARLY = str(text("nothing was run: the run ended before a worker could start"))
@@ -84,13 +85,14 @@ class Session:
         fresh: bool = False,
         listener: Listener | None = None,
         brake: Brake | None = None,
+        typed: Mapping[str, Typed] | None = None,
     ) -> Scorecard:
-        """Grade `katas` on the learner's files in the course or in `source_dir`.
+        """Grade `katas` on the learner's files in the course or in `source_dir`, or on what was typed, by the katas' ids.
 
         Where it is stopped, by its brake or for good, or interrupted, the scorecard says what was left, and holds every
         verdict that was given.
         """
-        with closing(_Run(self, katas, source_dir, listener or Listener())) as self._run:
+        with closing(_Run(self, katas, source_dir, listener or Listener(), typed or {})) as self._run:
             if self._stopped:
                 self._run.engine.stop()
             with suppress(KeyboardInterrupt), (brake or Brake()).on(self._run.engine.stop):
@@ -141,13 +143,21 @@ class _Work:
 class _Run:
     """One run of a session: from the katas that are asked for to a scorecard, folded from the engine's events."""
 
-    def __init__(self, session: Session, katas: Sequence[Kata], source_dir: Path | None, tell: Listener) -> None:
+    def __init__(
+        self,
+        session: Session,
+        katas: Sequence[Kata],
+        source_dir: Path | None,
+        tell: Listener,
+        typed: Mapping[str, Typed],
+    ) -> None:
         self.engine = Engine(session.keeper, session.jobs)
         self._session = session
         self._store = session.store
         self._katas = katas
         self._source_dir = source_dir
         self._tell = tell
+        self._typed = typed
         self._results: dict[str, KataResult] = {}
         self._work: dict[Task, _Work] = {}
         self._began, self._started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
@@ -198,7 +208,7 @@ class _Run:
     def _unknown(self, fresh: bool) -> Iterator[_Work]:
         """What must be judged; the other katas have their results."""
         for kata in self._katas:
-            read = submission.read(kata, self._source_dir, self._session.course)
+            read = self._read(kata)
             if read.problem is not None:
                 self._finish(_rejected(kata, read))
                 continue
@@ -217,6 +227,18 @@ class _Run:
                 self._learn(course, known)
                 shown = replace(known, stub=read.display_path, readme=_statement(kata))
                 self._finish(self._diagnosed(kata, shown))
+
+    def _read(self, kata: Kata) -> Submission:
+        if kata.id in self._typed:
+            return submission.typed(kata, self._typed[kata.id])
+        return submission.read(kata, self._source_dir, self._session.course)
+
+    def _origin(self, kata: Kata) -> str:
+        """Where it came from, as an attempt has it."""
+        if kata.id in self._typed:
+            return NOTEBOOK
+        folder = "" if self._source_dir is None else str(self._source_dir)
+        return folder if folder != NOTEBOOK else os.path.join(os.curdir, folder)
 
     @property
     def _secret(self) -> bool:
@@ -240,7 +262,7 @@ class _Run:
         result = self._dated(work, work.judgement.result(work.kata, **where, choose=self._session.choose))
         ladder = self.engine.began
         layers = ladder.sandbox.layers if ladder is not None else frozenset[str]()
-        origin = "" if self._source_dir is None else str(self._source_dir)
+        origin = self._origin(work.kata)
         if not work.judgement.left:  # else it is known of some tests only, and no attempt at the kata
             self._store.put(work.stored_as, result, layers, keep=not self._secret, origin=origin)
             self._learn(work.course, result)

@@ -11,7 +11,7 @@ from grader import submission
 from grader.course import Course
 from grader.kata import Kata
 from grader.scorecard import Verdict
-from grader.store import Attempt, Store
+from grader.store import NOTEBOOK, Attempt, Store
 
 GIVEN_UP = "given up"  # the note of a kata whose solution was shown before it passed
 _QUESTION = re.compile(r"^\*\*(.+?[?？])\*\*", re.MULTILINE | re.DOTALL)
@@ -28,7 +28,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """One kata, and the attempts on the learner's own file, oldest first."""
+    """One kata, and the attempts on the learner's own file or in a notebook, oldest first."""
 
     kata: Kata
     state: State
@@ -87,12 +87,16 @@ def standing(course: Course, store: Store) -> Standing:
 
 
 def _place(course: Course, kata: Kata, store: Store, given_up: bool) -> Place:
-    found = [attempt for name in (kata.id, *kata.aliases) for attempt in store.attempts(name) if not attempt.origin]
+    names = (kata.id, *kata.aliases)
+    found = [attempt for name in names for attempt in store.attempts(name) if attempt.origin in ("", NOTEBOOK)]
     attempts = tuple(sorted(found, key=lambda attempt: attempt.time))
-    passed = {attempt.sha256 for attempt in attempts if attempt.verdict is Verdict.PASS}
-    if passed:
+    passes = [attempt for attempt in attempts if attempt.verdict is Verdict.PASS]
+    if passes:
         now = submission.read(kata, None, course).sha256
-        return Place(kata, State.PASSED if now in passed else State.CHANGED, attempts, given_up)
+        by_file = {
+            attempt.sha256 for attempt in passes if not attempt.origin
+        }  # none where it passed in notebooks alone
+        return Place(kata, State.PASSED if now in by_file or not by_file else State.CHANGED, attempts, given_up)
     begun = any(attempt.verdict is not Verdict.TODO or attempt.points for attempt in attempts)
     return Place(kata, State.BEGUN if begun else State.NEW, attempts, given_up)
 

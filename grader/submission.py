@@ -67,6 +67,14 @@ class Submission:
         return lines[number - 1].decode().strip() if 0 < number <= len(lines) else ""
 
 
+@dataclass(frozen=True)
+class Typed:
+    """What stands in place of a file, such as the cell of a notebook, and what it is called where a line is named."""
+
+    text: str
+    shown: str
+
+
 class _Refused(Exception):
     """Why the file is not taken; the sentence has a field for its name, `{file}`."""
 
@@ -141,6 +149,23 @@ def of(content: bytes, display_path: str, path: Path | None = None, kata_id: str
     return Submission(kata_id, path, display_path, content, digest)
 
 
+def typed(kata: Kata, given: Typed) -> Submission:
+    """What was typed, taken for the learner's file for `kata`."""
+    content = given.text.encode("utf-8", "surrogatepass")
+    digest = sha256(content).hexdigest()
+    try:
+        if len(content) > MAX_BYTES:
+            raise _too_large(len(content))
+        _check(content)
+    except _Refused as refused:
+        return Submission(kata.id, kata.stub, given.shown, None, digest, refused.problem(given.shown))
+    return Submission(kata.id, kata.stub, given.shown, content, digest)
+
+
+def _too_large(size: int) -> _Refused:
+    return _Refused(text("{file} holds {size:,.1f} MiB, and no more than 1 MiB is read", size=size / 2**20))
+
+
 def _content(root: Path, place: tuple[str, ...]) -> bytes:
     """The bytes of a small regular file; raises FileNotFoundError, or _Refused with the reason."""
     try:
@@ -154,8 +179,7 @@ def _content(root: Path, place: tuple[str, ...]) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise _Refused(_NOT_A_FILE)
         if status.st_size > MAX_BYTES:
-            size = status.st_size / 2**20
-            raise _Refused(text("{file} holds {size:,.1f} MiB, and no more than 1 MiB is read", size=size))
+            raise _too_large(status.st_size)
         content = b""
         while len(content) <= MAX_BYTES and (piece := os.read(descriptor, MAX_BYTES + 1 - len(content))):
             content += piece

@@ -274,7 +274,7 @@ def test_doctor_tries_the_sandbox(course: Path) -> None:
 
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_windows_is_sent_to_where_files_can_be_judged(course: Path, command: str) -> None:
-    there = "import types, grader.cli, grader.cli.options as o; o.sys = types.SimpleNamespace(platform='win32')"
+    there = "import types, grader.cli, grader.machine as m; m.sys = types.SimpleNamespace(platform='win32')"
     code = f"{there}; grader.cli.main([{command!r}])"
     done = subprocess.run([sys.executable, "-c", code], cwd=course, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "in WSL" in done.stderr and not done.stdout

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = {
     **dict.fromkeys(["cli"], 8),
-    **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
+    **dict.fromkeys(["authoring", "autograder", "classroom", "notebook", "watch"], 7),
     **dict.fromkeys(["kept", "session"], 6),
     **dict.fromkeys(["engine", "study"], 5),
     **dict.fromkeys(["judge", "reports", "standing", "solved", "copies", "nudges", "moving"], 4),
@@ -42,6 +42,7 @@ FLOORS = {
 # Straight down inside a floor: a submission is for a kata of a course, the store keeps what a scorecard is made of, and
 # copies are among what is moved.
 STAIRS = {
+    ("authoring", "autograder"),
     ("submission", "course"),
     ("submission", "kata"),
     ("course", "kata"),

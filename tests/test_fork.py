@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from .runner import Job, Runner, shims
 
@@ -43,6 +44,13 @@ class Fork:
     def solve(self, *paths: str) -> None:
         for path in paths:
             shutil.copy(self.work / path.replace("katas/", "reference/"), self.work / path)
+
+    def only(self, kata: str) -> None:
+        """As a course that asks for one kata: without the one of torch a run takes a second."""
+        step = "uses: ./.github/actions/grade # zizmor: ignore[self-repository] every runner knows this form\n"
+        path = self.work / ".github/workflows/grade.yml"
+        text = path.read_text(encoding="utf-8").replace(step, f"{step}        with: {{katas: {kata}}}\n", 1)
+        path.write_text(text, encoding="utf-8")
 
     def edit(self, path: str, old: str, new: str) -> None:
         text = (self.work / path).read_text(encoding="utf-8")
@@ -81,7 +89,7 @@ class Fork:
         return job
 
     def kept(self, path: str) -> str:
-        return git(self.origin, "show", f"grade-history:{path}")
+        return git(self.origin, "show", f"kata-history:{path}")
 
     def card(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.runner.artifacts["scorecard"] / "scorecard.json").read_text())
@@ -103,7 +111,8 @@ def test_untouched_is_green_and_says_so_everywhere(fork: Fork) -> None:
     assert (found["points"], found["passed"], found["katas"], found["complete"]) == ("0", "0", "2", "true")
     assert fork.card()["complete"] is True
     names = {path.name for path in fork.runner.artifacts["scorecard"].iterdir()}
-    assert names == {"scorecard.json", "scorecard.xml", "scorecard.md"}
+    assert names == {"scorecard.html", "scorecard.json", "scorecard.xml", "scorecard.md"}
+    assert "<script" not in (fork.runner.artifacts["scorecard"] / "scorecard.html").read_text()
     badge = ElementTree.fromstring(fork.kept("badge.svg"))
     assert badge.get("aria-label") == "katas: 0 of 2"
     assert json.loads(fork.kept("solved/main.json"))["katas"] == {}
@@ -118,8 +127,8 @@ def test_half_solved_is_green_and_recorded_and_only_what_changed_is_judged(fork:
     assert "1 kata to judge" in job.log
     assert list(json.loads(fork.kept("solved/main.json"))["katas"]) == ["01_scale"]
     assert [kata["from_store"] for kata in fork.card()["katas"]] == [False, True]
-    before = git(fork.origin, "rev-parse", "grade-history")
-    assert "to judge ·" not in fork.grade().log and git(fork.origin, "rev-parse", "grade-history") == before
+    before = git(fork.origin, "rev-parse", "kata-history")
+    assert "to judge ·" not in fork.grade().log and git(fork.origin, "rev-parse", "kata-history") == before
 
 
 def test_all_solved_is_green_to_the_last_point(fork: Fork) -> None:
@@ -132,7 +141,8 @@ def test_all_solved_is_green_to_the_last_point(fork: Fork) -> None:
 
 
 def test_one_that_got_worse_is_red_at_its_line_until_it_is_mended_whatever_becomes_of_the_caches(fork: Fork) -> None:
-    fork.solve(SCALE, LINE)
+    fork.only("scale")
+    fork.solve(SCALE)
     assert not fork.grade().failed
     fork.edit(SCALE, "x * factor", "x + factor")
     for _ in range(2):  # not only on the push that broke it, and not only as long as a cache lives
@@ -140,19 +150,20 @@ def test_one_that_got_worse_is_red_at_its_line_until_it_is_mended_whatever_becom
         job = fork.grade()
         assert job.failed and "01_scale passed before, and does not now" in job.log
         assert any(line.startswith(f"::error file={SCALE},") for line in job.commands)
-        assert len(json.loads(fork.kept("solved/main.json"))["katas"]) == 2
+        assert len(json.loads(fork.kept("solved/main.json"))["katas"]) == 1
         assert fork.card()["katas"][0]["verdict"] == "fail"
     fork.solve(SCALE)
     assert not fork.grade().failed
 
 
 def test_a_new_branch_is_held_to_what_the_default_branch_has(fork: Fork) -> None:
+    fork.only("scale")
     fork.solve(SCALE)
     assert not fork.grade().failed
     fork.edit(SCALE, "x * factor", "x + factor")
     assert fork.grade("work/one").failed
     assert list(json.loads(fork.kept("solved/work/one.json"))["katas"]) == ["01_scale"]
-    assert "1 of 2" in fork.kept("badge.svg")  # of the default branch alone
+    assert "1 of 1" in fork.kept("badge.svg")  # of the default branch alone
 
 
 def test_two_branches_that_record_together_lose_nothing(fork: Fork) -> None:
@@ -179,6 +190,7 @@ def test_where_nothing_may_be_written_that_is_said_and_the_job_stays_green(fork:
 
 
 def test_what_a_hostile_file_prints_is_no_command_and_no_output(fork: Fork) -> None:
+    fork.only("scale")
     (fork.work / SCALE).write_text('print("::error::mine\\npoints=99")\nraise ValueError("\\n::warning::mine")\n')
     job = fork.grade()
     assert not job.failed  # nothing passed before
@@ -211,10 +223,10 @@ def test_out_of_time_is_told_and_what_was_decided_is_kept(fork: Fork) -> None:
 def test_a_course_may_ask_for_a_share_of_the_points_instead(fork: Fork) -> None:
     with (fork.work / "course.toml").open("a") as settings:
         settings.write("fail_under = 60\n")
-    fork.solve(SCALE)
+    fork.only("scale")
     job = fork.grade()
-    assert job.failed and "are less than the 60 % that course.toml asks for" in job.log
-    fork.solve(LINE)
+    assert job.failed and "0 of 4 points are less than the 60 % that course.toml asks for" in job.log
+    fork.solve(SCALE)
     assert not fork.grade().failed
 
 
@@ -223,8 +235,11 @@ def test_the_project_itself_and_its_maintainers_workflow_stay_out_of_each_others
     event = fork.event("push", "main")
     event["event"]["repository"]["fork"] = False
     assert fork.runner.job(fork.clone("main"), "self-check", event) is None
-    tests = (ROOT / ".github/workflows/tests.yml").read_text()
-    assert 'if: "!github.event.repository.fork"' in tests
+    theirs = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))["jobs"]
+    for fork_or_not in (True, False):
+        event["event"]["repository"]["fork"] = fork_or_not
+        asked = Job(fork.runner, fork.work, event, {})
+        assert any(asked.value(job["if"], {}) for job in theirs.values()) is not fork_or_not
 
 
 def test_a_hand_in_is_graded_on_the_base_branch_with_a_secret_seed_and_can_be_collected(fork: Fork) -> None:

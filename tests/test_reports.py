@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from junitparser import JUnitXml
+from markdown_it import MarkdownIt
 from msgspec.structs import replace
 from rich.cells import cell_len
 
@@ -521,6 +522,22 @@ def test_a_summary_is_cut_to_what_github_takes_and_says_so() -> None:
     short = markdown.render(card, most=len(whole.encode()) - 1)
     assert len(short) < len(whole) and "1 kata more is left out here" in short
     assert short.startswith(whole[:100])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_another_reader_of_markdown_sees_a_row_for_each_kata_and_nothing_that_a_learner_made_up(case: str) -> None:
+    """markdown-it, by the rules of CommonMark with tables."""
+    card = golden(case)
+    tokens = MarkdownIt("commonmark").enable("table").parse(reports.render("github", card))
+    assert sum(token.type == "tr_open" for token in tokens) == 1 + len(card.katas) + len(card.unbegun)
+    inline = [inner for token in tokens for inner in token.children or ()]
+    assert {token.type for token in (*tokens, *inline)} <= {
+        *(f"{name}_{end}" for name in ("paragraph", "strong", "table", "thead", "tbody", "tr", "th", "td", "heading")
+          for end in ("open", "close")),
+        "inline", "text", "fence", "softbreak", "text_special", "code_inline",
+    }  # fmt: skip
+    told = [kata for kata in card.katas if kata.verdict not in (Verdict.PASS, Verdict.TODO)]
+    assert sum(token.type == "heading_open" for token in tokens) == len(told)
 
 
 def test_no_fence_is_closed_by_what_it_holds() -> None:

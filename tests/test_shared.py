@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -127,9 +128,11 @@ def test_a_holder_grows_its_ladder_and_keeps_the_one_that_is_lent_as_long_as_it_
         assert not small.plan.covers(large.plan) and large.plan.covers(small.plan)
 
 
+@pytest.mark.parametrize("without", ["", "namespaces"], ids=["with namespaces", "without"])
 def test_the_command_borrows_and_a_holder_that_is_killed_meanwhile_costs_nobody_anything(
-    root: Path, hold: Hold
+    root: Path, hold: Hold, without: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("GRADKATA_TEST_WITHOUT", without)
     source = root / "katas/01_scale/scale.py"
     source.write_text(source.read_text().replace("    # BEGIN SOLUTION: one multiplication\n", BUSY))
     manifest = root / "katas/01_scale/kata.toml"
@@ -237,10 +240,16 @@ def test_of_two_holders_one_is_enough(root: Path, hold: Hold, session: Session) 
     assert len(sockets(root)) == 1  # that of the one who was killed was in the way of nobody, and is gone
 
 
-def test_one_who_holds_a_ladder_is_preferred_to_one_who_would_have_to_start_it(root: Path, hold: Hold) -> None:
-    cold = {hold(root).pid for _ in range(3)}
+def test_one_who_holds_a_ladder_is_preferred_to_one_who_would_have_to_start_it(
+    root: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold = {hold(root).pid for _ in range(2)}
+    before = sockets(root)
     warm = hold(root, "warm").pid
-    assert {holder.pid: holder.lends for holder in holders(root)} == {**dict.fromkeys(cold, False), warm: True}
+    monkeypatch.setattr(
+        borrowed, "sorted", lambda names: sorted(names, key=lambda name: name not in before), raising=False
+    )
+    assert [(each.pid in cold, each.lends) for each in holders(root)] == [(True, False), (True, False), (False, True)]
     ladder = borrowing(root)(NUMPY)
     assert isinstance(ladder, BorrowedLadder) and ladder.holder.pid == warm
     ladder.close()
@@ -272,6 +281,15 @@ def test_a_holder_of_other_libraries_or_another_environment_lends_nothing(
     monkeypatch.setenv("GRADKATA_TEST_WITHOUT", "namespaces")
     assert [found.differ for found in holders(root)] == [("environment", "libraries")]
     assert judged(session).verdict is Verdict.PASS and isinstance(session.keeper.current, Ladder)
+
+
+def test_each_of_the_terms_is_one(root: Path, offer: shared.Offer, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = terms.terms(root, {})
+    assert set(ours) >= {"grader", "libraries", "interpreter", "environment", "course", "namespaces"}
+    for name in ours:
+        monkeypatch.setattr(terms, "terms", lambda root, more, *, anew=False, name=name: {**ours, name: "another"})
+        assert offer._differences(Hello(ours, Reach.of(NUMPY), False)) == (name,)
+        monkeypatch.undo()
 
 
 def test_where_a_judge_looks_for_programs_is_no_matter(root: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -377,9 +395,14 @@ def test_another_user_is_told_nothing_and_given_nothing(
 def test_a_holder_of_another_user_is_not_believed(
     root: Path, offer: shared.Offer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert len(holders(root)) == 1
-    monkeypatch.setattr(borrowed.terms, "peer_of", lambda peer: (1, os.geteuid() + 1))
+    """The offer's own threads see who asks as he is."""
+    peer_of, here = terms.peer_of, threading.current_thread()
+    other = (1, os.geteuid() + 1)
+    monkeypatch.setattr(terms, "peer_of", lambda peer: other if threading.current_thread() is here else peer_of(peer))
     assert holders(root) == []
+    monkeypatch.undo()
+    monkeypatch.setattr(borrowed.os, "getpid", lambda: 0)
+    assert len(holders(root)) == 1
 
 
 def test_the_kernel_keeps_others_from_the_socket_too(root: Path, offer: shared.Offer) -> None:

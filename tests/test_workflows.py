@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,43 @@ def test_whoever_uses_the_actions_is_told_of_every_input_and_output() -> None:
         assert described["description"] and all(rule["description"].endswith(".") for rule in rules)
         used = set(re.findall(r"inputs\.([\w-]+)", path.read_text(encoding="utf-8")))
         assert used == set(described["inputs"])
+
+
+def test_the_page_for_other_courses_shows_what_the_actions_take_and_a_workflow_that_is_sound() -> None:
+    page = (ROOT / ".github/docs/instructor.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| (.+?) \|", page, re.MULTILINE)
+    shown = {name: default.strip("`") for name, default in rows if name in action("grade")["inputs"]}
+    wanted = {name: rule["default"] or "all" for name, rule in action("grade")["inputs"].items()}
+    assert shown == wanted
+    assert all(f"`{name}`" in page for name in [*action("grade")["outputs"], *action("record")["inputs"]])
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (job,) = yaml.safe_load(block)["jobs"].values()
+    ours = read(ROOT / ".github/workflows/grade.yml")
+    assert job["steps"][0] == ours["jobs"]["self-check"]["steps"][0]
+    assert (job["timeout-minutes"], yaml.safe_load(block)["permissions"]) == (30, ours["permissions"])
+    assert set(job["steps"][1]["with"]) <= set(wanted) and len(job["steps"]) == 2
+
+
+def test_the_image_is_given_all_that_it_installs(tmp_path: Path) -> None:
+    """What the container file copies is enough to build the package; that it builds an image was not tried here."""
+    text = (ROOT / ".github/Containerfile").read_text(encoding="utf-8")
+    for line in re.findall(r"^COPY (.+)$", text, re.MULTILINE):
+        *sources, target = line.split()
+        for source in sources:
+            if (ROOT / source).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(ROOT / source, tmp_path / "image" / target, ignore=ignored)
+            else:
+                (tmp_path / "image" / target).mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / source, tmp_path / "image" / target)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "."]
+    done = subprocess.run(
+        [*command, "--wheel-dir", str(tmp_path)], cwd=tmp_path / "image", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("gradkata-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "grader/schemas/scorecard.schema.json" in names and any(name.endswith("grader.mo") for name in names)
 
 
 def test_a_plan_fits_into_its_job() -> None:

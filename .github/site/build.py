@@ -23,6 +23,7 @@ PATTERNS = (
     "README.md", "CHANGELOG.md", ".github/*.md", ".github/docs/*.md", "katas/README.md", "katas/*/README.md",
     "reference/README.md", "grader/README.md", "tests/README.md", "tests/escapes/README.md",
 )  # fmt: skip
+HOME = ".github/docs/index.zh.md"  # what the README is in Chinese
 LANGUAGES = {"en": "English", "zh": "中文"}
 FORMULA = re.compile(r"(^## (?:The formula|公式)\n\n)```\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[([^\]\n]*(?:\n[^\]\n]*)?)\]\(([^)\s]+)\)")
@@ -51,31 +52,33 @@ class Site:
 
     def write(self) -> None:
         for path, place in self.pages.items():
-            own = ROOT / path
-            translated = own.with_name(own.name.replace(".md", ".zh.md"))
-            text = (translated if self.code == "zh" and translated.is_file() else own).read_text(encoding="utf-8")
-            text = FORMULA.sub(lambda found: found[1] + mathml(found[2]), text)
-            parts = FENCE.split(text)
-            parts[::2] = [
-                LINK.sub(lambda found, path=path: self._link(path, *found.groups()), part) for part in parts[::2]
-            ]
-            page = self.folder / place
-            page.parent.mkdir(parents=True, exist_ok=True)
-            page.write_text("".join(parts) + self._other(place, translated.is_file()), encoding="utf-8")
+            self._page(path, place)
 
-    def _link(self, page: str, mark: str, words: str, to: str) -> str:
-        """One link of a page, to where its target is here."""
+    def _page(self, path: str, place: str) -> None:
+        own = ROOT / path
+        translated = ROOT / HOME if path == "README.md" else own.with_name(own.name.replace(".md", ".zh.md"))
+        text = (translated if self.code == "zh" and translated.is_file() else own).read_text(encoding="utf-8")
+        text = FORMULA.sub(lambda found: found[1] + mathml(found[2]), text)
+        parts = FENCE.split(text)
+        read = HOME if path == "README.md" and self.code == "zh" else path
+        parts[::2] = [LINK.sub(lambda found: self._link(read, place, *found.groups()), part) for part in parts[::2]]
+        page = self.folder / place
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text("".join(parts) + self._other(place, translated.is_file()), encoding="utf-8")
+
+    def _link(self, page: str, at: str, mark: str, words: str, to: str) -> str:
+        """One link of a page that is shown `at` a place, to where its target is here."""
         name, _, place = to.partition("#")
         if "://" in to or not name:
             return f"{mark}[{words}]({to})"
         wanted = os.path.normpath(PurePosixPath(page).parent / name)
         fragment = f"#{place}" if place else ""
-        here = PurePosixPath(self.pages[page]).parent
+        here = PurePosixPath(at).parent
         if wanted.endswith(".zh.md"):
             other = self.pages[wanted.replace(".zh.md", ".md")]
             if self.code == "zh":
                 return f"{mark}[{words}]({os.path.relpath(other, here)}{fragment})"
-            return f'<a href="{_url(self.pages[page], f"zh/{other}")}{fragment}">{words}</a>'
+            return f'<a href="{_url(at, f"zh/{other}")}{fragment}">{words}</a>'
         for known in (wanted, f"{wanted}/README.md"):
             if known in self.pages:
                 return f"{mark}[{words}]({os.path.relpath(self.pages[known], here)}{fragment})"
@@ -117,7 +120,8 @@ def build(out: Path) -> None:
             **os.environ,
             "SITE_LANGUAGE": code,
             "SITE_SOURCE": str(source),
-            "SITE_HOME": "" if code == "en" else "../",
+            "SITE_EN": "./" if code == "en" else "../",
+            "SITE_ZH": "zh/" if code == "en" else "./",
             "NO_MKDOCS_2_WARNING": "1",
         }
         place = out if code == "en" else out / code

@@ -1,7 +1,7 @@
 """A statement's formulae as MathML: what it writes in lines of text, a browser sets as mathematics, without a script.
 
-Lines stay lines, and what stands apart by three spaces or more is a column. A letter with an underscore has an index, `^` a
-power, and every other sign stays what it is.
+Lines stay lines, and what stands apart by three spaces or more stands apart. A letter with an underscore has an index, `^`
+a power, and every other sign stays what it is: nothing is added and nothing is left out.
 """
 
 from __future__ import annotations
@@ -10,27 +10,40 @@ import re
 from html import escape
 
 _TOKEN = re.compile(
-    r"\s+|[A-Za-z]+(?:_[A-Za-z]+\d*)+|\d+(?:\.\d+)?|[A-Za-z]+\d*|[\u4e00-\u9fff\uff00-\uffef\u3000-\u303f]+|."
+    r"\s+|\|\||[A-Za-z]+(?:_[A-Za-z]+\d*)+|\d+(?:\.\d+)?|[A-Za-z]+\d*|[\u4e00-\u9fff\uff00-\uffef\u3000-\u303f]+|."
 )
 _INDEXED = re.compile(r"[A-Za-z]_[A-Za-z]{1,2}\d*")  # `x_t` and `w_ih`; `learning_rate` is a name
 _GAP = re.compile(r" {3,}")
+_SIGNS = set("=+−·/←→<>≤≥≠⊙∈×~≈")  # the signs of a formula
 _MARKS = "′ᵀ²³₀₁₂₃ₜ⁺⁻¹"  # set where they stand, by the font
 
 
 def mathml(text: str) -> str:
-    """A block of lines as one table."""
-    rows = [_GAP.split(line.rstrip()) for line in text.strip("\n").split("\n")]
-    cells = ["".join(f"<mtd>{_row(cell)}</mtd>" for cell in row) for row in rows]
-    table = "".join(f"<mtr>{row}</mtr>" for row in cells)
-    return f'<math display="block" class="formula"><mtable columnalign="left">{table}</mtable></math>'
+    """A block of lines, each of one formula or more that stand side by side where there is room."""
+    rows = [_GAP.split(line.strip()) for line in text.strip("\n").split("\n")]
+    shown = ["".join(f"<math>{_row(each)}</math>" for each in row) for row in rows]
+    return f'<div class="formula">{"".join(f"<div>{row}</div>" for row in shown)}</div>'
 
 
 def _row(text: str) -> str:
-    tokens = _TOKEN.findall(text)
-    made = []
+    tokens = _spaced(_TOKEN.findall(text))
+    made: list[str] = []
+    before = "("
     while tokens:
-        made.append(_power(tokens))
+        sign = tokens[0] in ("\u2212", "-") and before in "([=←,"  # a minus that belongs to what follows
+        before = tokens[0]
+        part = _power(tokens)
+        made.append(part.replace("<mo ", '<mo form="prefix" ') if sign else part)
     return f"<mrow>{''.join(made)}</mrow>"
+
+
+def _spaced(tokens: list[str]) -> list[str]:
+    """Without the spaces round signs that bring their own."""
+
+    def needed(at: int) -> bool:
+        return not any(tokens[each : each + 1] and tokens[each] in _SIGNS for each in (at - 1, at + 1) if each >= 0)
+
+    return [token for at, token in enumerate(tokens) if not token.isspace() or needed(at)]
 
 
 def _power(tokens: list[str]) -> str:
@@ -59,8 +72,7 @@ def _group(tokens: list[str]) -> str:
 def _one(tokens: list[str]) -> str:
     token = tokens.pop(0)
     if token.isspace():
-        between_signs = not tokens or not tokens[0][0].isalnum()
-        return "" if between_signs else '<mspace width="0.3em"/>'
+        return '<mspace width="0.3em"/>'
     if _INDEXED.fullmatch(token):
         base, _, index = token.partition("_")
         return f"<msub><mi>{base}</mi><mi>{index}</mi></msub>"
@@ -71,4 +83,4 @@ def _one(tokens: list[str]) -> str:
         return f"<mi>{shown}</mi>"
     if token.replace("_", "").isalnum():
         return f"<mi>{shown}</mi>"  # a browser slants one letter, and sets a word upright
-    return f"<mtext>{shown}</mtext>" if token in "[]…:;,." else f"<mo>{shown}</mo>"
+    return f"<mtext>{shown}</mtext>" if token in "[]…:;,." else f'<mo stretchy="false">{shown}</mo>'

@@ -16,8 +16,6 @@ from msgspec.structs import replace
 from grader import diagnosis as known
 from grader import nudges, reports
 from grader.cli import signals
-from grader.cli.after import after as what_comes_after
-from grader.cli.after import elsewhere
 from grader.cli.gate import FAIL_ON, Gate
 from grader.cli.options import (
     Report,
@@ -51,6 +49,7 @@ from grader.seeds import Secret
 from grader.session import Listener, Session
 from grader.standing import standing
 from grader.store import Store
+from grader.study.after import after_run, elsewhere
 from grader.study.speaker import Speaker
 
 
@@ -198,7 +197,7 @@ def run(
                 if source_dir is None:
                     _withhold(card, store)
                 card = _silent(card)
-            after = elsewhere(card, course) if source_dir else what_comes_after(card, course, store, before)
+            after = elsewhere(card, course) if source_dir else after_run(card, course, store, before, language())
         finally:
             session.close()
         write(card)

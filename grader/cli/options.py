@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from grader import machine, reports, seeds
+from grader import reports, seeds
 from grader.cli.speech import language, note
 from grader.cli.spoken import Whole, option
 from grader.cli.verbs import COMMANDS
 from grader.course import Course, find, locate
 from grader.errors import Fault, GradeError, UsageFault
 from grader.kata import Kata
+from grader.machine import processors as processors
+from grader.machine import ready_to_judge as ready_to_judge
 from grader.messages import text
 from grader.seeds import Secret
 from grader.store import Store
@@ -83,11 +85,6 @@ class Seed(click.ParamType[int | Secret]):
         return int(value)
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def coloured() -> bool:
     """Whether standard output is a screen that wants colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -123,21 +120,6 @@ def readable(path: Path) -> Path:
             text("{path}: this name is not UTF-8", path=ascii(str(path))), text("give the folder another name")
         ) from None
     return path
-
-
-def ready_to_judge(jobs: int) -> None:
-    """Raise UsageFault where no file can be judged.
-
-    That is on Windows, which hands no descriptor to a process that is started, and where limits are too tight.
-    """
-    if sys.platform == "win32":
-        raise UsageFault(
-            text("Windows itself cannot judge a file: its processes are not handed the lines between judge and worker"),
-            text(
-                "run `grade` in WSL, the Linux of Windows, which `wsl --install` sets up; `pytest katas/04_lstm` works here too"
-            ),
-        )
-    machine.make_room(jobs)
 
 
 def learners_course(place: Path, store: Store) -> Course:

@@ -15,7 +15,7 @@ from grader.messages import text
 from grader.reports.layout import Paint, pad, wrap
 from grader.reports.table import amount, mark, style, word
 from grader.standing import GIVEN_UP, Standing, standing
-from grader.store import Attempt
+from grader.store import NOTEBOOK, Attempt
 from grader.study import desk, listing
 
 
@@ -142,12 +142,12 @@ def history(kata: str | None, root: Path | None) -> int:
         attempts = [each for one in chosen for name in (one.id, *one.aliases) for each in store.attempts(name)]
         given_up = store.noted(GIVEN_UP)
     attempts.sort(key=lambda attempt: attempt.time)
-    own = [each for each in attempts if not each.origin]
-    others = [each for each in attempts if each.origin]
+    own = [each for each in attempts if each.origin in ("", NOTEBOOK)]
+    others = [each for each in attempts if each not in own]
     if not attempts:
         print(spoken.text("no attempts yet: `grade` makes the first"))
     for each in own:
-        print(_attempt(each))
+        print(_attempt(each) + f"  {spoken.text('in a notebook')}" * (each.origin == NOTEBOOK))
     for one in chosen:
         if one.id in given_up:
             print(spoken.text("{kata}: its solution was shown before it passed", kata=one.id))

@@ -13,6 +13,7 @@ COMMANDS = {
     "hint": "grader.cli.study",
     "history": "grader.cli.study",
     "report": "grader.cli.report",
+    "notebook": "grader.cli.notebook",
     "reset": "grader.cli.files",
     "undo": "grader.cli.files",
     "solution": "grader.cli.files",

@@ -22,6 +22,7 @@ _SHOWING = (
     "authoring",
     "classroom",
     "cli",
+    "notebook",
     "reports",
     "schemas",
     "study",
@@ -58,8 +59,8 @@ def of_course(job: Job) -> str:
 
 
 def _aside(path: Path, job: Job) -> bool:
-    """A text, a manifest, or the stub, whose bytes are the job's."""
-    return path.suffix in (".md", ".toml") or path.name == job.filename
+    """A text, a notebook, a manifest, or the stub, whose bytes are the job's."""
+    return path.suffix in (".md", ".ipynb", ".toml") or path.name == job.filename
 
 
 def versions(*, anew: bool = False) -> dict[str, str]:

@@ -23,6 +23,7 @@ from grader.store.database import Database
 
 STORABLE = {Verdict.PASS, Verdict.FAIL, Verdict.TODO, Verdict.ERROR, Verdict.FORBIDDEN}
 KEPT_PER_KATA = 20  # results; the history of attempts is kept whole
+NOTEBOOK = "notebook"  # the origin of what a learner typed into one
 CHECKS_PER_KATA = 2000  # enough for `grade check --seeds 200`
 
 MIGRATIONS = (
@@ -57,7 +58,7 @@ MIGRATIONS = (
 class Attempt(msgspec.Struct, frozen=True, array_like=True):
     """One judged run of a kata; `time` in seconds since 1970, `sha256` of the learner's file.
 
-    origin: the folder from which the file was taken with `--from`; "" for the learner's own.
+    origin: the folder from which the file was taken with `--from`; "" for the learner's own, `NOTEBOOK` for a cell
     """
 
     kata: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from grader.cli.speech import language
 from grader.course import Course
 from grader.kata import Kata
+from grader.messages.language import Language
 from grader.reports.moment import Moment
 from grader.reports.terminal import After
 from grader.scorecard import Scorecard, Verdict
@@ -16,18 +16,18 @@ from grader.store import Store
 SHOWN = 3  # katas that pass for the first time, and are told of at length
 
 
-def after(card: Scorecard, course: Course, store: Store, before: Standing) -> After:
+def after_run(card: Scorecard, course: Course, store: Store, before: Standing, language: Language) -> After:
     """What there is to say; `before` is where the learner stood when the run began."""
     now = standing(course, store)
     passing = {kata.id for kata in card.katas if kata.verdict is Verdict.PASS}
     first = [place.kata for place in before.places if place.kata.id in passing and not place.solved]
     solved = {place.kata.id for place in now.places if place.solved} | passing
-    moments = [_moment(kata, now, len(solved)) for kata in first[:SHOWN]]
+    moments = [_moment(kata, now, len(solved), language.code) for kata in first[:SHOWN]]
     left = {kata.id for kata in card.katas if kata.verdict is not Verdict.PASS} | set(card.unbegun)
     kata = now.next(passing, among=left) or now.next(passing)
     if kata is None:
         return After(moments=moments)
-    statement = kata.statement(language().code)
+    statement = kata.statement(language.code)
     page = statement.name if statement.is_file() else "README.md"
     return After(f"katas/{kata.id}/{kata.stub.name}", f"katas/{kata.id}/{page}", moments)
 
@@ -38,8 +38,8 @@ def elsewhere(card: Scorecard, course: Course) -> After | None:
     return After() if passing.issuperset(kata.id for kata in course.katas) else None
 
 
-def _moment(kata: Kata, now: Standing, passed: int) -> Moment:
-    attempts, code = now.of(kata).attempts, language().code
+def _moment(kata: Kata, now: Standing, passed: int, code: str) -> Moment:
+    attempts = now.of(kata).attempts
     return Moment(
         kata=kata.id,
         title=kata.title_in(code),

@@ -1,0 +1,87 @@
+"""What a kernel keeps from one cell to the next: a warm ladder for each course, which it offers to other commands."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import machine
+from grader.course import Course, find, locate
+from grader.engine import shared
+from grader.engine.borrowed import borrowing
+from grader.engine.keeper import Keeper
+from grader.errors import UsageFault
+from grader.kata import Kata
+from grader.messages import Message, text
+from grader.notebook.words import Asked
+from grader.reports.terminal import After
+from grader.scorecard import Scorecard
+from grader.session import Listener, Session
+from grader.standing import standing
+from grader.store import Store
+from grader.study.after import after_run
+from grader.submission import Typed
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of one cell."""
+
+    course: Course
+    card: Scorecard
+    after: After | None
+
+
+class Desk:
+    """Judges cells one at a time, and keeps the ladders that they were judged on until it is closed."""
+
+    def __init__(self, notice: Callable[[Message], None]) -> None:
+        self._notice = notice
+        self._keepers: dict[Path, Keeper] = {}
+        self._open = ExitStack()
+        self._turn = threading.Lock()  # a kernel may have several threads that run cells
+
+    def judge(self, asked: Asked, cell: str | None, shown: str, listener: Listener) -> Found:
+        """Judge a cell as the file of the kata that is asked for, or without a cell the files of the course.
+
+        shown: what the cell is called where a line of it is named
+        Raises GradeError. Where it is interrupted, the scorecard is not complete.
+        """
+        with self._turn, self._opened(asked) as (course, store):
+            katas = _chosen(course, asked, alone=cell is not None)
+            jobs = asked.jobs or min(len(katas), machine.processors())
+            machine.ready_to_judge(jobs)
+            session = Session(course, store, seed=asked.seed, jobs=jobs, keeper=self._keeper(course.root))
+            typed = None if cell is None else {katas[0].id: Typed(cell, shown)}
+            before = standing(course, store)
+            card = session.grade(katas, fresh=asked.fresh, listener=listener, typed=typed)
+            return Found(course, card, after_run(card, course, store, before, asked.language))
+
+    def close(self) -> None:
+        """End every ladder."""
+        self._keepers.clear()
+        self._open.close()
+
+    @contextmanager
+    def _opened(self, asked: Asked) -> Iterator[tuple[Course, Store]]:
+        root = locate(Path.cwd(), asked.course)
+        with closing(Store(root, self._notice)) as store:
+            yield find(root, root, known_good=store.known_good, on_good=store.on_good), store
+
+    def _keeper(self, root: Path) -> Keeper:
+        if root not in self._keepers:
+            keeper = self._keepers[root] = Keeper(borrow=borrowing(root))
+            self._open.enter_context(closing(keeper))
+            self._open.enter_context(shared.offered(keeper, root, by="%%grade"))
+        return self._keepers[root]
+
+
+def _chosen(course: Course, asked: Asked, *, alone: bool) -> tuple[Kata, ...]:
+    """The katas that are meant. Raises UsageFault where a cell could be the file of none or of several."""
+    if alone and len(asked.katas) != 1:
+        said = text("a cell is the file of one kata, and {count} are named", count=len(asked.katas))
+        raise UsageFault(said, text("begin it with, for example, %%grade {kata}", kata=course.katas[0].slug))
+    return course.select(asked.katas)
