@@ -86,7 +86,7 @@ class Watch(App[None]):
         super().__init__(ansi_color=True)
         self._course, self._store, self._language = course, store, language
         self.state = Shown(kata, standing, language)
-        self.main = Main(course.root.name, self.state)
+        self.main = Main(course.name, self.state)
         self.runs = runs(course, jobs, language, lambda news: self._post(Heard(news)))
         self.changes = changes(course.root, lambda paths: self._post(Changed(paths)), lambda: self._post(Unannounced()))
         self._gone = gone
