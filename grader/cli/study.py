@@ -16,7 +16,7 @@ from grader.reports.layout import Paint, pad, wrap
 from grader.reports.table import amount, mark, style, word
 from grader.standing import GIVEN_UP, Standing, standing
 from grader.store import Attempt
-from grader.study import desk, listing
+from grader.study import listing
 
 
 @named("list")
@@ -77,6 +77,8 @@ def show(kata: str, root: Path | None) -> int:
 
     Example: grade show lstm --lang zh
     """
+    from grader.study import desk
+
     with opened(root) as (course, _):
         chosen = one_kata(course, kata)
     statement = desk.statement(chosen, language())
@@ -101,6 +103,8 @@ def hint(kata: str, again: bool, root: Path | None) -> int:
 
     Example: grade hint lstm
     """
+    from grader.study import desk
+
     spoken, width = language(), min(shutil.get_terminal_size().columns, 100)
     with opened(root) as (course, store):
         chosen = one_kata(course, kata)
