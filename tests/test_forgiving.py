@@ -166,5 +166,5 @@ def test_an_update_in_place_is_told_by_name(grade_source: Callable[..., KataResu
 
 
 def test_a_verb_that_is_no_kata_is_asked_back(course: Course) -> None:
-    with pytest.raises(UsageFault, match=r"did you mean hint\?"):
-        run(["hnit"])
+    with pytest.raises(UsageFault, match=r"did you mean watch\?"):
+        run(["wach"])

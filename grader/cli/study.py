@@ -77,6 +77,7 @@ def show(kata: str, root: Path | None) -> int:
 
     Example: grade show lstm --lang zh
     """
+
     with opened(root) as (course, _):
         chosen = one_kata(course, kata)
     statement = desk.statement(chosen, language())
@@ -101,6 +102,7 @@ def hint(kata: str, again: bool, root: Path | None) -> int:
 
     Example: grade hint lstm
     """
+
     spoken, width = language(), min(shutil.get_terminal_size().columns, 100)
     with opened(root) as (course, store):
         chosen = one_kata(course, kata)

@@ -8,15 +8,24 @@ import select
 import sys
 from pathlib import Path
 
-import click
 from rich.cells import cell_len
 
 from grader.cli import signals
-from grader.cli.options import course_option, here, jobs_option, one_kata, processors, readable, ready_to_judge
+from grader.cli.options import (
+    course_option,
+    here,
+    jobs_option,
+    kata_argument,
+    learners_course,
+    one_kata,
+    processors,
+    readable,
+    ready_to_judge,
+)
 from grader.cli.output import Notes
 from grader.cli.speech import language, note
 from grader.cli.spoken import command
-from grader.course import find, locate
+from grader.course import locate
 from grader.errors import UsageFault
 from grader.messages import text
 from grader.standing import standing
@@ -30,7 +39,7 @@ _SIGNS = str.maketrans(
 
 
 @command
-@click.argument("kata", required=False)
+@kata_argument(required=False)
 @jobs_option
 @course_option
 def watch(kata: str | None, jobs: int | None, root: Path | None) -> int:
@@ -45,7 +54,7 @@ def watch(kata: str | None, jobs: int | None, root: Path | None) -> int:
     place = readable(locate(here(), root))
     store = Store(place, note)
     try:
-        course = find(place, place, known_good=store.known_good, on_good=store.on_good)
+        course = learners_course(place, store)
         found = standing(course, store)
         chosen = one_kata(course, kata) if kata else found.next() or course.katas[0]
         _take_terminal()
