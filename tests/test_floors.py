@@ -17,7 +17,7 @@ FLOORS = {
     **dict.fromkeys(["authoring", "autograder", "classroom", "notebook", "watch"], 7),
     **dict.fromkeys(["kept", "session"], 6),
     **dict.fromkeys(["engine", "study"], 5),
-    **dict.fromkeys(["judge", "reports", "standing", "solved", "copies", "nudges"], 4),
+    **dict.fromkeys(["judge", "reports", "standing", "solved", "copies", "nudges", "moving"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis", "stub"], 3),
     **dict.fromkeys(["worker", "course", "kata", "settings", "formats", "submission"], 2),
     **dict.fromkeys(
@@ -39,7 +39,8 @@ FLOORS = {
     ),
     "": 0,  # grader/__init__.py
 }
-# Straight down inside a floor: a submission is for a kata of a course, and the store keeps what a scorecard is made of.
+# Straight down inside a floor: a submission is for a kata of a course, the store keeps what a scorecard is made of, and
+# copies are among what is moved.
 STAIRS = {
     ("authoring", "autograder"),
     ("submission", "course"),
@@ -51,6 +52,7 @@ STAIRS = {
     ("settings", "formats"),
     ("store", "scorecard"),
     ("diagnosis", "scorecard"),
+    ("moving", "copies"),
 }
 FOUNDATION = {
     "limits",

@@ -9,14 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-import click
-
 from grader.cli.options import (
     Report,
     coloured,
     course_option,
     here,
     jobs_option,
+    katas_argument,
     processors,
     readable,
     ready_to_judge,
@@ -60,7 +59,7 @@ class _Telling:
 
 
 @command
-@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@katas_argument
 @option("--seeds", type=Whole(1, 1000), default=5, metavar="N", help="Right solutions on N seeds (5).")
 @option(
     "--mutate",
@@ -104,7 +103,7 @@ def check(
 
     Exit code 0: every rule holds; 1: there are faults, all of which are told; 2: usage or course at fault; 3: a fault of ours.
 
-    Example: grade check lstm --watch
+    Examples: grade check lstm --mutate, grade check lstm --watch
     """
     if changed and (mutate or full):
         raise UsageFault(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -13,7 +13,10 @@ from grader.cli import speech
 from grader.cli.spoken import Command, Group, Option
 from grader.cli.verbs import COMMANDS
 
-_PYTHONS = ("list", "next", "class")  # names that Python has already
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+_PYTHONS = ("list", "next", "import", "class")  # names that Python has already
 
 
 class _Listed(Group):
@@ -33,9 +36,17 @@ class _Commands(Group):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         args = speech.without_language(args)
+        if context.resilient_parsing and not args:
+            return super().parse_args(context, args)  # a shell asks what can stand here
         if not args or (args[0] not in self._lazy and args[0] not in ("--help", "-h", "--version")):
             args = ["run", *args]
         return super().parse_args(context, args)
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands, and the katas that `run` would be given."""
+        from grader.cli.options import completed
+
+        return [*super().shell_complete(context, incomplete), *completed(context, None, incomplete)]
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """As click lists them, but from the docstrings in their sources: a line of help imports none of them."""

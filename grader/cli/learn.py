@@ -26,7 +26,9 @@ from grader.cli.options import (
     course_option,
     here,
     jobs_option,
+    katas_argument,
     learners_course,
+    meant,
     processors,
     readable,
     ready_to_judge,
@@ -64,7 +66,7 @@ def _expression(context: click.Context, param: click.Parameter, value: str) -> s
 
 
 @command
-@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@katas_argument
 @option("--from", "source_dir", type=click.Path(path_type=Path), metavar="DIR", help="Take learners' files from DIR.")
 @option(
     "--report",
@@ -157,8 +159,8 @@ def run(
         )
     place = readable(locate(here(), root))
     store = Store(place, note)
-    course = learners_course(place, place, store)
-    asked = course.select([_meant(name) for name in katas], COMMANDS)
+    course = learners_course(place, store)
+    asked = course.select([meant(name) for name in katas], COMMANDS)
     # What nobody may foretell is judged on a ladder that nobody else has had.
     keeper = Keeper(borrow=None if isinstance(seed, Secret) else borrowing(course.root))
     session = Session(
@@ -176,6 +178,7 @@ def run(
     speaker = Speaker(course, language())
 
     def write(card: Scorecard) -> None:
+        card = card if diagnosis else _silent(card)
         for form, path in files:
             write_report(path, reports.render(form, speaker.card(card), language()))
 
@@ -192,7 +195,9 @@ def run(
             if card.complete and seed != 0:
                 card = _named(card, session)
             if not diagnosis:
-                card = _withheld(card, store, own=source_dir is None)
+                if source_dir is None:
+                    _withhold(card, store)
+                card = _silent(card)
             after = elsewhere(card, course) if source_dir else what_comes_after(card, course, store, before)
         finally:
             session.close()
@@ -234,11 +239,6 @@ def _always(course: Course) -> list[tuple[str, Path]]:
     """The reports that the course wants of every run."""
     each = (said.partition("=") for said in course.settings.reports)
     return [(form, course.root / path) for form, _, path in each]
-
-
-def _meant(name: str) -> str:
-    """`.` and the like mean the kata in whose folder the command was started."""
-    return here().joinpath(name).resolve().name if name.strip("./") == "" else name
 
 
 def _stopping(session: Session, seconds: float) -> threading.Timer:
@@ -318,21 +318,23 @@ def _on_screen(card: Scorecard, after: After | None, every: bool, prints: bool) 
     )
 
 
-def _withheld(card: Scorecard, store: Store, own: bool) -> Scorecard:
-    """The scorecard without a word of known mistakes; what is kept back is noted, and `grade hint` gives it."""
-    katas = []
+def _silent(card: Scorecard) -> Scorecard:
+    """The scorecard without a word of known mistakes."""
+    return replace(card, katas=tuple(known.withheld(kata)[0] for kata in card.katas))
+
+
+def _withhold(card: Scorecard, store: Store) -> None:
+    """Note what is kept back of each kata, for `grade hint`."""
     for kata in card.katas:
-        result, causes = known.withheld(kata)
-        if causes and own:
+        _, causes = known.withheld(kata)
+        if causes:
             nudges.withhold(store, kata, causes[0])
-        katas.append(result)
-    return replace(card, katas=tuple(katas))
 
 
 def _chosen(card: Scorecard, expression: str) -> bool:
     """Whether all tests pass that were chosen. Raises UsageFault where none was, though katas were judged."""
     tests = [test for kata in card.katas for test in kata.tests]
-    ran = [test for test in tests if test.said is None or test.said.code != "not_run.unchosen"]
+    ran = [test for kata in card.katas for test in kata.chosen]
     if tests and not ran:
         raise UsageFault(
             text("no test is chosen by {expression!r}", expression=expression),
