@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from grader import autograder
 from grader.authoring.making.choice import choose
@@ -24,6 +25,7 @@ from grader.course import Course, find
 from grader.engine.ladder import Ladder
 
 TOY = Path(__file__).parent / "toy"
+SCHEMAS = Path(__file__).parent / "schemas"
 HIDDEN = '''"""Hidden."""
 
 import numpy as np
@@ -87,7 +89,15 @@ def graded(image: Path, code: int = 0) -> dict[str, Any]:
     assert done.returncode == code, done.stderr
     found = image / "results/results.json"
     results: dict[str, Any] = json.loads(found.read_text(encoding="utf-8")) if found.is_file() else {}
+    if results:
+        conforms("gradescope", results)
     return results
+
+
+def conforms(reader: str, document: dict[str, Any]) -> None:
+    """Whether this is what that reader takes."""
+    schema = json.loads((SCHEMAS / f"{reader}.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator(schema).validate(document)
 
 
 def test_the_zip_has_the_suites_and_no_solution(course: Course, packed: Path) -> None:
@@ -224,6 +234,7 @@ def test_the_step_of_the_classroom_hands_points_to_its_reporter(course: Course, 
         (tmp_path / name).write_bytes(content)
     assert [path.name for path in (tmp_path / CLASSROOM).parent.iterdir()] == ["classroom.yml"]
     shutil.copy(course.root / "reference/02_line/line.py", tmp_path / "katas/02_line")
+    (tmp_path / "katas/01_scale/scale.py").write_text("def scale(x, factor):\n    return None\n", encoding="utf-8")
     workflow = yaml.safe_load((tmp_path / CLASSROOM).read_text(encoding="utf-8"))
     (job,) = workflow["jobs"].values()
     (step,) = [step for step in job["steps"] if step.get("id") == "grade"]
@@ -239,12 +250,12 @@ def test_the_step_of_the_classroom_hands_points_to_its_reporter(course: Course, 
     }  # fmt: skip
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
-    name, _, value = output.read_text(encoding="utf-8").strip().partition("=")
+    outputs = dict(line.split("=", 1) for line in output.read_text(encoding="utf-8").splitlines())
     reporter = job["steps"][-1]
-    assert reporter["env"] == {
-        f"{reporter['with']['runners'].upper()}_RESULTS": "${{ steps.grade.outputs." + name + " }}"
-    }
-    results = json.loads(b64decode(value))
+    name = f"{reporter['with']['runners'].upper()}_RESULTS"
+    assert reporter["env"] == {name: "${{ steps.grade.outputs.result }}"}
+    results = json.loads(b64decode(outputs["result"]))
+    conforms("classroom", results)
     assert results["version"] == 3 and results["status"] == "fail"
     passed = {test["task_id"] for test in results["tests"] if test["status"] == "pass"}
     assert passed == {"02_line"}
