@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test lowest escapes fuzz search lint texts bench ways roads arithmetic soak kills mutants clean
+.PHONY: help venv grade test lowest escapes fuzz search lint texts pages bench ways roads arithmetic soak kills mutants clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,9 @@ lint: venv ## check style, formatting and types
 
 texts: venv ## bring the catalogues of what the harness says into step with its sources
 	$(BIN)/python -m grader.authoring.proving.catalogue
+
+pages: venv ## write the pages of .github/docs that are made from the code
+	$(BIN)/python -m grader.cli.pages
 
 bench: venv ## measure the speed of the harness, as ratios of one run
 	$(BIN)/python tests/bench/run.py

@@ -1,4 +1,4 @@
-"""Copies of learners' files, in `.grade/copies/` of the course: whatever replaces a file keeps one first."""
+"""Copies of learners' files, in `.grade/copies/` of the course: whatever replaces one keeps one first."""
 
 from __future__ import annotations
 

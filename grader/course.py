@@ -1,25 +1,43 @@
 """A course: the folder that has `katas/`, found from wherever the command was started."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath
 
 from grader import kata as manifests
-from grader.errors import UsageFault, did_you_mean
+from grader.errors import Fault, UsageFault, did_you_mean
 from grader.kata import Kata
 from grader.messages import Message, message, text
+from grader.settings import Settings
+from grader.settings import load as load_settings
 
 _SHORT_LIST = 12
 
 
 @dataclass(frozen=True)
 class Course:
-    """The katas of one folder, by number, and the languages in which they are written."""
+    """The katas of one folder, by number, and what holds for all of them."""
 
     root: Path
     katas: tuple[Kata, ...]
-    languages: tuple[str, ...] = manifests.ENGLISH
+    settings: Settings = field(default_factory=Settings)
+    left_out: frozenset[str] = frozenset()  # manifests at fault, whose katas are not among these
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those in which it is written, English first."""
+        return self.settings.languages
+
+    @property
+    def fail_under(self) -> float | None:
+        """Percent of the points below which a learner's fork is red."""
+        return self.settings.fail_under
+
+    @property
+    def name(self) -> str:
+        """What it is called: without a name of its own, as its folder."""
+        return self.settings.name or self.root.name
 
     def reference(self, kata: Kata) -> Path:
         """The author's solution of a kata; a release has none."""
@@ -66,7 +84,7 @@ def locate(start: Path, explicit: Path | None = None) -> Path:
             return folder
     raise UsageFault(
         text("not in a course: neither {folder} nor a folder above it has katas/*/kata.toml", folder=str(start)),
-        text("change to the folder of your course, or name it with --course DIR"),
+        text("change to the folder of your course, or name it with --course DIR; `grade init` begins one"),
     )
 
 
@@ -76,11 +94,22 @@ def find(
     *,
     known_good: Callable[[str], bool] = lambda digest: False,
     on_good: Callable[[str], None] = lambda digest: None,
+    on_fault: Callable[[Fault], None] | None = None,
 ) -> Course:
-    """The course around `start`, its manifests checked (see `kata.load` for `known_good` and `on_good`)."""
+    """The course around `start`, its manifests checked (see `formats.read` for `known_good` and `on_good`).
+
+    Raises CourseFault for any fault of it. With `on_fault`, a kata with faults is left out instead, and each is told.
+    """
     root = locate(start, explicit)
-    katas = manifests.load(root, known_good=known_good, on_good=on_good)
-    return Course(root, katas, manifests.languages(root, known_good=known_good, on_good=on_good))
+    settings = load_settings(root, known_good=known_good, on_good=on_good)
+    if on_fault is None:
+        katas = manifests.load(root, known_good=known_good, on_good=on_good)
+        faults: tuple[Fault, ...] = ()
+    else:
+        katas, faults = manifests.sound(root, known_good=known_good, on_good=on_good)
+        for fault in faults:
+            on_fault(fault)
+    return Course(root, katas, settings, frozenset(fault.file for fault in faults))
 
 
 def _is_course(folder: Path) -> bool:

@@ -143,6 +143,16 @@ def diagnosed(result: KataResult, known: Fingerprints) -> KataResult:
     return replace(result, tests=tuple(_told(test, found.get(test.name, ())) for test in result.tests))
 
 
+def withheld(result: KataResult) -> tuple[KataResult, list[Cause]]:
+    """The result without a word of the known mistakes, and what is kept back of them, a cause for each test that has one."""
+    kept = [test.cause for test in result.tests if test.cause is not None and test.cause.diagnosis]
+    tests = tuple(
+        test if test.cause is None else replace(test, cause=replace(test.cause, diagnosis="", diagnosis_zh=""))
+        for test in result.tests
+    )
+    return (replace(result, tests=tests) if kept else result), kept
+
+
 def _fits(mistake: Known, ended: Mapping[str, Print | None]) -> bool:
     """Whether every test that the mistake is known to fail, and that ran, failed just as it does."""
     return all(

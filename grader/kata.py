@@ -1,24 +1,24 @@
 """A kata as its manifest describes it: read from TOML, held to a schema and to the rules that no schema can say."""
 
-import json
-import math
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from grader import formats
 from grader.errors import CourseFault, Fault, did_you_mean
+from grader.formats import SCHEMAS, Format
 from grader.messages import text
-from grader.schema import faults as schema_faults
+from grader.settings import FILE as SETTINGS
+from grader.settings import Settings
+from grader.settings import load as load_settings
 
-FORMAT_VERSION = 1
-SCHEMAS = Path(__file__).parent / "schemas"
+__all__ = ["SCHEMA", "SETTINGS", "Data", "Hint", "Kata", "load", "survey"]
+
 SCHEMA = SCHEMAS / "kata.schema.json"
-SETTINGS = "course.toml"
-ENGLISH: tuple[str, ...] = ("en",)  # the languages of a course that says nothing of them
+FORMAT = Format(SCHEMA, 1)
+_FILLED_IN = ("tests", "points")  # by `grade stub`, from the suite
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Kata:
     difficulty: int
     minutes: int
     requires: tuple[str, ...]
+    recommends: tuple[str, ...]
     entry_points: tuple[str, ...]
     worker: str
     tests: int
@@ -75,6 +76,10 @@ class Kata:
     def title_in(self, language: str) -> str:
         """The title in a language, or in English where the manifest has none in it."""
         return self.title_zh if language == "zh" and self.title_zh else self.title
+
+    def blurb_in(self, language: str) -> str:
+        """The line that says what it is about, likewise."""
+        return self.blurb_zh if language == "zh" and self.blurb_zh else self.blurb
 
     def statement(self, language: str = "en") -> Path:
         """The page of its statement in a language, which need not be there."""
@@ -102,9 +107,7 @@ def load(
 ) -> tuple[Kata, ...]:
     """All katas under `root/katas`, by number; every fault of every manifest is gathered into one CourseFault.
 
-    Holding a manifest to the schema means importing jsonschema, which costs more than all the rest. So it is done once
-    for each content: `on_good` is told the digest of what was found good (of schema and manifest together), and
-    `known_good` is asked for it the next time.
+    For `known_good` and `on_good` see `grader.formats.read`.
     """
     katas, faults = survey(root, known_good=known_good, on_good=on_good)
     if faults:
@@ -121,69 +124,44 @@ def survey(
     """The katas under `root/katas` that can be read, by number, and every fault of every manifest."""
     katas: list[Kata] = []
     faults: list[Fault] = []
-    spoken = ENGLISH
+    settings = Settings()
     try:
-        spoken = languages(root, known_good=known_good, on_good=on_good)
+        settings = load_settings(root, known_good=known_good, on_good=on_good)
     except CourseFault as fault:
         faults += fault.faults
     manifests = sorted(root.glob("katas/*/kata.toml"))
     for path in manifests:
         try:
-            katas.append(_kata(root, path.parent, _read(root, path, SCHEMA, known_good, on_good)))
+            fields = formats.read(root, path, FORMAT, known_good=known_good, on_good=on_good)
+            katas.append(_kata(root, path.parent, fields))
         except CourseFault as fault:
-            faults += fault.faults
-    faults += _rules(katas, {path.parent.name for path in manifests})
-    faults += [fault for kata in katas for language in spoken[1:] for fault in _untold(kata, language)]
+            faults += map(_with_help, fault.faults)
+    faults += _rules(katas, {path.parent.name for path in manifests}, settings.tracks)
+    faults += [fault for kata in katas for language in settings.languages[1:] for fault in _untold(kata, language)]
     return tuple(sorted(katas, key=lambda kata: kata.number)), tuple(faults)
 
 
-def languages(
+def sound(
     root: Path,
     *,
     known_good: Callable[[str], bool] = lambda digest: False,
     on_good: Callable[[str], None] = lambda digest: None,
-) -> tuple[str, ...]:
-    """The languages of the course at `root`, English first: what its `course.toml` says, and English alone without one."""
-    path = root / SETTINGS
-    if not path.is_file():
-        return ENGLISH
-    fields = _read(root, path, SCHEMAS / "course.schema.json", known_good, on_good)
-    return tuple(fields["languages"])
+) -> tuple[tuple[Kata, ...], tuple[Fault, ...]]:
+    """The katas that nothing is wrong with, by number, and every fault of the others.
 
-
-def _read(
-    root: Path, path: Path, schema: Path, known_good: Callable[[str], bool], on_good: Callable[[str], None]
-) -> dict[str, Any]:
-    """The fields of one file, once they are known to follow the schema."""
-    file = path.relative_to(root).as_posix()
-    try:
-        content = path.read_bytes()
-        fields = tomllib.loads(content.decode("utf-8-sig"), parse_float=_finite)
-    except OSError as error:
-        raise CourseFault([Fault(file, wanted=text("cannot be read: {reason}", reason=error.strerror))]) from None
-    except (ValueError, RecursionError) as error:
-        end = f"at the end, line {len(content.splitlines())}"
-        reason = str(error).replace("at end of document", end)
-        raise CourseFault([Fault(file, wanted=text("is not valid TOML: {reason}", reason=reason))]) from None
-
-    version = fields.get("format_version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        wanted = text("must be {value}", value=FORMAT_VERSION)
-        help = text("made for a newer grader: upgrade gradkata")
-        raise CourseFault([Fault(file, "format_version", wanted, str(version), help)])
-
-    rules = schema.read_bytes()
-    digest = sha256(rules + content).hexdigest()
-    if not known_good(digest):
-        if faults := schema_faults(file, json.loads(rules), fields):
-            raise CourseFault(faults)
-        on_good(digest)
-    return fields
-
-
-def _finite(number: str) -> float | str:
-    """TOML has inf and nan, which slip through comparisons; as text they are of the wrong type."""
-    return value if math.isfinite(value := float(number)) else number
+    A copy of a folder is at fault, and not the kata that it was copied from. Raises CourseFault for what is no kata's own,
+    and where no kata is left.
+    """
+    settings = load_settings(root, known_good=known_good, on_good=on_good)
+    katas, faults = survey(root, known_good=known_good, on_good=on_good)
+    ids = {path.parent.name for path in root.glob("katas/*/kata.toml")}
+    good = [kata for kata in katas if kata.id == kata.folder.name]
+    while wrong := {fault.file for fault in _rules(good, ids, settings.tracks)}:
+        good = [kata for kata in good if kata.manifest not in wrong]
+    names = {kata.manifest for kata in good}
+    if faults and not good:
+        raise CourseFault(faults)
+    return tuple(good), tuple(fault for fault in faults if fault.file not in names)
 
 
 def _kata(root: Path, folder: Path, fields: dict[str, Any]) -> Kata:
@@ -191,7 +169,7 @@ def _kata(root: Path, folder: Path, fields: dict[str, Any]) -> Kata:
         **{name: fields[name] for name in ("id", "title", "blurb", "track", "worker")},
         **{name: fields.get(name, "") for name in ("title_zh", "blurb_zh")},
         **{name: int(fields[name]) for name in ("number", "difficulty", "minutes", "tests")},
-        **{name: tuple(fields.get(name, ())) for name in ("requires", "entry_points", "aliases")},
+        **{name: tuple(fields.get(name, ())) for name in ("requires", "recommends", "entry_points", "aliases")},
     }
     forbidden = fields.get("forbidden", {})
     hidden = root / "reference" / folder.name / "test_hidden.py"
@@ -210,8 +188,15 @@ def _kata(root: Path, folder: Path, fields: dict[str, Any]) -> Kata:
     )
 
 
-def _rules(katas: list[Kata], ids: set[str]) -> Iterator[Fault]:
-    """What no schema can say. `ids` are all katas there are, also those whose manifest is faulty."""
+def _with_help(fault: Fault) -> Fault:
+    """The fault, and what fills it in, where something does."""
+    if fault.key in _FILLED_IN and fault.wanted == text("is missing"):
+        return replace(fault, help=text("`grade stub` fills it in"))
+    return fault
+
+
+def _rules(katas: list[Kata], ids: set[str], tracks: Sequence[str]) -> Iterator[Fault]:
+    """What no schema can say. `ids` are all katas there are, also those whose manifest is faulty; `tracks` the course's."""
     owners: dict[str, str] = {}
     for kata in katas:
         if kata.id != kata.folder.name:
@@ -223,6 +208,9 @@ def _rules(katas: list[Kata], ids: set[str]) -> Iterator[Fault]:
                 text("must be the number that {kata} begins with", kata=kata.id),
                 str(kata.number),
             )
+        if tracks and kata.track not in tracks:
+            wanted = text("must be one of {values}", values=[*tracks])
+            yield Fault(kata.manifest, "track", wanted, kata.track, did_you_mean(kata.track, tracks))
         if not kata.suite.is_file():
             yield Fault(
                 kata.manifest, "id", text("must have its suite beside it; {file} is missing", file=kata.suite.name)

@@ -39,13 +39,18 @@ def kept_in(path: Path) -> tuple[Secret, bool]:
     anything else: a seed of one's own choosing can be guessed.
     """
     try:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        if os.path.lexists(path):
             return _read(path), False
         new = draw()
-        with open(descriptor, "w", encoding="ascii") as file:
+        part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
             file.write(new.digits + "\n")
+        try:
+            os.link(part, path)  # whole at once, and never over another: many machines may begin at the same moment
+        except FileExistsError:
+            return _read(path), False
+        finally:
+            part.unlink()
         return new, True
     except (OSError, UnicodeDecodeError) as error:
         raise UsageFault(

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,16 @@ from msgspec.structs import replace
 from grader import __version__, diagnosis, submission
 from grader.course import Course
 from grader.engine import key
+from grader.engine.brake import Brake
 from grader.engine.engine import Engine
 from grader.engine.events import Again, Ended, Event, Heard
-from grader.engine.judgement import Judgement
+from grader.engine.judgement import Judgement, not_run
 from grader.engine.keeper import Keeper
+from grader.engine.plan import Plan
 from grader.engine.sandbox import accepts
+from grader.engine.shares import Memory
 from grader.engine.task import Task, job_for
-from grader.judge.job import Began, Judged, Named
+from grader.judge.job import Began, Judged
 from grader.kata import Kata
 from grader.messages import message, text
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict, grade_kata, reject_kata, total, worded
@@ -65,7 +70,10 @@ class Session:
     seed: int | Secret = 0
     jobs: int = 1
     hidden: bool = True
+    choose: str = ""  # the tests that are judged of a kata, as in `grader.judge.choice`; "" for all
+    stop_at_first: bool = False  # of every kata that does not pass
     keeper: Keeper = field(default_factory=Keeper)
+    memory: Memory | None = None  # with one, the judges share a kata whose suite is known, the test at hand first
     _run: _Run | None = None
     _stopped: bool = False
 
@@ -77,17 +85,24 @@ class Session:
         fresh: bool = False,
         listener: Listener | None = None,
         typed: Mapping[str, Typed] | None = None,
+        brake: Brake | None = None,
     ) -> Scorecard:
         """Grade `katas` on the learner's files in the course or in `source_dir`, or on what was typed, by the katas' ids.
 
-        Where it is stopped or interrupted, the scorecard says what was left, and holds every verdict that was given.
+        Where it is stopped, by its brake or for good, or interrupted, the scorecard says what was left, and holds every
+        verdict that was given.
         """
         with closing(_Run(self, katas, source_dir, listener or Listener(), typed or {})) as self._run:
             if self._stopped:
                 self._run.engine.stop()
-            with suppress(KeyboardInterrupt):
+            with suppress(KeyboardInterrupt), (brake or Brake()).on(self._run.engine.stop):
                 self._run.go(fresh)
             return self._run.card(ended=True)
+
+    def warm(self, katas: Iterable[Kata]) -> None:
+        """Let the ladder climb as far as these katas need, while nobody waits for it. Raises InternalFault."""
+        plan = reduce(or_, (task.plan for task in self.tasks(katas)), Plan())
+        self.keeper.reaching(plan, plan)
 
     def stop(self) -> None:
         """Bring what is going on to its end, and begin nothing more. From any thread, and from a signal's handler."""
@@ -104,6 +119,7 @@ class Session:
         """What an engine is given to judge one file on one kata."""
         seed = self.seed.digits if isinstance(self.seed, Secret) else self.seed
         job = job_for(self.course, kata, read, seed, hidden=self.hidden)
+        job = replace(job, choose=self.choose, stop=self.stop_at_first)
         return Task((read.sha256, kata.id), job, kata.tests)
 
     def close(self) -> None:
@@ -119,6 +135,7 @@ class _Work:
     kata: Kata
     read: Submission
     task: Task
+    course: str  # the digest of what its verdicts depend on beside the file
     stored_as: str
     judgement: Judgement
 
@@ -152,7 +169,10 @@ class _Run:
             return
         seconds = self._store.last_seconds()
         left.sort(key=lambda work: -seconds.get(work.kata.id, work.kata.minutes))
-        self._work = {work.task: work for work in left}
+        part = self._session.choose or self._session.stop_at_first
+        if len(left) == 1 and self._session.memory is not None and not part:
+            left[0].judgement = self._session.memory.judgement(left[0].task, left[0].course, self._session.jobs)
+        self._work = {task: work for work in left for task in work.judgement.tasks}
         self._tell.planned({work.kata.id: work.kata.tests for work in left}, seconds)
         for task in self._work:
             self.engine.add(task)
@@ -167,7 +187,7 @@ class _Run:
         found = {**broken_off, **self._results}
         katas = tuple(found[kata.id] for kata in self._katas if kata.id in found)
         return Scorecard(
-            course=session.course.root.name,
+            course=session.course.name,
             grader=f"{__version__}+{key.grader_digest()[:12]}",
             versions=key.versions(),
             seed=None if isinstance(seed, Secret) else seed,
@@ -194,11 +214,15 @@ class _Run:
                 continue
             task = self._session.task(kata, read)
             manifest = (kata.folder / "kata.toml").read_bytes()  # which says what verdicts are worth
-            stored_as = key.of(task.job, key.of_course(task.job), {"manifest": manifest})
-            known = None if fresh or self._secret else self._store.get(stored_as, kata.id, accepts)
+            whole = replace(task.job, choose="", stop=False)
+            course = key.of_course(whole)
+            stored_as = key.of(whole, course, {"manifest": manifest})
+            unasked = fresh or self._secret or bool(self._session.choose)
+            known = None if unasked else self._store.get(stored_as, kata.id, accepts)
             if known is None:
-                yield _Work(kata, read, task, stored_as, Judgement([task]))
+                yield _Work(kata, read, task, course, stored_as, Judgement([task]))
             else:
+                self._learn(course, known)
                 shown = replace(known, stub=read.display_path, readme=_statement(kata))
                 self._finish(self._diagnosed(kata, shown))
 
@@ -228,18 +252,25 @@ class _Run:
                 self._tell.tested(work.kata.id, result)
             case Again():
                 self._tell.started(work.kata.id)
-            case Ended():
+            case Ended() if work.judgement.over:
                 self._leave(work)
 
     def _leave(self, work: _Work) -> None:
-        result = self._dated(work, _result(work))
+        where = _where(work.kata, work.read)
+        result = self._dated(work, work.judgement.result(work.kata, **where, choose=self._session.choose))
         ladder = self.engine.began
         layers = ladder.sandbox.layers if ladder is not None else frozenset[str]()
         origin = self._origin(work.kata)
-        self._store.put(work.stored_as, result, layers, keep=not self._secret, origin=origin)
+        if not work.judgement.left:  # else it is known of some tests only, and no attempt at the kata
+            self._store.put(work.stored_as, result, layers, keep=not self._secret, origin=origin)
+            self._learn(work.course, result)
         result = self._diagnosed(work.kata, result)  # not stored, since fingerprints may change while verdicts stay
         self._finish(result)  # first, so that what was told of is in the scorecard, whenever an interrupt comes
         self._tell.finished(result)
+
+    def _learn(self, course: str, result: KataResult) -> None:
+        if self._session.memory is not None:
+            self._session.memory.learn(course, result)
 
     def _finish(self, result: KataResult) -> None:
         self._results[result.id] = result
@@ -248,11 +279,11 @@ class _Run:
     def _broken_off(self) -> dict[str, KataResult]:
         """The katas that were under way when the run ended: their verdicts, and for the other tests that they did not run."""
         found = {}
-        for work in self._work.values():
+        for work in dict.fromkeys(self._work.values()):
             judgement = work.judgement
             if work.kata.id not in self._results and judgement.begun and not judgement.faults:
-                decided = {test.name: test for test in judgement.tests}
-                tests = [decided.get(test.name) or _not_run(test) for test in judgement.collected]
+                left = [not_run(test, "not_run.stopped") for test in judgement.left]
+                tests = judgement.in_order([*judgement.tests, *left])
                 seconds = round(sum(test.seconds for test in tests), 3)
                 result = grade_kata(work.kata, tests, seconds=seconds, **_where(work.kata, work.read))
                 found[result.id] = self._diagnosed(work.kata, result)
@@ -283,26 +314,9 @@ class _Run:
         return replace(result, message=worded(said), said=said)
 
     def _diagnosed(self, kata: Kata, result: KataResult) -> KataResult:
-        if result.verdict is Verdict.PASS:
+        if result.verdict is Verdict.PASS or not self._session.course.settings.diagnosis:
             return result
         return diagnosis.diagnosed(result, diagnosis.load(self._session.course, kata))
-
-
-def _result(work: _Work) -> KataResult:
-    """The result of a kata, from all that was said: nothing counts if the suite or the grader was at fault."""
-    judgement = work.judgement
-    faults = judgement.faults or ([] if judgement.done else [text("the judge did not come to its end")])
-    if faults:
-        return reject_kata(work.kata, Verdict.INTERNAL, faults, **_where(work.kata, work.read))
-    seconds = round(judgement.seconds, 3)
-    return grade_kata(work.kata, judgement.tests, seconds=seconds, **_where(work.kata, work.read))
-
-
-def _not_run(test: Named) -> TestResult:
-    said = message("not_run.stopped")
-    return TestResult(
-        name=test.name, kind=test.kind, title=test.title, verdict=Verdict.NOT_RUN, message=str(said), said=said
-    )
 
 
 def _rejected(kata: Kata, read: Submission) -> KataResult:

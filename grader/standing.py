@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +12,8 @@ from grader.course import Course
 from grader.kata import Kata
 from grader.scorecard import Verdict
 from grader.store import NOTEBOOK, Attempt, Store
+
+_QUESTION = re.compile(r"^\*\*(.+?[?？])\*\*", re.MULTILINE | re.DOTALL)
 
 
 class State(StrEnum):
@@ -51,13 +54,14 @@ class Standing:
         """The place of one kata."""
         return next(place for place in self.places if place.kata.id == kata.id)
 
-    def next(self, passing: Iterable[str] = ()) -> Kata | None:
+    def next(self, passing: Iterable[str] = (), among: Collection[str] | None = None) -> Kata | None:
         """What to take up: what is begun before what is new, and nothing whose requirements do not pass yet.
 
-        passing: ids of katas that pass as well; None where all do.
+        passing: ids of katas that pass as well; among: those that are asked about. None where all of these pass.
         """
         solved = {place.kata.id for place in self.places if place.solved} | set(passing)
         left = [place for place in self.places if place.kata.id not in solved]
+        left = left if among is None else [place for place in left if place.kata.id in among]
         ready = [place for place in left if solved.issuperset(place.kata.requires)]
         begun = [place for place in ready if place.state is State.BEGUN]
         return next((place.kata for place in (*begun, *ready, *left)), None)
@@ -92,3 +96,14 @@ def _place(course: Course, kata: Kata, store: Store) -> Place:
         return Place(kata, State.PASSED if now in by_file or not by_file else State.CHANGED, attempts)
     begun = any(attempt.verdict is not Verdict.TODO or attempt.points for attempt in attempts)
     return Place(kata, State.BEGUN if begun else State.NEW, attempts)
+
+
+def follow_up(kata: Kata, language: str = "en") -> list[str]:
+    """The follow-up questions of a statement: in the last of its parts that are folded away, what is bold and asks."""
+    page = kata.statement(language)
+    try:
+        text = (page if page.is_file() else kata.statement()).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return []
+    _, folded, last = text.rpartition("<details>")
+    return [" ".join(each.split()) for each in _QUESTION.findall(last)] if folded else []

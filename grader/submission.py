@@ -11,6 +11,7 @@ judges everybody. Where the worker names a line, `Submission.line` shows it from
 import codecs
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,6 +23,7 @@ from grader.kata import Kata
 from grader.messages import Message, text
 
 MAX_BYTES = 1 << 20
+_MOST_NEAR = 3  # names of files that may be the one that is missing
 _FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _STEPWISE = os.open in os.supports_dir_fd
 _NOT_A_FILE = text("{file} is not a regular file")
@@ -104,19 +106,47 @@ def read(kata: Kata, source_dir: Path | None, course: Course) -> Submission:
         )
 
     for place in places:
-        path, display_path = root.joinpath(*place), _printable(shown.joinpath(*place))
-        digest = ""
-        try:
-            content = _content(root, place)
-            digest = sha256(content).hexdigest()
-            _check(content)
-        except FileNotFoundError:
-            continue
-        except _Refused as refused:
-            return Submission(kata.id, path, display_path, None, digest, refused.problem(display_path))
-        return Submission(kata.id, path, display_path, content, digest)
+        if (found := at(root, place, shown, kata.id)) is not None:
+            return found
     path, display_path = root.joinpath(*places[0]), _printable(shown.joinpath(*places[0]))
-    return Submission(kata.id, path, display_path, problem=Problem(text("{file} is missing", file=display_path), help))
+    said = text("{file} is missing", file=display_path)
+    if near := [_printable(shown / each) for place in places for each in _misnamed(kata, root, place[:-1], course)]:
+        said = text("{file} is missing, and {near} stands there", file=display_path, near=near)
+        help = text("name it {file}, if that is your answer", file=file)
+    return Submission(kata.id, path, display_path, problem=Problem(said, help))
+
+
+def _misnamed(kata: Kata, root: Path, place: tuple[str, ...], course: Course) -> list[Path]:
+    """Files in a folder that look like the one that is missing: `LSTM.py`, `lstm (1).py`, `lstm_final.py`, `my_lstm.py`."""
+    word = re.compile(rf"(?<![a-z0-9]){kata.slug}(?![a-z])")
+    others = {f"{each.slug}.py" for each in course.katas} | {f"test_{each.slug}.py" for each in course.katas}
+    try:
+        names = sorted(os.listdir(root.joinpath(*place)))
+    except OSError:
+        return []
+    found = [name for name in names if name.lower().endswith(".py") and name not in others]
+    return [Path(*place, name) for name in found if word.search(name[:-3].lower().replace("-", "_"))][:_MOST_NEAR]
+
+
+def at(root: Path, place: tuple[str, ...], shown: Path, kata_id: str = "") -> Submission | None:
+    """The file at `place` below `root`, which is called `shown` where a path is shown; None where there is none."""
+    path, display_path = root.joinpath(*place), _printable(shown.joinpath(*place))
+    try:
+        return of(_content(root, place), display_path, path, kata_id)
+    except FileNotFoundError:
+        return None
+    except _Refused as refused:
+        return Submission(kata_id, path, display_path, problem=refused.problem(display_path))
+
+
+def of(content: bytes, display_path: str, path: Path | None = None, kata_id: str = "") -> Submission:
+    """Bytes that were read elsewhere, such as from an archive, as if they had been read from a file."""
+    path, digest = path or Path(display_path), sha256(content).hexdigest()
+    try:
+        _check(content)
+    except _Refused as refused:
+        return Submission(kata_id, path, display_path, None, digest, refused.problem(display_path))
+    return Submission(kata_id, path, display_path, content, digest)
 
 
 def typed(kata: Kata, given: Typed) -> Submission:

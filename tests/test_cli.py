@@ -61,6 +61,20 @@ def test_untouched_stubs_are_to_do_and_the_first_is_named(course: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_test_beside_the_reference_is_known_as_hidden_and_folded_for_students(course: Path) -> None:
+    (course / "reference/01_scale/test_hidden.py").write_text(
+        "import pytest\n\n\n@pytest.mark.value\ndef test_secret(solution):\n"
+        '    """Nobody knows of this."""\n    assert float(solution.scale(2.0, 3.0)) == 6.0\n'
+    )
+    manifest = course / "katas/01_scale/kata.toml"
+    manifest.write_text(manifest.read_text().replace("tests = 4", "tests = 5"))
+    _, found = card(course, "scale", "--from", "reference")
+    tests = found["katas"][0]["tests"]
+    assert [test["name"] for test in tests if test["hidden"]] == ["test_secret"] and len(tests) == 5
+    theirs = grade(course, "scale", "--from", "reference", "--report", "gradescope").stdout
+    assert "01_scale: hidden tests" in theirs and "Nobody knows" not in theirs
+
+
 def test_one_kata_by_number_slug_id_or_alone(course: Path) -> None:
     for name in (["1"], ["run", "scale"], ["run", "01_scale"]):
         code, found = card(course, *name, "--from", "reference")

@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     **dict.fromkeys(["cli"], 8),
     **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
-    **dict.fromkeys(["session"], 6),
+    **dict.fromkeys(["kept", "session"], 6),
     **dict.fromkeys(["engine", "study"], 5),
-    **dict.fromkeys(["judge", "reports", "standing", "copies"], 4),
+    **dict.fromkeys(["judge", "reports", "standing", "solved", "copies", "nudges"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis", "stub"], 3),
-    **dict.fromkeys(["worker", "course", "kata", "submission"], 2),
+    **dict.fromkeys(["worker", "course", "kata", "settings", "formats", "submission"], 2),
     **dict.fromkeys(
         [
             "wire",
@@ -27,6 +27,7 @@ FLOORS = {
             "messages",
             "forkserver",
             "modulestate",
+            "absent",
             "given",
             "todo",
             "errors",
@@ -43,6 +44,10 @@ STAIRS = {
     ("submission", "course"),
     ("submission", "kata"),
     ("course", "kata"),
+    ("course", "settings"),
+    ("kata", "settings"),
+    ("kata", "formats"),
+    ("settings", "formats"),
     ("store", "scorecard"),
     ("diagnosis", "scorecard"),
 }
@@ -58,6 +63,8 @@ COLD = {
     "session",
     "course",
     "kata",
+    "settings",
+    "formats",
     "submission",
     "scorecard",
     "store",

@@ -94,8 +94,8 @@ ENDINGS = {
         scale("raise ExceptionGroup('both', [ValueError('a'), TypeError('b')])"),
         Verdict.FAIL, "test_shape", "ExceptionGroup: both: ValueError: a; TypeError: b", 4,
     ),
-    "a breakpoint": (scale("breakpoint(); return x"), Verdict.FAIL, "test_shape", "pytest katas/01_scale --pdb", 4),
-    "a debugger": (scale("import pdb; pdb.set_trace(); return x"), Verdict.FAIL, "test_shape", "--pdb", None),
+    "a breakpoint": (scale("breakpoint(); return x"), Verdict.FAIL, "test_shape", "grade debug 01_scale", 4),
+    "a debugger": (scale("import pdb; pdb.set_trace(); return x"), Verdict.FAIL, "test_shape", "grade debug", None),
     "a question": (scale("return x * float(input('factor? '))"), Verdict.FAIL, "test_shape", "nobody is at the keyboard", 4),
     "a file beside it": (
         scale("return x * float(open('factor.txt').read())"), Verdict.FAIL, "test_shape", "your file alone is handed", 4,

@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 
 from grader import schema as complaints
 from grader.errors import CourseFault
-from grader.kata import SCHEMA, Data, Hint, languages, load
+from grader.kata import SCHEMA, Data, Hint, load
+from grader.settings import load as settings_of
 
 TEMPLATE = Path(__file__).with_name("kata.template.toml").read_text(encoding="utf-8")
 
@@ -91,8 +92,8 @@ def test_what_is_optional_may_be_left_out(tmp_path: Path) -> None:
         ("seconds = 10.0\n", "", "limits.seconds is missing"),
         ("minutes = 60\n", "", "minutes is missing"),
         ("minutes = 60", "minutes = 2026-01-01", 'minutes must be a whole number, found "2026-01-01"'),
-        ('"sequences"', '"sequence"', 'track must be one of foundations, vision, sequences, generative, attention, '
-         'found "sequence"; did you mean sequences?'),
+        ('"sequences"', '""', 'track must not be empty, found ""'),
+        ("tests = 9\n", "", "tests is missing; `grade stub` fills it in"),
         ('"torch"', "3", "worker must be one of numpy, torch, sklearn, found 3"),
         ('"aten::lstm"', '"aten.lstm"', 'forbidden.operators[0] must look like aten::lstm, found "aten.lstm"'),
         ('"aten::lstm_cell"', '"aten::lstm"', 'forbidden.operators must not say the same twice, '
@@ -105,7 +106,7 @@ def test_what_is_optional_may_be_left_out(tmp_path: Path) -> None:
         ('blurb = "A cell', 'blurb = 7 #', "blurb must be text, found 7"),
         ("shape = 1\nvalue = 3\ngradient = 3.5", "", "points must not be empty, found {}"),
         ("shape = 1\nvalue = 3\ngradient = 3.5", "shape = 0", "points must not all be 0"),
-        ("format_version = 1", "format_version = 0", "format_version must be 1, found 0"),
+        ("format_version = 1", "format_version = 0", "format_version must be 1, found 0; this grader does not know so old a format"),
         ("number = 4", "number = 5", "number must be the number that 04_lstm begins with, found 5"),
         ("requires = []", 'requires = ["01_mpl"]', "requires must name katas of this course, found 01_mpl"),
         ("requires = []", 'requires = ["04_lst"]', "requires must name katas of this course, found 04_lst; "
@@ -274,7 +275,7 @@ def test_a_course_in_english_needs_no_chinese(tmp_path: Path, settings: str | No
     (tmp_path / "course.toml").unlink()
     if settings is not None:
         (tmp_path / "course.toml").write_text(settings, encoding="utf-8")
-    assert languages(tmp_path) == ("en",)
+    assert settings_of(tmp_path).languages == ("en",)
     (kata,) = load(tmp_path)
     assert (kata.title_zh, kata.blurb_zh, kata.hints[0].zh) == ("", "", "")
     assert kata.title_in("zh") == kata.title
@@ -294,8 +295,8 @@ def test_a_course_in_chinese_is_told_all_that_is_missing(tmp_path: Path) -> None
         ('languages = ["zh"]', 'languages[0] must be en, found "zh"'),
         ('languages = ["en", "xx"]', 'languages[1] must be one of zh, found "xx"'),
         ('languages = ["en", "zh", "zh"]', 'languages must not say the same twice, found ["en", "zh", "zh"]'),
+        ('languages = ["en"]\nfail_under = 101', "fail_under must be <= 100, found 101"),
         ('languages = ["en"]\nlanguage = "en"', "language is not a known field; did you mean languages?"),
-        ("", "languages is missing"),
         ("languages = ", "is not valid TOML: Invalid value (at line 2, column 13)"),
     ],
 )
@@ -310,9 +311,15 @@ def test_a_fault_of_the_courses_settings_is_told_beside_those_of_its_katas(
     ]
 
 
+def test_a_course_may_say_below_which_share_of_its_points_a_fork_is_red(tmp_path: Path) -> None:
+    add(tmp_path)
+    (tmp_path / "course.toml").write_text('format_version = 1\nlanguages = ["en"]\nfail_under = 62.5\n')
+    assert settings_of(tmp_path).fail_under == 62.5
+
+
 def test_settings_of_a_newer_grader_are_refused(tmp_path: Path) -> None:
     add(tmp_path)
-    (tmp_path / "course.toml").write_text("format_version = 2\n", encoding="utf-8")
+    (tmp_path / "course.toml").write_text("format_version = 3\n", encoding="utf-8")
     assert faults(tmp_path) == [
-        "course.toml: format_version must be 1, found 2; made for a newer grader: upgrade gradkata"
+        "course.toml: format_version must be 2, found 3; made for a newer grader: upgrade gradkata"
     ]

@@ -17,6 +17,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from junitparser import JUnitXml
 from msgspec.structs import replace
 from rich.cells import cell_len
 
@@ -43,7 +45,17 @@ EXPECTED = {
     "annotations.txt": lambda card: github.commands(card),
     "results.json": lambda card: reports.render("gradescope", card),
     "classroom.txt": lambda card: reports.render("classroom", card),
+    "page.html": lambda card: outline(reports.render("html", card)),
+    "badge.svg": lambda card: reports.render("badge", card),
+    "outputs.txt": lambda card: github.outputs(card),
 }
+
+
+def outline(page: str) -> str:
+    """A page without its style, and without what other versions of the libraries that draw write in other bytes."""
+    page = re.sub(r"(?<=<style>).*?(?=</style>)", "", page, flags=re.DOTALL)
+    page = re.sub(r"(</desc>).*?(?=</svg>)", r"\1", page, flags=re.DOTALL)
+    return re.sub(r'(viewBox|src)="[^"]*"', r'\1=""', page)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -96,7 +108,15 @@ def test_next_is_the_first_kata_that_its_learner_can_do_something_about() -> Non
     assert last["untouched"] == "Next: katas/01_mlp/mlp.py (statement: katas/01_mlp/README.md)"
     assert last["mixed"] == "Next: katas/04_lstm/lstm.py (statement: katas/04_lstm/README.md)"
     assert last["our-fault"] == "Next: katas/20_gpt2/gpt2.py (statement: katas/20_gpt2/README.md)"
-    assert last["all-pass"].startswith("42 of 42 points · 4 of 4 katas pass") and last["all-pass"].endswith("All done.")
+    assert last["all-pass"] == "42 of 42 points · 4 of 4 katas pass · 3.8 s"
+
+
+def test_all_is_done_only_where_nothing_comes_after() -> None:
+    def last(after: terminal.After) -> str:
+        return terminal.render(golden("all-pass"), after=after).rstrip("\n").split("\n")[-1]
+
+    assert last(terminal.After()).endswith("   All done.")
+    assert last(terminal.After("katas/05_gan/gan.py", "")).endswith("   Next: katas/05_gan/gan.py")
 
 
 def test_the_story_prefers_what_went_wrong_to_what_is_still_to_do() -> None:
@@ -291,14 +311,32 @@ def refuse(*arguments: object) -> None:
     raise OSError("refused")
 
 
-def test_a_report_goes_through_links_and_into_devices(tmp_path: Path) -> None:
-    target, link = tmp_path / "real.json", tmp_path / "link.json"
-    target.write_text("old")
-    link.symlink_to(target)
+@pytest.mark.parametrize("target", ["real.json", "nowhere.json"])
+def test_a_report_takes_the_place_of_a_link_and_leaves_alone_what_it_leads_to(tmp_path: Path, target: str) -> None:
+    real, link = tmp_path / "real.json", tmp_path / "link.json"
+    real.write_text("old")
+    link.symlink_to(tmp_path / target)
     reports.write(link, "new")
-    assert link.is_symlink() and target.read_text() == "new"
+    assert not link.is_symlink() and (link.read_text(), real.read_text()) == ("new", "old")
+    assert not (tmp_path / "nowhere.json").exists()
+
+
+def test_what_lies_in_wait_beside_a_report_is_not_written_to(tmp_path: Path) -> None:
+    real, beside = tmp_path / "real.json", tmp_path / f".out.json.{os.getpid()}.tmp"
+    real.write_text("old")
+    beside.symlink_to(real)
+    reports.write(tmp_path / "out.json", "new")
+    assert real.read_text() == "old" and (tmp_path / "out.json").read_text() == "new"
+
+
+def test_a_report_goes_into_devices_and_pipes(tmp_path: Path) -> None:
     reports.write(Path("/dev/null"), "nothing")
     assert not Path("/dev/null").is_file()
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    reports.write(tmp_path / "pipe", "through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
 
 
 class Terminal(io.StringIO):
@@ -315,11 +353,20 @@ def test_progress_off_a_terminal_is_a_plain_line_per_finished_kata() -> None:
                 progress.tested(kata.id, test)
             progress.finished(kata)
     assert stream.getvalue().splitlines() == [
+        "4 katas to judge · 36 tests",
         "01_mlp  ✓ pass  9/9 points  0.6 s",
         "04_lstm  ✗ fail  7.5/10 points  1.4 s",
         "07_vae  ✗ timeout  7.66/10 points  6.2 s",
         "20_gpt2  ○ to do  0/13 points  0.2 s",
     ]
+
+
+def test_the_plan_is_known_before_anything_is_judged() -> None:
+    stream = io.StringIO()
+    with Progress({"a": 8, "b": 1}, stream, {"a": 30.0, "b": 12.0}, jobs=2, within=12.0):
+        assert stream.getvalue() == "2 katas to judge · 9 tests · about 21 s · at most 12 min\n"
+    with Progress({}, stream, within=12.0):
+        assert stream.getvalue().count("\n") == 1  # where all is known there is nothing to plan
 
 
 def test_progress_on_a_terminal_says_what_is_judged_and_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,13 +414,100 @@ def test_json_is_json_to_anybody() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_totals_agree_across_reports(case: str) -> None:
     card = golden(case)
+    points, most = (pytest.approx(each, abs=1e-9) for each in (card.score.points, card.score.max))
     theirs = json.loads(reports.render("gradescope", card))
     assert theirs["score"] == card.score.points and theirs["extra_data"]["max"] == card.score.max
-    assert math.fsum(test["score"] for test in theirs["tests"]) == pytest.approx(card.score.points, abs=1e-9)
+    assert math.fsum(test["score"] for test in theirs["tests"]) == points
+    assert math.fsum(test["max_score"] for test in theirs["tests"]) == most
     reporter = json.loads(b64decode(reports.render("classroom", card)))
     assert reporter["max_score"] == card.score.max
-    assert math.fsum(test["score"] for test in reporter["tests"]) == pytest.approx(card.score.points, abs=1e-9)
-    assert f"{amount(card.score.points)} of {amount(card.score.max)} points" in reports.render("markdown", card)
+    assert math.fsum(test["score"] for test in reporter["tests"]) == points
+    suites = list(JUnitXml.fromstring(reports.render("junit", card).encode()))
+    junit = {name: [float(each.value) for suite in suites for each in suite.properties() if each.name == name]
+             for name in ("points", "max")}  # fmt: skip
+    assert math.fsum(junit["points"]) == points
+    unbegun = card.score.max - math.fsum(kata.max for kata in card.katas)
+    assert math.fsum(junit["max"]) + unbegun == most and (unbegun > 0) == bool(card.unbegun)
+    total = f"{amount(card.score.points)} of {amount(card.score.max)} points"
+    for name in ("markdown", "github", "terminal"):
+        assert total in reports.render(name, card), name
+    assert f"points={amount(card.score.points)}\nmax={amount(card.score.max)}\n" in github.outputs(card)
+    passed = sum(kata.verdict is Verdict.PASS for kata in card.katas)
+    badge = ElementTree.fromstring(reports.render("badge", card))
+    assert badge.get("aria-label") == f"katas: {passed} of {len(card.katas) + len(card.unbegun)}"
+    assert f"passed={passed}\n" in github.outputs(card)
+    page = reports.render("html", card)
+    assert f"<h1>{total}</h1>" in page
+    shown = re.findall(r'<span class="aside">[^<]* · ([\d.]+)/([\d.]+)</span>', page)
+    tests = [test for kata in card.katas for test in kata.tests]
+    assert shown == [(amount(test.points), amount(test.max)) for test in tests]
+
+
+SCHEMAS = {
+    "json": Path(reports.__file__).parents[1] / "schemas/scorecard.schema.json",
+    "gradescope": Path(__file__).with_name("schemas") / "gradescope.schema.json",
+    "classroom": Path(__file__).with_name("schemas") / "classroom.schema.json",
+}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("case", CASES)
+def test_a_report_in_json_follows_the_schema_of_its_reader(case: str, name: str) -> None:
+    schema = json.loads(SCHEMAS[name].read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    text = reports.render(name, golden(case))
+    found = json.loads(b64decode(text) if name == "classroom" else text)
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(found)] == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_another_reader_of_junit_counts_as_we_do(case: str) -> None:
+    """junitparser, which knows of no attribute that it would have to believe: it counts the cases."""
+    text = reports.render("junit", golden(case))
+    read = JUnitXml.fromstring(text.encode())
+    for suite in read:
+        said = (suite.tests, suite.failures, suite.errors, suite.skipped)
+        suite.update_statistics()
+        assert (suite.tests, suite.failures, suite.errors, suite.skipped) == said
+        assert all(test.name and test.classname for test in suite)
+    wrong = {Verdict.PASS, Verdict.TODO}
+    card = golden(case)
+    read.update_statistics()
+    assert (read.failures + read.errors == 0) == (card.complete and {kata.verdict for kata in card.katas} <= wrong)
+
+
+def test_the_reporter_of_classroom_turns_nothing_red_for_what_is_still_to_do() -> None:
+    """It fails the job for `fail` and `error`, and adds up the score of every test."""
+    status = {case: json.loads(b64decode(reports.render("classroom", golden(case))))["status"] for case in CASES}
+    assert status["untouched"] == status["all-pass"] == "pass"
+    assert status["mixed"] == status["troubles"] == "fail"
+    assert status["stopped"] == status["our-fault"] == "error"
+
+
+def test_hidden_tests_are_one_for_gradescope_so_that_a_student_sees_the_total() -> None:
+    card = golden("hidden")
+    tests = json.loads(reports.render("gradescope", card))["tests"]
+    assert {test["visibility"] for test in tests} == {"visible"}
+    folded = {test["name"]: test for test in tests if test["tags"] == ["hidden"]}
+    assert {name: test["output"] for name, test in folded.items()} == {
+        "01_mlp: hidden tests": "2 of 2 tests pass",
+        "04_lstm: hidden tests": "4 of 4 tests pass",
+        "07_vae: hidden tests": "2 of 3 tests pass",
+        "20_gpt2: hidden tests": "0 of 1 tests pass",
+    }
+    assert [test.get("status") for test in folded.values()] == ["passed", "passed", "failed", None]
+    secret = [f"{kata.id}: {test.title}" for kata in card.katas for test in kata.tests if test.hidden]
+    assert len(secret) == 10 and not [title for title in secret if title in reports.render("gradescope", card)]
+
+
+def test_a_badge_has_nothing_to_run_or_to_fetch_and_is_never_red_for_work_to_do() -> None:
+    colours = {}
+    for case in CASES:
+        badge = ElementTree.fromstring(reports.render("badge", golden(case)))
+        assert {element.tag.rpartition("}")[2] for element in badge.iter()} == {"svg", "title", "g", "rect", "text"}
+        assert not [name for element in badge.iter() for name in element.attrib if "href" in name or name[:2] == "on"]
+        colours[case] = badge.findall(".//{*}rect")[1].get("fill")
+    assert (colours["untouched"], colours["mixed"], colours["all-pass"]) == ("#6e7781", "#0969da", "#1a7f37")
 
 
 def test_what_is_to_do_has_no_status_for_gradescope() -> None:
@@ -397,6 +531,37 @@ def test_no_fence_is_closed_by_what_it_holds() -> None:
 def test_annotations_are_ten_and_begin_with_one_for_each_kata() -> None:
     card = golden("troubles")
     lines = github.commands(card).splitlines()
-    assert len(lines) == 10
     assert [line.split("/")[1] for line in lines[:3]] == ["01_mlp", "04_lstm", "07_vae"]
     assert all(line.startswith("::error file=katas/") for line in lines)
+    kata = card.katas[0]
+    many = [replace(kata.tests[0], name=f"t{n}", verdict=Verdict.FAIL, message=f"wrong {n}") for n in range(30)]
+    card = replace(card, katas=(replace(kata, tests=tuple(many)), *card.katas[1:]))
+    lines = github.commands(card).splitlines()
+    assert len(lines) == 10
+    assert [line.split("/")[1] for line in lines] == ["01_mlp", "04_lstm", "07_vae", *["01_mlp"] * 7]
+    assert [line.rpartition("::")[2] for line in lines[3:]] == [f"wrong {n}" for n in range(1, 8)]
+
+
+def test_an_annotation_is_read_back_as_it_was_said() -> None:
+    """By the rules of GitHub's own toolkit: what is escaped in a value, and what in a property."""
+    kata = golden("mixed").katas[1]
+    said, title = "100 %\nof a: b, c", "Title: a, b % c"
+    test = replace(kata.tests[0], verdict=Verdict.FAIL, message=said, title=title, line=Line(7, "x"), cause=None)
+    (command,) = github.commands(replace(golden("mixed"), katas=(replace(kata, tests=(test,)),))).splitlines()
+    head, _, value = command.removeprefix("::error ").partition("::")
+    properties = dict(each.split("=", 1) for each in head.split(","))
+
+    def unescaped(text: str) -> str:
+        for code, character in (("%2C", ","), ("%3A", ":"), ("%0A", "\n"), ("%0D", "\r"), ("%25", "%")):
+            text = text.replace(code, character)
+        return text
+
+    assert unescaped(value) == said
+    assert {name: unescaped(each) for name, each in properties.items()} == {
+        "file": kata.stub, "title": f"{kata.id}: {title}", "line": "7",
+    }  # fmt: skip
+
+
+def test_a_run_that_was_ended_early_and_a_kata_without_tests_are_annotated_too() -> None:
+    assert github.commands(golden("stopped")).startswith("::warning title=stopped early::not judged to the end: 07_vae")
+    assert "::error file=katas/20_gpt2/gpt2.py,title=20_gpt2::" in github.commands(golden("our-fault"))

@@ -250,6 +250,7 @@ def test_make_lists_its_targets(clone: Path) -> None:
             "search",
             "lint",
             "texts",
+            "pages",
             "bench",
             "ways",
             "roads",

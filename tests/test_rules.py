@@ -56,7 +56,7 @@ FILES: dict[str, tuple[Edits, str, str, str]] = {
     "no Python": ({"suite": (LAST, "    assert_unchanged(mutated\n")}, "suite", "assert_unchanged(mutated", "is not valid Python: '(' was never closed"),
     "a zero byte": ({"suite": "x = '\0'\n"}, "suite", "x = ", "is not valid Python: source code string cannot contain null bytes"),
     "not UTF-8": ({"suite": b"# one\n# \xff two\n"}, "suite", "two", "is not UTF-8 text"),
-    "another count": ({"kata.toml": ("tests = 6", "tests = 7")}, "kata.toml", "", "tests must be 6, as many as there are, found 7"),
+    "another count": ({"kata.toml": ("tests = 6", "tests = 7")}, "kata.toml", "", "tests must be 6, as many as there are, found 7: `grade stub 51_my_topic` fills it in"),
     "points missing": ({"kata.toml": without("behaviour = 1\n")}, "kata.toml", "", "points.behaviour is missing"),
     "points for nothing": ({"suite": ("@pytest.mark.behaviour", "@pytest.mark.value")}, "kata.toml", "", "points.behaviour is given, and no test is of this kind"),
     # The stub and the reference
@@ -186,9 +186,9 @@ def more(body: str, after: str = "") -> Edits:
 COLUMN = mistake("return x @ weight + bias", "return (x @ weight + bias)[:, None]", "test_shapes")
 EVIDENCE: dict[str, tuple[Edits, str, str, str, str]] = {
     # The suite as it runs
-    "a suite that does not collect": ({"suite": ("import numpy as np\n", "import numpy as np\nimport nowhere_at_all\n")}, "judge", "suite", '"""The suite', "ModuleNotFoundError: No module named 'nowhere_at_all' (judging the reference)"),
+    "a suite that does not collect": ({"suite": ("import numpy as np\n", "import numpy as np\nimport nowhere_at_all\n")}, "judge", "suite", "import nowhere", "ModuleNotFoundError: No module named 'nowhere_at_all' (judging the reference)"),
     "a suite that ends the judge": (more("__import__('os')._exit(0)"), "judge", "suite", '"""The suite', "the judge ended in test_more, without a word (judging the reference)"),
-    "more than one fault": ({"suite": without(DOC + "\n"), f"reference/{ID}/test_hidden.py": "import nowhere_at_all\n"}, "judge", "suite", '"""The suite', "No module named 'nowhere_at_all' (judging the reference)"),
+    "more than one fault": ({"suite": without(DOC + "\n"), f"reference/{ID}/test_hidden.py": "import nowhere_at_all\n"}, "judge", f"reference/{ID}/test_hidden.py", "import nowhere", "No module named 'nowhere_at_all' (judging the reference)"),
     "a test that is taken away": (more("pass", "\n\ndel test_more\n"), "judge", "suite", "def test_more", "test_more was not run"),
     "a test that is made": ({"suite": (LAST, LAST + "\n\ntest_made = test_shapes\n")}, "judge", "suite", '"""The suite', "test_made was run, and is no function of the suite"),
     "a test that leaves itself out": (more('pytest.importorskip("nowhere_at_all")'), "judge", "reference", '"""My topic', "the reference fails test_more with seed 0"),

@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import struct
+from base64 import b64encode
 from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,13 +26,13 @@ from grader.scorecard import (
     SEVERITY,
     Cause,
     Curve,
-    Image,
-    Images,
     KataResult,
     Line,
     Matrix,
+    Numbers,
     Observation,
     Scorecard,
+    Shades,
     TestResult,
     Text,
     Verdict,
@@ -44,6 +46,7 @@ from grader.scorecard import (
 SCHEMA = Path(grader.__file__).with_name("schemas") / "scorecard.schema.json"
 POINTS = {"shape": 1.0, "value": 3.0, "gradient": 3.5}
 KINDS = ["shape", "value", "value", "value", "gradient", "gradient"]
+ONE = Numbers((1, 1), struct.pack("<f", 1.0))
 P, F, T = Verdict.PASS, Verdict.FAIL, Verdict.TODO
 
 
@@ -192,7 +195,7 @@ def test_every_string_of_a_record_is_made_visible_and_cut() -> None:
     test = TestResult(
         name=evil, kind=evil, title=evil, verdict=F, message=evil, output=evil, line=Line(3, evil),
         cause=Cause(evil, evil, evil, evil), observations=(Observation(evil, evil, 1.0, 1.0),),
-        pictures=(Text(evil, evil), Matrix(evil, ((1.0,),), (evil, evil)), Curve(evil, (1.0,))),
+        pictures=(Text(evil, evil), Matrix(evil, ONE, (evil, evil)), Curve(evil, ONE)),
     )  # fmt: skip
     result = replace(grade(P, P, P, P, P, P), id=evil, message=evil, stub=evil, readme=evil, tests=(test,))
     text = reports.render("json", replace(card(result), course=evil, sandbox=evil, versions={evil: evil}))
@@ -201,17 +204,24 @@ def test_every_string_of_a_record_is_made_visible_and_cut() -> None:
 
 
 def test_numbers_that_are_not_finite_become_null() -> None:
-    odd = (1.0, math.nan, math.inf, -math.inf)
     test = replace(
         results(P, kinds=["shape"])[0],
-        pictures=(Curve("loss", odd, math.nan), Image("a", (odd,)), Images("b", ((odd,),)), Matrix("c", (odd,))),
+        pictures=(Curve("loss", ONE, math.nan),),
         observations=(Observation("close", "h", math.inf, 1e-6, math.nan),),
     )
-    curve, image, images, matrix = test.pictures
-    row = (1.0, None, None, None)
-    assert curve == Curve("loss", row, None)
-    assert (image, images, matrix) == (Image("a", (row,)), Images("b", ((row,),)), Matrix("c", (row,)))
+    assert test.pictures == (Curve("loss", ONE, None),)
     assert test.observations[0].error is None and test.observations[0].margin is None
+    odd = struct.pack("<4f", 1.0, math.nan, math.inf, -math.inf)
+    assert Numbers((2, 2), odd).floats() == (1.0, None, None, None)
+
+
+@pytest.mark.parametrize("size", [0, 3, 5])
+def test_a_picture_has_as_many_bytes_as_its_shape_asks_for(size: int) -> None:
+    for kind, whole in (("Numbers", 16), ("Shades", 4)):
+        made = {"shape": [2, 2], "data": b64encode(b"\0" * (size * whole // 4)).decode()}
+        made |= {"low": 0.0, "high": 1.0} if kind == "Shades" else {}
+        with pytest.raises(msgspec.ValidationError, match="as many bytes"):
+            msgspec.convert(made, Numbers if kind == "Numbers" else Shades)
 
 
 def schema() -> dict[str, Any]:
@@ -262,7 +272,7 @@ def test_a_partial_scorecard_follows_the_schema_after_every_kata() -> None:
     [
         lambda found: found.update(extra=1),
         lambda found: found.pop("seed"),
-        lambda found: found.update(format_version=2),
+        lambda found: found.update(format_version=3),
         lambda found: found["katas"][0].update(verdict="passed"),
         lambda found: found["katas"][0].update(points=-1),
         lambda found: found["katas"][0]["tests"][0].pop("cause"),
@@ -282,7 +292,7 @@ def test_the_names_that_other_programs_rely_on() -> None:
     found = json.loads(reports.render("json", card(grade(P, P, P, P, P, F))))
     kata, test = found["katas"][0], found["katas"][0]["tests"][0]
     top = {"format_version", "grader", "versions", "seed", "sandbox", "jobs", "seconds", "score", "katas"}
-    assert top <= set(found) and found["format_version"] == 1
+    assert top <= set(found) and found["format_version"] == 2
     assert set(found["score"]) == {"points", "max"}
     assert {"id", "verdict", "points", "max", "by_kind", "seconds", "from_store", "tests"} <= set(kata)
     assert set(kata["by_kind"]["shape"]) == {"points", "max", "passed", "total"}

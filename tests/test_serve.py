@@ -149,8 +149,8 @@ def judge() -> Iterator[Judge]:
 
 
 def load(judge: Judge, **spec: Any) -> dict[str, bool]:
-    kind, (names, state, mutated, graph, advanced, forbidden) = judge.ask(Kind.LOAD, SPEC | spec)
-    assert (kind, state, mutated, graph, advanced, forbidden) == (Kind.RETURN, [], [], 0, [], [])
+    kind, ((names, absent), state, mutated, graph, advanced, forbidden) = judge.ask(Kind.LOAD, SPEC | spec)
+    assert (kind, absent, state, mutated, graph, advanced, forbidden) == (Kind.RETURN, [], [], [], 0, [], [])
     return names
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.authoring.making.choice import choose
 from grader.authoring.making.placing import RECORD, place
 from grader.authoring.making.release import contents
 from grader.cli import main
@@ -33,7 +34,7 @@ def course(tmp_path: Path) -> Course:
 def out(course: Course, tmp_path: Path) -> Path:
     """A first release, whose learner has filled in one stub."""
     learner = tmp_path / "learner"
-    place(contents(course), learner, course)
+    place(contents(choose(course)), learner, course)
     (learner / STUB).write_text(FILLED, encoding="utf-8")
     return learner
 
@@ -55,7 +56,7 @@ def change_suite(course: Course) -> None:
 def upgrade(course: Course, out: Path) -> list[str]:
     """What the learner is told."""
     again = find(course.root, course.root)
-    return [str(notice) for notice in place(contents(again), out, again)[1]]
+    return [str(notice) for notice in place(contents(choose(again)), out, again)[1]]
 
 
 def text(out: Path, path: str) -> str:
@@ -68,7 +69,7 @@ def names(folder: Path) -> set[str]:
 
 def test_a_release_of_the_same_touches_nothing(course: Course, out: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    assert place(contents(course), out, course) == ([], [])
+    assert place(contents(choose(course)), out, course) == ([], [])
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
 
 

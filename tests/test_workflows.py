@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github/workflows").iterdir())
-FULL_VERSION = re.compile(r"[\w.-]+/[\w./-]+@v\d+\.\d+\.\d+")
+ACTIONS = sorted((ROOT / ".github/actions").glob("*/action.yml"))
+BY_HASH = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+OURS = re.compile(r"uses: \./\.github/actions/\w+ # zizmor: ignore\[self-repository\] every runner knows this form")
 
 
 def read(path: Path) -> dict[Any, Any]:
@@ -19,27 +22,69 @@ def read(path: Path) -> dict[Any, Any]:
     return loaded
 
 
-def steps(workflow: dict[Any, Any]) -> list[dict[str, Any]]:
-    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+def steps(described: dict[Any, Any]) -> list[dict[str, Any]]:
+    """The steps of a workflow, or of an action."""
+    jobs = described["jobs"].values() if "jobs" in described else [described["runs"]]
+    return [step for job in jobs for step in job["steps"]]
+
+
+def action(name: str) -> dict[Any, Any]:
+    return read(ROOT / f".github/actions/{name}/action.yml")
 
 
 def test_the_workflows_are_those_that_are_meant() -> None:
     assert [path.name for path in WORKFLOWS] == ["grade.yml", "tests.yml"]
+    assert [path.parent.name for path in ACTIONS] == ["grade", "record"]
+
+
+def test_a_linter_of_workflows_finds_nothing() -> None:
+    command = [Path(sys.executable).parent / "zizmor", "--offline", "--no-progress", ".github"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "No findings to report" in done.stdout
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_can_read_and_no_more(path: Path) -> None:
+def test_a_workflow_can_read_and_only_what_records_can_write(path: Path) -> None:
     workflow = read(path)
     assert workflow["permissions"] == {"contents": "read"}
-    assert not [name for name, job in workflow["jobs"].items() if "permissions" in job]
+    more = {name: job["permissions"] for name, job in workflow["jobs"].items() if "permissions" in job}
+    assert more == ({"record": {"contents": "write"}} if path.name == "grade.yml" else {})
     assert "secrets." not in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_uses_actions_of_one_full_version(path: Path) -> None:
-    used = [step["uses"] for step in steps(read(path)) if "uses" in step]
-    assert used
-    assert [action for action in used if not FULL_VERSION.fullmatch(action)] == []
+def test_the_job_that_writes_runs_nothing_but_git_on_two_outputs() -> None:
+    job = read(ROOT / ".github/workflows/grade.yml")["jobs"]["record"]
+    assert [step["uses"].partition("@")[0] for step in job["steps"]] == ["actions/checkout", "./.github/actions/record"]
+    (step,) = steps(action("record"))
+    assert not re.search(r"\b(grade|python|pip)\b", step["run"].replace("user.name grade", "").replace("grade@", ""))
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_an_action_of_others_is_pinned_by_its_hash(path: Path) -> None:
+    lines = [line.strip().removeprefix("- ") for line in path.read_text(encoding="utf-8").splitlines()]
+    used = [line for line in lines if line.startswith("uses:")]
+    assert [line for line in used if not BY_HASH.fullmatch(line) and not OURS.fullmatch(line)] == []
+    assert len(used) == sum("uses" in step for step in steps(read(path)))
+
+
+def test_whoever_uses_the_actions_is_told_of_every_input_and_output() -> None:
+    for path in ACTIONS:
+        described = read(path)
+        rules = [*described["inputs"].values(), *described.get("outputs", {}).values()]
+        assert described["description"] and all(rule["description"].endswith(".") for rule in rules)
+        used = set(re.findall(r"inputs\.([\w-]+)", path.read_text(encoding="utf-8")))
+        assert used == set(described["inputs"])
+
+
+def test_a_plan_fits_into_its_job() -> None:
+    """Minutes to install, to judge, and to be ended by force, and some to report."""
+    jobs = read(ROOT / ".github/workflows/grade.yml")["jobs"]
+    (install,) = [step["run"] for step in steps(action("grade")) if step.get("name") == "Install"]
+    found = re.search(r"timeout --kill-after=10 (\d+)m", install)
+    assert found is not None
+    needed = int(found[1]) + int(action("grade")["inputs"]["minutes"]["default"]) + 2 + 1
+    assert all(needed + 2 < jobs[name]["timeout-minutes"] for name in ("self-check", "hand-in"))
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -53,26 +98,25 @@ def test_a_workflow_leaves_no_token_and_no_hanging_job_behind(path: Path) -> Non
     assert workflow["concurrency"]["cancel-in-progress"] is True
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_no_script_has_text_of_an_event_pasted_into_it(path: Path) -> None:
     assert [step["run"] for step in steps(read(path)) if "${{" in step.get("run", "")] == []
 
 
-def test_the_trusted_job_checks_out_the_base_branch_and_saves_no_cache() -> None:
+def test_the_trusted_job_checks_out_the_base_branch_and_has_no_cache() -> None:
     job = read(ROOT / ".github/workflows/grade.yml")["jobs"]["hand-in"]
     assert "github.event_name == 'pull_request_target'" in job["if"]
-    for step in job["steps"]:
-        assert not {"ref", "repository", "cache"} & set(step.get("with", {}))
-        assert not step.get("uses", "").startswith("actions/cache")
+    assert not [step for step in job["steps"] if {"ref", "repository", "cache"} & set(step.get("with", {}))]
+    for step in steps(action("grade")):
+        assert "cache" not in step.get("with", {})
+        if step.get("uses", "").startswith("actions/cache"):
+            assert "steps.plan.outputs.mode == 'self-check'" in step["if"]
 
 
 def test_a_hand_in_is_graded_on_a_seed_that_nobody_knows() -> None:
-    jobs = read(ROOT / ".github/workflows/grade.yml")["jobs"]
-    graded = {
-        name: [step["run"] for step in job["steps"] if "grade run" in step.get("run", "")] for name, job in jobs.items()
-    }
-    assert [len(scripts) for scripts in graded.values()] == [1, 1]
-    assert "--seed secret" in graded["hand-in"][0] and "--seed" not in graded["self-check"][0]
+    graded = {step["id"]: step["run"] for step in steps(action("grade")) if "grade run" in step.get("run", "")}
+    assert list(graded) == ["self-check", "hand-in"]
+    assert "--seed secret" in graded["hand-in"] and "--seed" not in graded["self-check"]
 
 
 def test_the_tests_run_on_both_processors_that_are_promised() -> None:
@@ -126,13 +170,14 @@ def hand_in(course: Path, head: str) -> tuple[dict[str, str], str, str]:
     """Run the step that takes the stubs, with the base branch checked out: (files taken, katas to grade, log)."""
     base = git(course, "rev-parse", "main")
     git(course, "checkout", "--quiet", "--force", "main")
-    job = read(ROOT / ".github/workflows/grade.yml")["jobs"]["hand-in"]
-    (script,) = [step["run"] for step in job["steps"] if step.get("id") == "stubs"]
-    output = course / ".git/output"
-    environment = os.environ | {"BASE": base, "HEAD": head, "GITHUB_OUTPUT": str(output)}
+    (script,) = [step["run"] for step in steps(action("grade")) if step.get("id") == "stubs"]
+    temp = course / ".git/temp"
+    temp.mkdir()
+    output = temp / "output"
+    environment = os.environ | {"BASE": base, "HEAD": head, "GITHUB_OUTPUT": str(output), "RUNNER_TEMP": str(temp)}
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]  # as GitHub starts `shell: bash`
     done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True, check=True)
-    folder = course / "handed-in"
+    folder = temp / "handed-in"
     taken = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
     assert not [path for path in folder.rglob("*") if path.is_symlink()]
     return taken, output.read_text().strip(), done.stdout

@@ -12,6 +12,7 @@ from grader.authoring.proving.evidence import Evidence
 from grader.authoring.proving.outcome import Trial
 from grader.authoring.proving.subject import Subject
 from grader.course import Course, find
+from grader.settings import Settings
 from grader.store import Store
 
 ID = "51_my_topic"
@@ -34,7 +35,7 @@ def scaffold(root: Path, worker: str = "numpy") -> Course:
     """A course at `root` with nothing but a new kata."""
     (root / "katas").mkdir(parents=True)
     (root / "course.toml").write_text('format_version = 1\nlanguages = ["en", "zh"]\n', encoding="utf-8")
-    new(Course(root, (), ("en", "zh")), ID, worker=worker)
+    new(Course(root, (), Settings(languages=("en", "zh"))), ID, worker=worker)
     return find(root, root)
 
 

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import __version__, kata
+from grader import __version__, kata, settings
 from grader.authoring.mutating import fate, survivors, wrapped
-from grader.authoring.proving import fingerprints, measures, rules, strength
+from grader.authoring.proving import fingerprints, measures, proof, rules, strength
 from grader.authoring.proving.bench import Bench, in_order
 from grader.authoring.proving.case import Role
 from grader.authoring.proving.evidence import Evidence
 from grader.authoring.proving.finding import Finding, of_fault
 from grader.authoring.proving.outcome import Trial
+from grader.authoring.proving.proof import Depth
 from grader.authoring.proving.rules import texts
 from grader.authoring.proving.subject import Subject
 from grader.authoring.showing.document import Check, Limits, kata_check
@@ -23,6 +24,7 @@ from grader.engine.key import grader_digest, versions
 from grader.errors import CourseFault, Fault, UsageFault, did_you_mean
 from grader.kata import Kata
 from grader.messages import text
+from grader.settings import Settings
 
 _TOGETHER = 2  # mistakes of a kata that are tried on the convergence tests before it is asked whether that is enough
 _RECORDED = {"strength", "fingerprints"}  # the rules that `--record` makes hold
@@ -38,17 +40,19 @@ class Wanted:
     full: bool = False  # every mistake on every test before a judge, and not only as far as the rules need it
     mutate: bool = False
     record: bool = False
+    week: int | None = None  # where only what has changed is proved wholly: which part of the rest is tried
 
 
 def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
     """Examine the katas of the course at `root`."""
     began = time.perf_counter()
     katas, faults = kata.survey(root, known_good=bench.store.known_good, on_good=bench.store.on_good)
-    course = Course(root, katas, _languages(root))
+    course = Course(root, katas, _settings(root))
     findings = [of_fault("manifest", fault) for fault in faults]
     if not wanted.katas:
         findings += _stray_folders(course)
-    evidence = [Evidence(Subject(course, each), wanted.seeds) for each in _chosen(course, wanted.katas, faults)]
+    chosen = [Subject(course, each) for each in _chosen(course, wanted.katas, faults)]
+    evidence = [_evidence(subject, place, wanted) for place, subject in enumerate(chosen)]
     _gather(evidence, bench, wanted)
     slips = survivors.judge(evidence, bench) if wanted.mutate else {}
     behaviour = wrapped.judge(evidence, bench) if wanted.mutate else {}
@@ -58,16 +62,19 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
         if wanted.record:
             texts.write(each.subject)
         found = rules.broken(each)
-        if wanted.record and {finding.rule for finding in found} <= _RECORDED:
+        if wanted.record and each.depth is Depth.WHOLE and {finding.rule for finding in found} <= _RECORDED:
             strength.write(each)
             fingerprints.write(each)
             found = rules.broken(each)
+        if wanted.record and not found and each.depth is Depth.WHOLE:
+            proof.write(each.subject, each.seeds)
+        found = _in_order(found, wanted.record)
         if wanted.mutate:
             found += fate.excused(each, fates[each.subject.id])
         checks.append(kata_check(each, found, fates.get(each.subject.id)))
         bench.store.prune_checks(each.subject.id)
     return Check(
-        course=root.name,
+        course=course.name,
         grader=f"{__version__}+{grader_digest()[:12]}",
         versions=versions(),
         seeds=wanted.seeds,
@@ -80,10 +87,16 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
     )
 
 
+def _in_order(found: list[Finding], record: bool) -> list[Finding]:
+    """What has to be mended first, and then what `--record` settles, which nobody who gave it is asked for."""
+    real = [finding for finding in found if finding.rule not in _RECORDED]
+    return real + [finding for finding in found if finding.rule in _RECORDED and not (record and real)]
+
+
 def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> str:
     """The source of one mutant of one kata. Raises UsageFault where there is none of this name."""
     survey, faults = kata.survey(root, known_good=bench.store.known_good, on_good=bench.store.on_good)
-    course = Course(root, survey, _languages(root))
+    course = Course(root, survey, _settings(root))
     chosen = _chosen(course, katas, faults)
     if len(katas) != 1 or not chosen:
         raise UsageFault(
@@ -101,22 +114,31 @@ def source_of(root: Path, katas: Sequence[str], mutant: str, bench: Bench) -> st
     return found[mutant]
 
 
-def _languages(root: Path) -> tuple[str, ...]:
-    """Those of the course; English alone where its settings are at fault, which the survey tells."""
+def _evidence(subject: Subject, place: int, wanted: Wanted) -> Evidence:
+    """What is to be found out about a kata; where it is not proved wholly, on one seed."""
+    if wanted.week is None:
+        return Evidence(subject, wanted.seeds)
+    depth = proof.due(subject, place, wanted.week)
+    return Evidence(subject, wanted.seeds if depth is Depth.WHOLE else 1, depth, wanted.week)
+
+
+def _settings(root: Path) -> Settings:
+    """Those of the course, or of one that says nothing, where they are at fault, which the survey tells."""
     try:
-        return kata.languages(root)
+        return settings.load(root)
     except CourseFault:
-        return kata.ENGLISH
+        return Settings()
 
 
 def _gather(evidence: Sequence[Evidence], bench: Bench, wanted: Wanted) -> None:
     """Judge what every kata needs, then what the first outcomes call for."""
-    runnable = [each for each in evidence if each.subject.tests]
+    runnable = [each for each in evidence if each.subject.tests and each.depth is not Depth.FILES]
     _run([(each, trial) for each in runnable for trial in each.base(wanted.full, wanted.mutate)], bench)
     _run([(each, trial) for each in runnable for trial in each.doubtful()], bench)
-    while batch := [(each, trial) for each in runnable for trial in _next_convergence(each, wanted.full)]:
+    whole = [each for each in runnable if each.depth is Depth.WHOLE]
+    while batch := [(each, trial) for each in whole for trial in _next_convergence(each, wanted.full)]:
         _run(batch, bench)
-    for each in runnable:
+    for each in whole:
         reference = each.subject.of(Role.REFERENCE)
         for again in range(2, 2 + _TIMINGS):
             if reference and (measures.over_budget(each) or measures.short_limit(each)):

@@ -65,6 +65,11 @@ class _Telling:
 )
 @option("--show", metavar="MUTANT", help="Print one mutant of the one KATA, by its name, and judge nothing.")
 @option("--full", is_flag=True, help="A judge for every mistake on every test, and nothing left to plain pytest.")
+@option(
+    "--changed",
+    is_flag=True,
+    help="Prove wholly only the katas that are not as they were put on record; of the others a part, which follows the week.",
+)
 @option("--record", is_flag=True, help="Put on record how strictly the tests compare, where all other rules hold.")
 @option(
     "--report",
@@ -82,6 +87,7 @@ def check(
     mutate: bool,
     show: str | None,
     full: bool,
+    changed: bool,
     record: bool,
     wanted: Sequence[tuple[str, Path | None]],
     fresh: bool,
@@ -92,12 +98,17 @@ def check(
 
     Exit code 0: every rule holds; 1: there are faults, all of which are told; 2: usage or course at fault; 3: a fault of ours.
     """
+    if changed and (mutate or full):
+        raise UsageFault(
+            text("--changed goes with neither --mutate nor --full"), text("name the katas that these are to prove")
+        )
     jobs = jobs or processors()
     ready_to_judge(jobs)
     import msgspec
 
     from grader.authoring.check import Wanted, source_of
     from grader.authoring.check import check as examine
+    from grader.authoring.proving import proof
     from grader.authoring.proving.bench import Bench
     from grader.authoring.showing import tables
 
@@ -107,7 +118,7 @@ def check(
             example = f"{form}=out.{'md' if form == 'markdown' else form}"
             raise UsageFault(text(needs, form=form), text("for example {example}", example=example))
         if form == "markdown":
-            tables.earlier(_text(path), str(path), keep=bool(katas))  # raises now, and not after an hour
+            tables.earlier(_text(path), str(path), keep=bool(katas) or changed)  # raises now, and not after an hour
     course = readable(locate(here(), root))
     store = Store(course, note)
     bench = Bench(store, jobs=jobs, fresh=fresh, tell=_Telling(sys.stderr))
@@ -115,7 +126,8 @@ def check(
         if show is not None:
             sys.stdout.write(source_of(course, katas, show, bench))
             return 0
-        found = examine(course, Wanted(katas, seeds, full, mutate, record), bench)
+        week = proof.week() if changed else None
+        found = examine(course, Wanted(katas, seeds, full, mutate, record, week), bench)
     finally:
         bench.close()
         store.close()
@@ -124,7 +136,7 @@ def check(
         if form == "json":
             write_report(path, msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         else:
-            write_report(path, tables.into(_text(path), str(path), found, keep=bool(katas)))
+            write_report(path, tables.into(_text(path), str(path), found, keep=bool(katas) or changed))
     sys.stdout.write(tables.screen(found, colour=coloured()))
     sys.stdout.flush()
     return 0 if found.holds else 1

@@ -11,7 +11,7 @@ from grader.cli import speech
 from grader.cli.spoken import Group, Option
 from grader.cli.verbs import COMMANDS
 
-_PYTHONS = ("list", "next")  # names that Python has already
+_PYTHONS = ("list", "next", "class")  # names that Python has already
 
 
 class _Commands(Group):

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import click
 
-from grader.cli.options import course_option, here
+from grader.cli.options import course_option, here, learners_course
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
 from grader.cli.study import one_kata, opened
-from grader.course import find
 from grader.reports.beside import SIDE_BY_SIDE, beside
 from grader.study import desk
 
@@ -26,7 +25,7 @@ def reset(kata: str, yes: bool, root: Path | None) -> int:
 
     Example: grade reset lstm
     """
-    spoken, course = language(), find(here(), root)
+    spoken, course = language(), learners_course(here(), root)
     chosen = one_kata(course, kata)
     if not yes and sys.stdin.isatty() and not desk.is_stub(course, chosen):
         click.confirm(spoken.text("put the stub in the place of {file}?", file=desk.file_of(chosen)), abort=True)
@@ -42,7 +41,7 @@ def undo(kata: str, root: Path | None) -> int:
 
     Example: grade undo lstm
     """
-    course = find(here(), root)
+    course = learners_course(here(), root)
     print(language().say(desk.undo(course, one_kata(course, kata))))
     return 0
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import click
 
-from grader import reports
+from grader import nudges, reports
 from grader.cli import signals
+from grader.cli.gate import FAIL_ON, Gate
 from grader.cli.options import (
     Report,
     Seed,
@@ -21,6 +22,7 @@ from grader.cli.options import (
     course_option,
     here,
     jobs_option,
+    learners_course,
     processors,
     readable,
     ready_to_judge,
@@ -29,10 +31,12 @@ from grader.cli.options import (
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.cli.verbs import COMMANDS
-from grader.course import find, locate
+from grader.course import Course, locate
 from grader.engine.borrowed import borrowing
 from grader.engine.keeper import Keeper
+from grader.engine.shares import Memory
 from grader.errors import UsageFault
+from grader.judge.choice import choice
 from grader.messages import text
 from grader.reports.progress import Progress
 from grader.reports.terminal import After
@@ -41,8 +45,20 @@ from grader.seeds import Secret
 from grader.session import Listener, Session
 from grader.standing import standing
 from grader.store import Store
-from grader.study.after import after_run
+from grader.study.after import after as what_comes_after
+from grader.study.after import elsewhere
 from grader.study.speaker import Speaker
+
+
+def _expression(context: click.Context, param: click.Parameter, value: str) -> str:
+    """What `-k` is given, if it is an expression."""
+    try:
+        if value:
+            choice(value)
+    except ValueError:
+        wrong = "{value!r} is no expression: give parts of names of tests, with `and`, `or`, `not` and brackets"
+        raise click.BadParameter(language().text(wrong, value=value)) from None
+    return value
 
 
 @command
@@ -53,14 +69,38 @@ from grader.study.speaker import Speaker
     "wanted",
     type=Report(tuple(reports.REPORTS)),
     multiple=True,
-    help="terminal, json, junit, markdown, github, gradescope or classroom; to standard output without a path. Repeatable.",
+    help="terminal, json, junit, markdown, github, gradescope, classroom, html or badge; to standard output without a path. Repeatable.",
+)
+@option("--all", "every", is_flag=True, help="Show every test that fails, not only the first of each kata.")
+@option(
+    "-k",
+    "choose",
+    default="",
+    metavar="EXPR",
+    callback=_expression,
+    help="Run only the tests whose names EXPR picks, as in pytest: `step and not gradient`. That judges no kata.",
+)
+@option("-x", "stop_at_first", is_flag=True, help="Leave each kata at its first test that does not pass.")
+@option("-s", "prints", is_flag=True, help="Show what your code printed in tests that pass, too.")
+@option(
+    "--diagnosis/--no-diagnosis",
+    default=True,
+    envvar="GRADE_DIAGNOSIS",
+    help="Name known mistakes (or leave them to `grade hint`, which GRADE_DIAGNOSIS=no does for every run).",
 )
 @option("--fresh", is_flag=True, help="Judge again what is known already.")
 @option(
     "--fail-on",
-    type=click.Choice(["any", "worse"]),
+    type=click.Choice(FAIL_ON),
     default="any",
-    help="Exit with 1 where anything does not pass (any), or only where a kata that passed before does not (worse).",
+    help="Exit with 1 where anything does not pass (any), only where a kata that passed before does not (worse), or, where course.toml has `fail_under`, below that share of the points (course).",
+)
+@option(
+    "--solved",
+    "memory",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Count what FILE says as having passed before, and add to it what passes now.",
 )
 @option(
     "--within", type=click.FloatRange(0.01, 10_000), metavar="MINUTES", help="Stop in order after so long, and report."
@@ -78,8 +118,14 @@ def run(
     katas: Sequence[str],
     source_dir: Path | None,
     wanted: Sequence[tuple[str, Path | None]],
+    every: bool,
+    choose: str,
+    stop_at_first: bool,
+    prints: bool,
+    diagnosis: bool,
     fresh: bool,
     fail_on: str,
+    memory: Path | None,
     within: float | None,
     jobs: int | None,
     seed: int | Secret,
@@ -90,6 +136,8 @@ def run(
     Exit code 0: everything asked for passes; 1: something does not; 2: usage or course at fault, or the report cannot be
     written; 3: a fault of ours; 130, 143, 129: stopped by Ctrl-C, SIGTERM, SIGHUP, after showing what was decided until
     then; 141: nobody reads the report any more.
+
+    Example: grade lstm
     """
     jobs = jobs or processors()
     ready_to_judge(jobs)
@@ -107,42 +155,83 @@ def run(
         )
     place = readable(locate(here(), root))
     store = Store(place, note)
-    course = find(place, place, known_good=store.known_good, on_good=store.on_good)
+    course = learners_course(place, place, store)
     asked = course.select([_meant(name) for name in katas], COMMANDS)
     # What nobody may foretell is judged on a ladder that nobody else has had.
-    borrow = None if isinstance(seed, Secret) else borrowing(course.root)
-    session = Session(course, store, seed=seed, jobs=jobs, keeper=Keeper(borrow=borrow))
+    keeper = Keeper(borrow=None if isinstance(seed, Secret) else borrowing(course.root))
+    session = Session(
+        course,
+        store,
+        seed=seed,
+        jobs=jobs,
+        choose=choose,
+        stop_at_first=stop_at_first,
+        keeper=keeper,
+        memory=Memory(store),
+    )
     files = [(form, path) for form, path in wanted if path is not None]
+    files += _always(course)
     speaker = Speaker(course, language())
 
     def write(card: Scorecard) -> None:
         for form, path in files:
             write_report(path, reports.render(form, speaker.card(card), language()))
 
-    solved = (
-        {place.kata.id for place in standing(course, store).places if place.solved} if fail_on == "worse" else set()
-    )
+    before = standing(course, store)
+    gate = Gate(fail_on, course, store, memory)
     with signals.told_to(session.stop):
         try:
             with ExitStack() as stack:
                 if within is not None:
                     stack.callback(_stopping(session, 60 * within).cancel)
                 card = session.grade(
-                    asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, write, speaker)
+                    asked, source_dir, fresh=fresh, listener=_OnScreen(stack, session.jobs, within, write, speaker)
                 )
-            after = None if source_dir else after_run(card, course, store)
+            if card.complete and seed != 0:
+                card = _named(card, session)
+            if not diagnosis:
+                card = nudges.kept_back(card, store, own=source_dir is None)
+            after = elsewhere(card, course) if source_dir else what_comes_after(card, course, store, before, language())
         finally:
             session.close()
         write(card)
+        gate.keep(card)
         form = to_stdout[0] if to_stdout else "terminal"
         told = speaker.card(card)
-        sys.stdout.write(_on_screen(told, after) if form == "terminal" else reports.render(form, told, language()))
+        sys.stdout.write(
+            _on_screen(told, after, every, prints) if form == "terminal" else reports.render(form, told, language())
+        )
         if on_github:
             _tell_github(told)
+        if any(form == "github" for form, _ in wanted):
+            from grader.reports import github
+
+            _appended("GITHUB_OUTPUT", github.outputs(told))
         sys.stdout.flush()
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
-    return _worse(card, solved) if fail_on == "worse" else exit_code(card)
+    if course.left_out and not katas and exit_code(card) != 3:
+        return 2
+    if choose and exit_code(card) != 3:
+        return 0 if _chosen(card, choose) else 1
+    return gate.code(card)
+
+
+def _named(card: Scorecard, session: Session) -> Scorecard:
+    """The card of a run on another seed than the usual one, bugs named where the references are at hand."""
+    course = session.course
+    if not course.settings.diagnosis or not any(course.reference(kata).is_file() for kata in course.katas):
+        return card
+    from grader.authoring.proving.replay import Replay
+
+    seed = session.seed.digits if isinstance(session.seed, Secret) else session.seed
+    return Replay(course, session.store, session.keeper, seed, session.jobs).diagnosed(card)
+
+
+def _always(course: Course) -> list[tuple[str, Path]]:
+    """The reports that the course wants of every run."""
+    each = (said.partition("=") for said in course.settings.reports)
+    return [(form, course.root / path) for form, _, path in each]
 
 
 def _meant(name: str) -> str:
@@ -162,36 +251,41 @@ def _tell_github(card: Scorecard) -> None:
     """Annotations for the runner that reads standard output, and the summary where it wants it."""
     from grader.reports import github
 
-    summary, text = os.environ.get("GITHUB_STEP_SUMMARY"), reports.render("github", card, language())
-    if summary:
-        with open(summary, "a", encoding="utf-8") as stream:
-            stream.write(text)
-    else:
-        sys.stdout.write(text)
-    sys.stdout.write(github.commands(card))
+    summary = reports.render("github", card, language())
+    if not _appended("GITHUB_STEP_SUMMARY", summary):
+        sys.stdout.write(summary)
+    sys.stdout.write(github.commands(card, language()))
 
 
-def _worse(card: Scorecard, solved: set[str]) -> int:
-    """The exit code where only a kata that passed before and does not now is a failure: those are named."""
-    lost = [kata.id for kata in card.katas if kata.id in solved and kata.verdict not in (Verdict.PASS, Verdict.NOT_RUN)]
-    for id in lost:
-        print(language().text("{kata} passed before, and does not now", kata=id), file=sys.stderr)
-    ours = any(kata.verdict is Verdict.INTERNAL for kata in card.katas)
-    return 3 if ours else 1 if lost else 0
+def _appended(name: str, lines: str) -> bool:
+    """Whether the runner named a file in this variable, which has the lines now."""
+    path = os.environ.get(name)
+    if path:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(lines)
+    return bool(path)
 
 
 class _OnScreen(Listener):
     """Shows the progress of what must be judged while the stack is open, and keeps report files up to date."""
 
-    def __init__(self, stack: ExitStack, jobs: int, write: Callable[[Scorecard], None], speaker: Speaker) -> None:
+    def __init__(
+        self,
+        stack: ExitStack,
+        jobs: int,
+        within: float | None,
+        write: Callable[[Scorecard], None],
+        speaker: Speaker,
+    ) -> None:
         self._stack = stack
         self._jobs = jobs
+        self._within = within
         self._write = write
         self._speaker = speaker
 
     def planned(self, tests: Mapping[str, int], expected: Mapping[str, float]) -> None:
         self._progress = self._stack.enter_context(
-            Progress(tests, sys.stderr, expected, self._jobs, language=language())
+            Progress(tests, sys.stderr, expected, self._jobs, self._within, language=language())
         )
 
     def started(self, kata: str) -> None:
@@ -207,10 +301,28 @@ class _OnScreen(Listener):
         self._write(partial)
 
 
-def _on_screen(card: Scorecard, after: After | None) -> str:
+def _on_screen(card: Scorecard, after: After | None, every: bool, prints: bool) -> str:
     """The terminal report, fitted to the terminal; plain where it goes elsewhere or where NO_COLOR asks for it."""
     from grader.reports import terminal
 
     return terminal.render(
-        card, width=shutil.get_terminal_size((80, 24)).columns, colour=coloured(), language=language(), after=after
+        card,
+        width=shutil.get_terminal_size((80, 24)).columns,
+        colour=coloured(),
+        language=language(),
+        after=after,
+        every=every,
+        prints=prints,
     )
+
+
+def _chosen(card: Scorecard, expression: str) -> bool:
+    """Whether all tests pass that were chosen. Raises UsageFault where none was, though katas were judged."""
+    tests = [test for kata in card.katas for test in kata.tests]
+    ran = [test for test in tests if test.said is None or test.said.code != "not_run.unchosen"]
+    if tests and not ran:
+        raise UsageFault(
+            text("no test is chosen by {expression!r}", expression=expression),
+            text("the tests are {tests}", tests=sorted({test.name for test in tests})[:20]),
+        )
+    return card.complete and bool(ran) and all(test.verdict is Verdict.PASS for test in ran)

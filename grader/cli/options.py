@@ -13,11 +13,13 @@ import click
 from grader import reports, seeds
 from grader.cli.speech import language, note
 from grader.cli.spoken import Whole, option
-from grader.errors import UsageFault
+from grader.course import Course, find
+from grader.errors import Fault, UsageFault
 from grader.machine import processors as processors
 from grader.machine import ready_to_judge as ready_to_judge
 from grader.messages import text
 from grader.seeds import Secret
+from grader.store import Store
 
 _DIGITS = 18  # of a public seed: what other programs read from JSON as a whole number
 
@@ -111,3 +113,17 @@ def readable(path: Path) -> Path:
             text("{path}: this name is not UTF-8", path=ascii(str(path))), text("give the folder another name")
         ) from None
     return path
+
+
+def learners_course(start: Path, explicit: Path | None = None, store: Store | None = None) -> Course:
+    """The course around `start`. A kata at fault is left out, and a note says so: it stops no other."""
+    told = set()
+
+    def left_out(fault: Fault) -> None:
+        if fault.file not in told:
+            told.add(fault.file)
+            note(text("{fault}: this kata is left out", fault=fault.said))
+
+    if store is None:
+        return find(start, explicit, on_fault=left_out)
+    return find(start, explicit, known_good=store.known_good, on_good=store.on_good, on_fault=left_out)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from grader import __version__
+from grader import __version__, diagnosis
 from grader.cli.options import course_option, here
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
@@ -17,34 +18,94 @@ from grader.course import find
 from grader.errors import UsageFault
 from grader.messages import Message, text
 
+if TYPE_CHECKING:
+    from grader.authoring.making.choice import Choice
+
+_RECORDING = "recorded.bin"  # `grader.judge.recorded` names it so, and is slow to import
 _FROM_INPUT = ("--pathspec-from-file=-", "--pathspec-file-nul")
 
 
 @command
 @click.argument("out", type=click.Path(path_type=Path))
+@option("--katas", metavar="LIST", help="Only these katas, with commas between: `01,04` or `mlp,lstm`.")
+@option(
+    "--track",
+    "tracks",
+    multiple=True,
+    metavar="TRACK",
+    help="Only the katas of this track, beside those of --katas. Repeatable.",
+)
+@option(
+    "--published",
+    is_flag=True,
+    help="Depend on the published grader of this version, instead of carrying a copy of it.",
+)
 @option("--git", is_flag=True, help="Make OUT a git repository with one commit, or commit to the one that it is.")
 @course_option
-def release(out: Path, git: bool, root: Path | None) -> int:
+def release(out: Path, katas: str | None, tracks: Sequence[str], published: bool, git: bool, root: Path | None) -> int:
     """Write the learner's repository to OUT: stubs, suites, statements and the grader; no answers.
 
-    OUT is empty, or not there, or a former release: then what its learner wrote is kept.
+    OUT is empty, or not there, or a former release: then what its learner wrote is kept. A kata that requires one which
+    is not chosen recommends it instead.
+
+    Example: grade release ../class --katas 01,04,09 --git
     """
+    from grader.authoring.making.choice import choose
     from grader.authoring.making.placing import place
     from grader.authoring.making.release import contents
 
     spoken = language()
-    course = find(here(), root)
-    files = contents(course)
-    touched, notices = place(files, out, course)
+    choice = choose(find(here(), root), _names(katas), tracks)
+    files = contents(choice, published=published)
+    touched, notices = place(files, out, choice.course)
     for notice in notices:
         print(spoken.say(notice))
-    recorded = sum(path.endswith("/recorded.bin") for path in files)
-    made = "{folder}: {katas} katas, {recorded} with a recorded reference; {written} of {files} files written"
-    numbers = {"katas": len(course.katas), "recorded": recorded, "written": len(touched), "files": len(files) + 1}
-    print(spoken.text(made, folder=str(out), **numbers))
+    print(spoken.plural("{folder}: {count} kata", "{folder}: {count} katas", len(choice.course.katas), folder=str(out)))
+    for line in _meaning(choice, files, published):
+        print(f"  {line}")
+    print("  " + spoken.text("{written} of {files} files written", written=len(touched), files=len(files) + 1))
     if git:
         print(spoken.say(_commit(out, touched)))
     return 0
+
+
+def _names(katas: str | None) -> list[str]:
+    """The words between commas."""
+    names = [word for each in (katas or "").split(",") if (word := each.strip())]
+    if katas is not None and not names:
+        raise UsageFault(text("--katas names no kata"), text("for example {example}", example="--katas 01,04"))
+    return names
+
+
+def _meaning(choice: Choice, files: Mapping[str, bytes], published: bool) -> Iterator[str]:
+    """What is in a release beside stubs, suites and statements, a line each."""
+    spoken, course = language(), choice.course
+    recorded = sum(path.endswith(f"/{_RECORDING}") for path in files)
+    if recorded:
+        yield spoken.plural(
+            "{count} with a recorded reference: its suite asks the solution, whose answers are kept as numbers in its stead",
+            "{count} with a recorded reference: their suites ask the solution, whose answers are kept as numbers in its stead",
+            recorded,
+        )
+    printed = sum(path.endswith(f"/{diagnosis.FILE}") for path in files)
+    if printed:
+        yield spoken.plural(
+            "{count} with fingerprints of mistakes: `grade` names the bug of who makes one of them",
+            "{count} with fingerprints of mistakes: `grade` names the bug of who makes one of them",
+            printed,
+        )
+    hidden = [kata.id for kata in course.katas if kata.hidden is not None]
+    if hidden:
+        yield spoken.text("hidden tests and their points are left out: {katas}", katas=hidden)
+    for kata in course.katas:
+        if outside := [id for id in kata.recommends if id in choice.recommended]:
+            yield spoken.text(
+                "{kata} builds on what is not in here, and recommends it: {katas}", kata=kata.id, katas=outside
+            )
+    if published:
+        yield spoken.text("the grader is gradkata {version}, which pip brings", version=__version__)
+    else:
+        yield spoken.text("the grader is in it, in grader/, without the commands for authors")
 
 
 def _commit(out: Path, paths: Sequence[str]) -> Message:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
-from grader.cli.options import coloured, course_option, here
+from grader.cli.options import coloured, course_option, here, learners_course
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, named, option
-from grader.course import Course, find
+from grader.course import Course
 from grader.kata import Kata
 from grader.reports.layout import Paint, pad, wrap
 from grader.reports.table import amount, mark, style, word
@@ -26,7 +26,7 @@ from grader.study import desk, listing
 @contextmanager
 def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
     """The course around here, and its store."""
-    course = find(here(), root)
+    course = learners_course(here(), root)
     store = Store(course.root, note)
     try:
         yield course, store
@@ -70,9 +70,10 @@ def next_(root: Path | None) -> int:
     if kata is None:
         print(spoken.text("All katas of this course pass."))
         return 0
-    blurb = kata.blurb_zh if spoken.code == "zh" and kata.blurb_zh else kata.blurb
     print(f"{kata.id}  {kata.title_in(spoken.code)}")
-    print(f"  {blurb}")
+    print(f"  {kata.blurb_in(spoken.code)}")
+    if kata.recommends:
+        print(f"  {spoken.text('good to have done before: {katas}', katas=[*kata.recommends])}")
     print()
     print(spoken.text("  statement  `grade show {kata}`", kata=kata.slug))
     print(spoken.text("  your file  katas/{kata}/{file}", kata=kata.id, file=kata.stub.name))
@@ -89,7 +90,7 @@ def show(kata: str, root: Path | None) -> int:
 
     Example: grade show lstm --lang zh
     """
-    course = find(here(), root)
+    course = learners_course(here(), root)
     chosen = one_kata(course, kata)
     statement = desk.statement(chosen, language())
     if not sys.stdout.isatty():
@@ -100,7 +101,7 @@ def show(kata: str, root: Path | None) -> int:
 
     console = Console(no_color=not coloured(), width=min(shutil.get_terminal_size().columns, 110))
     with console.pager(styles=coloured()):
-        console.print(Markdown(statement))
+        console.print(Markdown(desk.unfolded(statement)))
     return 0
 
 
@@ -116,7 +117,11 @@ def hint(kata: str, again: bool, root: Path | None) -> int:
     spoken, width = language(), min(shutil.get_terminal_size().columns, 100)
     with opened(root) as (course, store):
         chosen = one_kata(course, kata)
-        found = desk.hints(store, chosen, spoken, again=again)
+        found = desk.hints(course, store, chosen, spoken, again=again)
+    if found.bug:
+        print(spoken.text("your bug, by its traces"))
+        print("\n".join(f"  {line}" for line in wrap(found.bug, width - 2)))
+        return 0
     if not found.count:
         print(spoken.text("{kata} has no hints", kata=chosen.id))
         return 0

@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from grader.engine.events import Again, Ended, Event, Heard
 from grader.engine.task import Task
-from grader.judge.job import Began, Collected, Done, Fault, Held, Judged, Named
-from grader.messages import Message
-from grader.scorecard import TestResult
+from grader.judge.job import Began, Collected, Done, Fault, Held, Judged, Named, Noticed
+from grader.kata import Kata
+from grader.messages import Message, message, text
+from grader.scorecard import KataResult, TestResult, Verdict, grade_kata, reject_kata
 
 
 @dataclass
@@ -21,16 +22,22 @@ class _Part:
     collected: tuple[Named, ...] = ()
     judged: dict[str, Judged] = field(default_factory=dict)
     faults: list[Message] = field(default_factory=list)
+    notices: list[Message] = field(default_factory=list)
     begun: bool = False
     done: bool = False
+    ended: bool = False
     seconds: float = 0.0
 
 
 class Judgement:
-    """What is known of one submission on one kata. Only one that is `done` and without faults counts."""
+    """What is known of one submission on one kata. Only one that is `done` and without faults counts.
 
-    def __init__(self, tasks: Iterable[Task]) -> None:
+    order: the names of the tests as the suite has them, where its judges are not given them in that order
+    """
+
+    def __init__(self, tasks: Iterable[Task], order: Iterable[str] = ()) -> None:
         self._parts = {task: _Part() for task in tasks}
+        self._order = tuple(order)
 
     def take(self, event: Event) -> None:
         """Add what an event says. To be called with the events of its own tasks, in their order."""
@@ -39,7 +46,7 @@ class Judgement:
             case Again():
                 self._parts[event.task] = _Part()
             case Ended(_, seconds, lost):
-                part.seconds = seconds
+                part.ended, part.seconds = True, seconds
                 if lost:
                     part.faults.append(lost)
             case Heard(_, Collected(tests)):
@@ -53,20 +60,39 @@ class Judgement:
                 part.judged[name] = replace(judged, result=replace(judged.result, peak_memory_mb=peak))
             case Heard(_, Fault(said)):
                 part.faults.append(said)
+            case Heard(_, Noticed(said)) if said not in self.notices:
+                part.notices.append(said)
             case Heard(_, Done(tests)):
                 part.done = tests == len(part.judged)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The parts that it is put together from."""
+        return tuple(self._parts)
 
     @property
     def tests(self) -> list[TestResult]:
         """The results, in the order of the suite."""
         found = {name: judged.result for part in self._parts.values() for name, judged in part.judged.items()}
-        order = dict.fromkeys([*(test.name for test in self.collected), *found])
-        return [found[name] for name in order if name in found]
+        return self.in_order(found.values())
+
+    def in_order(self, tests: Iterable[TestResult]) -> list[TestResult]:
+        """Results of tests, in the order of the suite."""
+        names = dict.fromkeys([*self._order, *(test.name for test in self.collected)])
+        places = {name: place for place, name in enumerate(names)}
+        return sorted(tests, key=lambda test: places.get(test.name, len(places)))
 
     @property
     def collected(self) -> list[Named]:
         """The tests that there are, as far as judges have said."""
-        return list({test.name: test for part in self._parts.values() for test in part.collected}.values())
+        found = {test.name: test for part in self._parts.values() for test in part.collected}
+        return [found[name] for name in dict.fromkeys([*self._order, *found]) if name in found]
+
+    @property
+    def left(self) -> list[Named]:
+        """Those of them that nothing was said of."""
+        judged = {name for part in self._parts.values() for name in part.judged}
+        return [test for test in self.collected if test.name not in judged]
 
     @property
     def begun(self) -> bool:
@@ -84,10 +110,58 @@ class Judgement:
         return [fault for part in self._parts.values() for fault in part.faults]
 
     @property
+    def over(self) -> bool:
+        """Whether nothing more will be heard."""
+        return all(part.ended for part in self._parts.values())
+
+    @property
+    def notices(self) -> list[Message]:
+        """What was noticed about the file that no verdict depends on."""
+        return [said for part in self._parts.values() for said in part.notices]
+
+    @property
     def done(self) -> bool:
         """Whether every judge came to its end."""
         return all(part.done for part in self._parts.values())
 
     @property
     def seconds(self) -> float:
-        return sum(part.seconds for part in self._parts.values())
+        return max((part.seconds for part in self._parts.values()), default=0.0)
+
+    def result(self, kata: Kata, *, stub: str, readme: str, sha256: str, choose: str = "") -> KataResult:
+        """What it comes to: nothing counts if the suite or the grader was at fault.
+
+        Tests that were not chosen, or come after the one at which the kata was to be left, were not run.
+        """
+        faults = self.faults or ([] if self.done else [text("the judge did not come to its end")])
+        if faults:
+            return reject_kata(kata, Verdict.INTERNAL, faults, stub=stub, readme=readme, sha256=sha256)
+        left = [not_run(test, "not_run.unchosen" if choose else "not_run.first") for test in self.left]
+        chosen = message("kata.chosen", count=len(self.tests), tests=len(self.collected))
+        result = grade_kata(
+            kata,
+            self.in_order([*self.tests, *left]),
+            seconds=round(self.seconds, 3),
+            said=(chosen,) if left and choose else (),
+            notices=self.notices,
+            stub=stub,
+            readme=readme,
+            sha256=sha256,
+        )
+        ended = {test.verdict for test in self.tests}
+        under_way = left and not choose and Verdict.TODO in ended and ended <= {Verdict.PASS, Verdict.TODO}
+        return replace(result, verdict=Verdict.TODO) if under_way else result
+
+
+def not_run(test: Named, why: str) -> TestResult:
+    """The result of a test that was left out; `why` is a code."""
+    said = message(why)
+    return TestResult(
+        name=test.name,
+        kind=test.kind,
+        title=test.title,
+        hidden=test.hidden,
+        verdict=Verdict.NOT_RUN,
+        message=str(said),
+        said=said,
+    )

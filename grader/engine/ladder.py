@@ -26,6 +26,9 @@ from grader.messages import Value, text
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
 NOTHING: Mapping[str, str] = MappingProxyType({})
+# A learner's plots are drawn nowhere. matplotlib wants a folder that looks as if it could be written to, and reads what it
+# needs where it cannot.
+_NO_SCREEN = {"MPLBACKEND": "Agg", "MPLCONFIGDIR": "/tmp"}
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -92,7 +95,7 @@ def environment() -> dict[str, str]:
     # Threads that wait sleep: where a worker's two threads spin for one processor, they take five times as long.
     fixed = {"OMP_WAIT_POLICY": "passive", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     # No compiler can be started in a worker: what is decorated with `torch.compile` runs as it is written.
-    return {**kept, **_ONE_THREAD, **fixed, "TORCHDYNAMO_DISABLE": "1"}
+    return {**kept, **_ONE_THREAD, **_NO_SCREEN, **fixed, "TORCHDYNAMO_DISABLE": "1"}
 
 
 def _last_line(said: bytes) -> Value:

@@ -40,10 +40,11 @@ def job_for(course: Course, kata: Kata, read: Submission, seed: int | str = 0, *
         reference=str(course.reference(kata)),
         worker=kata.worker,
         source=read.source or b"",
-        seconds=kata.seconds,
+        seconds=kata.seconds * course.settings.slower,
         memory_bytes=kata.memory_mb << 20,
         forbidden_operators=kata.forbidden_operators,
         forbidden_jobs=kata.forbidden_jobs,
         forbidden_imports=kata.forbidden_imports + (_NUMPY_ONLY if kata.worker == "numpy" else ()),
+        entry_points=kata.entry_points,
         seed=seed,
     )

@@ -43,6 +43,7 @@ class Bridge:
         self.kata = kata
         self.nothing = ""  # what the last call was of, where it returned None
         self.mutated: list[str] = []
+        self.absent: list[str] = []  # packages that the file was run without, since nothing in it uses them
         self.forbidden: list[str] = []
         self.todo: tuple[str, int | None] | None = None
         self.gone: WorkerGone | None = None
@@ -52,6 +53,7 @@ class Bridge:
         self.freed: list[int] = []
         self.transcript = hashlib.sha256()
         self.returned: list[Any] = []  # by its calls, for a trace
+        self.called: set[str] = set()  # functions of the learner's file, and classes of its objects
         self._kept = 0  # bytes of these
         self._lines = lines  # of the learner's file
         self._worker = worker
@@ -73,13 +75,16 @@ class Bridge:
         """Import the learner's file; returns its names, and whether each can be called."""
         self._worker.ready()
         self.start_clock()
-        names = self._ask(Kind.LOAD, (spec,))[0]
-        if type(names) is not dict:
+        told = self._ask(Kind.LOAD, (spec,))[0]
+        if type(told) is not tuple or [*map(type, told)] != [dict, list]:
             self._broken("a module without names")
+        names: dict[str, bool] = told[0]
+        self.absent = [str(name)[:200] for name in told[1][:20]]
         return names
 
     def call(self, target: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call `name` of the object behind `target`, or the object itself, in the worker."""
+        self.called.add(name if target == ROOT else type(self._objects.get(target)).__name__)
         torch = sys.modules.get("torch")
         grad = torch is not None and torch.is_grad_enabled()
         twins = list(self._twins.values())

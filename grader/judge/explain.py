@@ -22,7 +22,10 @@ _NEWER = text(
     "your file is run by Python {version}: write this as that version does, or run `grade` with a newer Python",
     version=_PYTHON,
 )
-_PDB = "nobody is at the keyboard where your code is judged: `pytest katas/{kata} --pdb` stops in your file, and breakpoint() works there"
+_PDB = "nobody is at the keyboard where your code is judged: breakpoint() works in `grade debug {kata}`"
+_IN_PLACE = text(
+    "this changes a tensor in place (`+=`, `x[...] = ...`, a method that ends in `_`) whose old value autograd needs: make a new tensor"
+)
 _INPUT = "nobody is at the keyboard where your code is judged: leave out input(), and give the value as an argument"
 
 # How the words of other exceptions than Python's own tell that the jail refused something.
@@ -31,6 +34,8 @@ _REFUSED = re.compile(
     r"|name resolution|Name or service not known|No usable temporary directory|/dev/shm|Parent directory .* does not exist",
     re.IGNORECASE,
 )
+# What torch says of a tensor that was changed where its history had to stay.
+_CHANGED = re.compile(r"in-?place operation", re.IGNORECASE)
 # Of a name that a module of the standard library lacks.
 _LACKS = re.compile(r"cannot import name '\w+' from '([\w.]+)'|^module '([\w.]+)' has no attribute '\w+'$")
 # Statements and expressions that Python got after the oldest version that is supported, by their first lines.
@@ -48,6 +53,8 @@ def help_with(error: LearnerError, kata: str, source_line: str = "") -> Message 
     kinds = {base.__name__ for base in type(error).__mro__} | set(error.causes)
     if error.type_name == "bdb.BdbQuit":
         return text(_PDB, kata=kata)
+    if "RuntimeError" in kinds and _CHANGED.search(error.text):
+        return _IN_PLACE
     if "EOFError" in kinds:
         return text(_INPUT)
     if "PermissionError" in kinds or _REFUSED.search(error.text):

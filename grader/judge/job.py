@@ -34,6 +34,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 1  # of the worker's tensor operations
     only: tuple[str, ...] = ()  # names of tests, in the order in which they are to run; none means all
     processor: int | None = None  # where judge and workers run; None lets the system choose
+    entry_points: tuple[str, ...] = ()  # the steps of the kata, in their order
+    choose: str = (
+        ""  # an expression as in `grader.judge.choice`: tests that it leaves out are collected, and do not run
+    )
     stop: bool = False  # at the first test that does not pass
     local: bool = False  # import the file in the judge itself, as plain pytest does: for an author's own files only
 
@@ -49,6 +53,7 @@ class Named(msgspec.Struct, frozen=True, array_like=True):
     name: str
     kind: str
     title: str
+    hidden: bool = False
 
 
 class Collected(msgspec.Struct, frozen=True, tag="collected"):
@@ -83,6 +88,12 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
     said: Message
 
 
+class Noticed(msgspec.Struct, frozen=True, tag="noticed"):
+    """Something about the learner's file that no verdict depends on."""
+
+    said: Message
+
+
 class Lost(msgspec.Struct, frozen=True, tag="lost"):
     """Something on the grader's side died under a test: nothing that this judge said counts, and it says no more."""
 
@@ -95,7 +106,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     tests: int
 
 
-Event = Collected | Began | Judged | Held | Fault | Lost | Done
+Event = Collected | Began | Judged | Held | Fault | Noticed | Lost | Done
 
 
 def test_seed(seed: int | str, kata: str, test: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator
@@ -16,9 +17,10 @@ from grader.checks.failure import AuthorFault
 from grader.judge import local, plugin, reference
 from grader.judge.alarm import Alarm
 from grader.judge.bridge import Bridge
+from grader.judge.choice import choice
 from grader.judge.clock import NEVER, Clock, Closing
 from grader.judge.gone import LearnerError, Lost, WorkerGone
-from grader.judge.job import Began, Collected, Event, Fault, Held, Job, Judged, Named, global_seed, test_seed
+from grader.judge.job import Began, Collected, Event, Fault, Held, Job, Judged, Named, Noticed, global_seed, test_seed
 from grader.judge.job import Lost as SaidLost
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
@@ -42,6 +44,7 @@ class Judging:
         self._workshop = workshop
         self._emit = emit
         self._lines = job.source.removeprefix(b"\xef\xbb\xbf").splitlines()
+        self._noticed = False
         self._left = 0  # tests that have not begun yet
         self._spare: Worker | None = None
         self._worker: Worker | None = None
@@ -85,7 +88,11 @@ class Judging:
             "threads": job.threads,
         }
         try:
-            return RemoteFile(bridge, bridge.load(spec))
+            names = bridge.load(spec)
+            if bridge.absent and not self._noticed:
+                self._noticed = True
+                self._emit(Noticed(message("kata.absent", packages=bridge.absent)))
+            return RemoteFile(bridge, names)
         except Lost:
             raise
         except (LearnerError, WorkerGone) as error:
@@ -136,15 +143,31 @@ class Judging:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
-            reason = getattr(crash, "message", None) or str(report.longrepr).strip().splitlines()[-1]
+            said = str(report.longrepr).strip()
+            reason = getattr(crash, "message", None) or said.splitlines()[-1].removeprefix("E").strip()
+            if place := self._line_of_suite(said):
+                reason = f"{place}: {reason}"
             self._emit(Fault(text("the suite does not collect: {reason}", reason=reason)))
+
+    def _line_of_suite(self, said: str) -> str:
+        """The last line of a suite that a traceback names, as `test_lstm.py:38`; "" where it names none."""
+        names = "|".join(re.escape(Path(suite).name) for suite in self._job.suites)
+        found = re.findall(rf'(?:^|[/\s])({names})(?:", line |:)(\d+)', said)
+        return ":".join(found[-1]) if found else ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self._job.only:
             items[:] = [item for item in items if item.name in self._job.only]
             items.sort(key=lambda item: self._job.only.index(item.name))
+        self._tell(items)
+        if self._job.choose:
+            meant = choice(self._job.choose)
+            items[:] = [item for item in items if meant(item.name)]
         self._left = len(items)
-        self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item)) for item in items)))
+
+    def _tell(self, items: list[pytest.Item]) -> None:
+        """Say which tests there are, and what is wrong with any of them."""
+        self._emit(Collected(tuple(Named(item.name, _kind(item), _title(item), self._hidden(item)) for item in items)))
         for item in items:
             if len(_kinds(item)) != 1:
                 kinds = _kinds(item) or ["none"]
@@ -207,6 +230,7 @@ class Judging:
             kind=_kind(item),
             title=_title(item),
             verdict=end.verdict,
+            hidden=self._hidden(item),
             recorded=reference.asks_for_recorded(item, Path(self._job.reference)),
             seconds=seconds,
             message=end.message,
@@ -214,6 +238,7 @@ class Judging:
             said=end.said,
             advice=end.advice,
             trace=trace(returned) if end.verdict is Verdict.FAIL else None,
+            step=self._step(),
             line=self._line(end.line),
             output=output,
             output_dropped=dropped,
@@ -231,12 +256,21 @@ class Judging:
             self._ended.append((self._worker, item.name))
         self._report(wait=False)
 
+    def _hidden(self, item: pytest.Item) -> bool:
+        """Whether a test stands in another file than the suite that learners have."""
+        return str(item.path) in self._job.suites[1:]
+
     def _end(self) -> tuple[Ending, list[Any]]:
         """How the test ended, and what the learner's functions returned in it."""
         if not self._job.local:
             return ending(self._error, self._bridge), self._bridge.returned if self._bridge else []
         returned, nothing = self._local._told() if self._local else ([], "")
         return plain_ending(self._error, self._job.filename, nothing), returned
+
+    def _step(self) -> int:
+        """The last of the kata's entry points that this test called, counted from 1; 0 where it called none."""
+        called, steps = self._bridge.called if self._bridge is not None else set(), self._job.entry_points
+        return max((place for place, name in enumerate(steps, 1) if name in called), default=0)
 
     def _report(self, wait: bool) -> None:
         """Say how much memory workers held, once they are gone."""
@@ -289,7 +323,8 @@ def judge(job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> int:
     ]
     code = pytest.main(arguments, plugins=[judging])
     judging.finish()
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
+    in_order = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}
+    if code not in in_order | ({pytest.ExitCode.NO_TESTS_COLLECTED} if job.choose else set()):
         how = pytest.ExitCode(code).name.lower().replace("_", " ")
         emit(Fault(text("pytest ended with {how}", how=how)))
     return judging.tests

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -14,19 +14,24 @@ from typing import Any
 import pytest
 
 from grader import course, submission
+from grader.absent import compiled
 from grader.given import Given
 from grader.judge import recorded, reference
 from grader.judge.job import test_seed
+from grader.judge.literals import Call
 from grader.judge.pictures import Recorder
 from grader.kata import Kata
 from grader.wire import Unsendable, like, plain
+
+Watch = Callable[[Call, Callable[[], Any]], Any]  # makes a call of the learner's code, which it is told of before
 
 
 class LocalSource:
     """The fixtures of plain pytest."""
 
-    def __init__(self, source_dir: Path | None, seed: int) -> None:
+    def __init__(self, source_dir: Path | None, seed: int, watch: Watch | None = None) -> None:
         self._source_dir = source_dir
+        self._watch = watch
         self._seed = seed
         self._courses: dict[Path, course.Course] = {}
         self._mutated: dict[str, list[str]] = {}
@@ -38,7 +43,7 @@ class LocalSource:
             pytest.fail(read.problem.message, pytrace=False)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)  # as in a worker; on tensors this small, more threads only wait
-        return loaded(read.source or b"", str(read.path), kata.slug, self.mutated(item))
+        return loaded(read.source or b"", str(read.path), kata.slug, self.mutated(item), self._watch)
 
     def reference(self, item: pytest.Item) -> Any:
         found, kata = self._kata(item)
@@ -62,7 +67,7 @@ class LocalSource:
         folder = item.path.parent
         root = folder.parent.parent
         if root not in self._courses:
-            self._courses[root] = course.find(folder, root, known_good=lambda digest: True)
+            self._courses[root] = course.find(folder, root, known_good=lambda digest: True, on_fault=lambda fault: None)
         return self._courses[root], self._courses[root].select([folder.name])[0]
 
 
@@ -70,9 +75,9 @@ class LocalFile:
     """The learner's module, called by value: its functions, classes and their methods get copies of what the suite gives
     them, and give copies of what they return, as they would across the wire."""
 
-    def __init__(self, module: ModuleType, mutated: list[str]) -> None:
+    def __init__(self, module: ModuleType, mutated: list[str], watch: Watch | None = None) -> None:
         self._module = module
-        self._calls = _Calls(mutated)
+        self._calls = _Calls(mutated, watch)
         for value in list(vars(module).values()):
             if isinstance(value, type) and value.__module__ == module.__name__:
                 self._calls.enter(value)
@@ -89,8 +94,9 @@ class LocalFile:
 class _Calls:
     """What passes between a suite and the learner's code in one process; what that code hands to itself is its own."""
 
-    def __init__(self, mutated: list[str]) -> None:
+    def __init__(self, mutated: list[str], watch: Watch | None) -> None:
         self._mutated = mutated
+        self._watch = watch
         self.returned: list[Any] = []
         self.nothing = ""  # what the last call was of, where it returned None
         self._inside = False
@@ -119,8 +125,12 @@ class _Calls:
         def call(*args: Any, **kwargs: Any) -> Any:
             mine, my_kwargs = crossed(args), crossed(kwargs)
             given = Given(owner or function, mine, my_kwargs)
+            run = functools.partial(function, *mine, **my_kwargs)
+            if self._watch is not None:
+                asked = Call(function, crossed(args), crossed(kwargs), getattr(function, "__self__", None))
+                run = functools.partial(self._watch, asked, run)
             with self._learners_turn():
-                value = function(*mine, **my_kwargs)
+                value = run()
             self._mutated.extend(given.changed())
             value = crossed(value)
             self.returned.append(value)
@@ -161,7 +171,7 @@ def _set(settings: dict[str, Any]) -> None:
         sys.modules["torch"].set_default_dtype(settings["dtype"])
 
 
-def loaded(source: bytes, path: str, name: str, mutated: list[str]) -> LocalFile:
+def loaded(source: bytes, path: str, name: str, mutated: list[str], watch: Watch | None = None) -> LocalFile:
     """The learner's file, imported as a worker does: as if Python had been started with it, and with nothing else."""
     suites = _settings()
     sys.argv = [Path(path).name]
@@ -170,8 +180,8 @@ def loaded(source: bytes, path: str, name: str, mutated: list[str]) -> LocalFile
     module.__file__, module.__package__ = path, ""
     sys.modules[name] = module
     try:
-        exec(compile(source.decode("utf-8-sig"), path, "exec", dont_inherit=True), module.__dict__)
-        return LocalFile(module, mutated)
+        exec(compiled(source.decode("utf-8-sig"), path)[0], module.__dict__)
+        return LocalFile(module, mutated, watch)
     finally:
         _set(suites)
         if "torch" in sys.modules:

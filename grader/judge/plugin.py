@@ -83,7 +83,8 @@ def seed_everything(number: int) -> None:
 
 @pytest.fixture
 def solution(request: pytest.FixtureRequest) -> Any:
-    """The learner's module."""
+    """The learner's module. Its functions, classes and values are called by value, in a locked process; tensors keep their
+    gradients on the way, and a class of `nn.Module` is one here too. Every test has a fresh one."""
     source = _source(request)
     seed_everything(global_seed(source.seed(request.node)))
     return source.solution(request.node)
@@ -91,26 +92,31 @@ def solution(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def reference(request: pytest.FixtureRequest) -> Any:
-    """The hidden reference, as an oracle."""
+    """The author's module, as an oracle that a suite need not show. A release has its recorded answers in place of it, drawn
+    from the course seed 0, so that a test with it asks for the same inputs each time."""
     return _source(request).reference(request.node)
 
 
 @pytest.fixture
 def mutated(request: pytest.FixtureRequest, solution: Any) -> list[str]:
-    """The arguments that calls of this test have changed in place, as `x of forward`."""
+    """The arguments that calls of this test have changed in place, as `x of forward`: a list that grows as calls are made.
+    `assert_unchanged(mutated)` at the end of a test refuses any."""
     return _source(request).mutated(request.node)
 
 
 @pytest.fixture
 def operations(request: pytest.FixtureRequest, solution: Any) -> Callable[..., int]:
     """`operations(solution.generate, model, ...)`: how many multiplications and additions the call spends in torch's
-    convolutions and matrix products. They are counted where the learner's code runs, and not by it."""
+    convolutions and matrix products. They are counted where the learner's code runs, and not by it, so that a limit on work
+    can be asked for where one on time would hang on the machine. A kata whose worker is numpy has none."""
     return _source(request).operations
 
 
 @pytest.fixture
 def record(request: pytest.FixtureRequest) -> Recorder:
-    """Pictures for the report."""
+    """Pictures for the report, made by the learner's own model, each under a name: `record.curve(name, values, baseline)`,
+    `record.image(name, pixels)`, `record.images(name, images)`, `record.matrix(name, values, labels)` and
+    `record.text(name, text)`. They decide nothing."""
     return _source(request).recorder(request.node)
 
 

@@ -221,6 +221,8 @@ SAYS = {
     "overdue.spent": Says("your code used up its processor time"),
     "not_run.closed": Says("not begun {limit}"),
     "not_run.stopped": Says("because the run was stopped"),
+    "not_run.first": Says("because the kata was left at its first test that does not pass"),
+    "not_run.unchosen": Says("because it was not chosen"),
     "gone.protocol": Says("your process broke the protocol: {why}"),
     "gone.hung_up": Says("your code closed the line to the judge and ran on"),
     "gone.signal": Says("your code crashed the process ({signal})"),
@@ -229,6 +231,8 @@ SAYS = {
     "gone.generator": Says("your code set the random generator that it was given: draw from it"),
     # how a kata ended
     "kata.to_do": Says("{count} of {tests} tests still to do"),
+    "kata.chosen": Says("{count} of {tests} tests were chosen: the kata as a whole is not judged by them"),
+    "kata.absent": Says("left out of your file, since nothing in it uses them and they are not installed: {packages}"),
     "kata.changed": Says("changed since you passed on {date}"),
     "kata.count": Says("the suite ran {ran} tests, its manifest says {tests}"),
     "kata.kinds": Says("suite and manifest disagree about tests of kind {kinds}"),

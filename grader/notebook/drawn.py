@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from grader.messages.language import Language
-from grader.scorecard import Curve, Image, Images, Matrix, Picture
+from grader.reports.page.charts import array
+from grader.scorecard import Curve, Image, Images, Matrix, Picture, Shades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 100
+_PER_ROW = 8  # images, where a test asks for no number
+_LEVELS = 254  # beyond which a shade stands for a pixel that was not finite
 _CELLS = 12  # the most rows and columns of a matrix whose numbers are written into it
 
 
@@ -30,41 +32,35 @@ def png(picture: Curve | Image | Images | Matrix) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=_size(picture), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
     match picture:
         case Curve():
+            figure = Figure((5.5, 2.4), dpi=_DPI, layout="constrained")
             _curve(figure, picture)
-        case Image(_, pixels):
-            _grey(figure.add_subplot(), pixels)
-        case Images(_, images):
-            columns = _columns(len(images))
-            for place, pixels in enumerate(images, 1):
-                _grey(figure.add_subplot(math.ceil(len(images) / columns), columns, place), pixels)
+        case Image():
+            figure = Figure((2.5, 2.5), dpi=_DPI, layout="constrained")
+            _grey(figure.add_subplot(), _shades(picture.pixels))
+        case Images():
+            images = _shades(picture.pixels)
+            columns = picture.columns or min(_PER_ROW, max(1, len(images)))
+            rows = max(1, math.ceil(len(images) / columns))
+            figure = Figure((0.7 * columns + 0.2, 0.7 * rows + 0.2), dpi=_DPI, layout="constrained")
+            for place, image in enumerate(images, 1):
+                _grey(figure.add_subplot(rows, columns, place), image)
         case Matrix():
+            figure = Figure((4.0, 3.4), dpi=_DPI, layout="constrained")
             _matrix(figure, picture)
+    FigureCanvasAgg(figure)
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     return stream.getvalue()
 
 
-def _size(picture: Picture) -> tuple[float, float]:
-    """Width and height in inches."""
-    if isinstance(picture, Images):
-        columns = _columns(len(picture.images))
-        return 0.7 * columns + 0.2, 0.7 * max(1, math.ceil(len(picture.images) / columns)) + 0.2
-    if isinstance(picture, Image):
-        return 2.5, 2.5
-    return (4.0, 3.4) if isinstance(picture, Matrix) else (5.5, 2.4)
-
-
-def _columns(count: int) -> int:
-    return min(8, max(1, count))
-
-
 def _curve(figure: Figure, curve: Curve) -> None:
     axes = figure.add_subplot()
-    axes.plot(range(len(curve.values)), _finite(curve.values))
+    lines = [(curve.values, "-", "C0")] + ([(curve.ablation, ":", "C1")] if curve.ablation is not None else [])
+    for numbers, style, colour in lines:
+        values = array(numbers).ravel()
+        axes.plot(range(1, len(values) + 1), values, linestyle=style, color=colour)
     if curve.baseline is not None:
         axes.axhline(curve.baseline, linestyle="--", color="0.5")
     axes.margins(x=0.01)
@@ -72,10 +68,10 @@ def _curve(figure: Figure, curve: Curve) -> None:
 
 def _matrix(figure: Figure, matrix: Matrix) -> None:
     axes = figure.add_subplot()
-    values = _rows(matrix.values)
+    values = array(matrix.values)
     shown = axes.imshow(values, cmap="Blues", aspect="auto")
     figure.colorbar(shown)
-    rows, columns = len(values), len(values[0])
+    rows, columns = values.shape
     if len(matrix.labels) == columns:
         axes.set_xticks(range(columns), matrix.labels, rotation=45, parse_math=False)
     if len(matrix.labels) == rows:
@@ -88,15 +84,14 @@ def _matrix(figure: Figure, matrix: Matrix) -> None:
                 axes.text(column, row, f"{value:.3g}", ha="center", va="center", fontsize=7, color=colour)
 
 
-def _grey(axes: Any, pixels: Sequence[Sequence[float | None]]) -> None:
-    axes.imshow(_rows(pixels), cmap="gray", interpolation="nearest")
+def _grey(axes: Any, image: Any) -> None:
+    axes.imshow(image, cmap="gray", interpolation="nearest", vmin=0, vmax=_LEVELS)
     axes.set_axis_off()
 
 
-def _rows(rows: Sequence[Sequence[float | None]]) -> list[list[float]]:
-    """Rows of numbers; one row of one, which is not a number, where there are none."""
-    return [_finite(row) for row in rows if row] or [[math.nan]]
+def _shades(shades: Shades) -> Any:
+    """Levels from 0 to 254 (..., H, W), float64; NaN where a pixel was not finite."""
+    import numpy
 
-
-def _finite(values: Sequence[float | None]) -> list[float]:
-    return [math.nan if value is None else value for value in values]
+    levels = numpy.frombuffer(shades.data, numpy.uint8).reshape(shades.shape).astype(float)
+    return numpy.where(levels > _LEVELS, numpy.nan, levels)

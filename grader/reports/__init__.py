@@ -21,6 +21,8 @@ REPORTS = {
     "github": "the summary of a job, and annotations at the learner's lines",
     "gradescope": "results.json of an autograder",
     "classroom": "what GitHub Classroom's reporter reads",
+    "html": "a page for a browser, with the charts, images and texts that a model made",
+    "badge": "an SVG that says how many katas pass",
 }
 
 
@@ -33,14 +35,20 @@ def render(name: str, card: Scorecard, language: Language | None = None) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Put the text where a reader finds either what stood there before or all of it; a pipe or device is written to."""
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
+    """Put the text where a reader finds either what stood there before or all of it.
+
+    A link is replaced and not followed to its file; a pipe or a device is written to. Raises OSError.
+    """
+    if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(text)
         return
+    path = path.parent.resolve() / path.name
     beside = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    beside.unlink(missing_ok=True)
     try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        with beside.open("x", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
         os.replace(beside, path)
     except BaseException:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""For GitHub's runners: the job's summary in Markdown, and annotations at the learner's own lines.
+"""For GitHub's runners: the job's summary in Markdown, annotations at the learner's own lines, and a step's outputs.
 
 The runner drops a summary of more than 1 MiB as a whole, and shows ten annotations of a step, so both are kept below that.
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions
@@ -6,8 +6,12 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import chain
+
 from grader.messages.language import Language
 from grader.reports import markdown
+from grader.reports.table import amount
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
 MOST_BYTES = 1_000_000
@@ -20,23 +24,52 @@ def render(card: Scorecard, *, language: Language | None = None) -> str:
     return markdown.render(card, language=language, most=MOST_BYTES)
 
 
-def commands(card: Scorecard) -> str:
-    """One command a line, for standard output: the first failing line of each kata, then others, ten at the most."""
-    found = [(kata, test) for kata in card.katas for test in kata.tests if test.verdict not in _CALM]
-    firsts = [
-        next(pair for pair in found if pair[0] is kata) for kata in card.katas if any(k is kata for k, _ in found)
-    ]
-    chosen = dict.fromkeys([*((k.id, t.name) for k, t in firsts), *((k.id, t.name) for k, t in found)])
-    by_name = {(kata.id, test.name): (kata, test) for kata, test in found}
-    return "".join(_command(*by_name[name]) for name in list(chosen)[:MOST])
+def outputs(card: Scorecard) -> str:
+    """A step's outputs, `name=value` each: points, max, passed, katas, complete."""
+    passed = sum(kata.verdict is Verdict.PASS for kata in card.katas)
+    values = {
+        "points": amount(card.score.points),
+        "max": amount(card.score.max),
+        "passed": passed,
+        "katas": len(card.katas) + len(card.unbegun),
+        "complete": str(card.complete).lower(),
+    }
+    return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def _command(kata: KataResult, test: TestResult) -> str:
+def commands(card: Scorecard, language: Language | None = None) -> str:
+    """One command a line, for standard output, ten at the most: that the run was ended early, if it was, then of each
+    kata the first thing that went wrong, then what else did. What several tests say of one line is said once."""
+    early = [] if card.complete else [_early(card, language or Language())]
+    told = [_commands(kata) for kata in card.katas]
+    firsts, others = [lines[:1] for lines in told], [lines[1:] for lines in told]
+    return "".join(list(chain(early, *firsts, *others))[:MOST])
+
+
+def _commands(kata: KataResult) -> list[str]:
+    wrong: dict[tuple[int, str], TestResult] = {}
+    for test in kata.tests:
+        if test.verdict not in _CALM:
+            wrong.setdefault((test.line.number if test.line else 0, test.message), test)
+    if not kata.tests and kata.verdict not in _CALM:
+        return [_command({"file": kata.stub, "title": kata.id}, kata.message)]
+    return [_of_test(kata, test) for test in wrong.values()]
+
+
+def _early(card: Scorecard, language: Language) -> str:
+    told = language.text("not judged to the end: {katas}", katas=list(card.unfinished))
+    return f"::warning title={_escaped(language.text('stopped early'), True)}::{_escaped(told)}\n"
+
+
+def _of_test(kata: KataResult, test: TestResult) -> str:
     properties = {"file": kata.stub, "title": f"{kata.id}: {test.title}"}
     if test.line:
         properties["line"] = str(test.line.number)
     bug = test.cause.diagnosis if test.cause else ""
-    said = "\n".join(part for part in (test.message, bug) if part)
+    return _command(properties, "\n".join(part for part in (test.message, bug) if part))
+
+
+def _command(properties: Mapping[str, str], said: str) -> str:
     told = ",".join(f"{name}={_escaped(value, True)}" for name, value in properties.items() if value)
     return f"::error {told}::{_escaped(said)}\n"
 

@@ -5,6 +5,8 @@ https://gradescope-autograders.readthedocs.io/en/latest/specs/
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,15 +17,23 @@ from grader.reports.table import row_lines
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
 
-def render(card: Scorecard, *, language: Language | None = None) -> str:
-    """One test of theirs for each of ours, with its points; what is to do has no status, and earns nothing."""
+def render(card: Scorecard, *, language: Language | None = None, note: str = "") -> str:
+    """One test of theirs for each of ours, with its points; what is to do has no status, and earns nothing.
+
+    A student sees no total while any test is hidden from them, so the hidden ones of a kata are one test here, which says how
+    many of them pass and no more. What has no test of its own, a kata that was not judged, has one as well: theirs add up to
+    all the points that there are, but where a note says why the score is another.
+    """
     language = language or Language()
-    tests = [_test(kata, test, language) for kata in card.katas for test in kata.tests]
-    tests += [_whole(kata) for kata in card.katas if not kata.tests]
+    notes = [note, "" if card.complete else language.text("stopped early")]
+    tests = [test for kata in card.katas for test in _tests(kata, language)]
+    left = card.score.max - math.fsum(kata.max for kata in card.katas)
+    if card.unbegun:
+        tests.append(_not_judged(card.unbegun, left, language))
     results = {
         "score": card.score.points,
         "execution_time": card.seconds,
-        "output": "" if card.complete else language.text("stopped early"),
+        "output": "\n".join(filter(None, notes)),
         "output_format": "text",
         "test_output_format": "text",
         "test_name_format": "text",
@@ -36,12 +46,20 @@ def render(card: Scorecard, *, language: Language | None = None) -> str:
     return escaped(text, lambda character: f"\\u{ord(character):04x}")
 
 
+def _tests(kata: KataResult, language: Language) -> list[dict[str, Any]]:
+    if not kata.tests:
+        return [_whole(kata)]
+    hidden = [test for test in kata.tests if test.hidden]
+    found = [_test(kata, test, language) for test in kata.tests if not test.hidden]
+    return [*found, _folded(kata, hidden, language)] if hidden else found
+
+
 def _test(kata: KataResult, test: TestResult, language: Language) -> dict[str, Any]:
     lines = [test.message]
     lines += row_lines(test.cause, language)
     if test.line and kata.stub:
         lines.append(f"{kata.stub}:{test.line.number}: {test.line.source.strip()}")
-    found: dict[str, Any] = {
+    found = {
         "name": f"{kata.id}: {test.title}",
         "score": test.points,
         "max_score": test.max,
@@ -49,9 +67,33 @@ def _test(kata: KataResult, test: TestResult, language: Language) -> dict[str, A
         "tags": [test.kind],
         "visibility": "visible",
     }
-    if test.verdict not in (Verdict.TODO, Verdict.NOT_RUN):
-        found["status"] = "passed" if test.verdict is Verdict.PASS else "failed"
-    return found
+    return found | _status([test])
+
+
+def _folded(kata: KataResult, hidden: Sequence[TestResult], language: Language) -> dict[str, Any]:
+    passed = sum(test.verdict is Verdict.PASS for test in hidden)
+    found = {
+        "name": f"{kata.id}: {language.text('hidden tests')}",
+        "score": math.fsum(test.points for test in hidden),
+        "max_score": math.fsum(test.max for test in hidden),
+        "output": language.text("{passed} of {count} tests pass", passed=passed, count=len(hidden)),
+        "tags": ["hidden"],
+        "visibility": "visible",
+    }
+    return found | _status(hidden)
+
+
+def _status(tests: Sequence[TestResult]) -> dict[str, str]:
+    """Failed where any of them did, passed where all did, and nothing where one is still to do or was not run."""
+    verdicts = {test.verdict for test in tests}
+    if verdicts == {Verdict.PASS}:
+        return {"status": "passed"}
+    return {"status": "failed"} if verdicts - {Verdict.PASS, Verdict.TODO, Verdict.NOT_RUN} else {}
+
+
+def _not_judged(katas: Sequence[str], most: float, language: Language) -> dict[str, Any]:
+    name = language.text("not judged to the end: {katas}", katas=list(katas))
+    return {"name": name, "score": 0.0, "max_score": most, "output": "", "visibility": "visible"}
 
 
 def _whole(kata: KataResult) -> dict[str, Any]:

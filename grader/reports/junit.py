@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from grader.messages.language import Language
 from grader.reports.layout import escaped
-from grader.reports.table import amount, row_lines
+from grader.reports.table import row_lines
 from grader.reports.table import word as words
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 
@@ -68,7 +68,7 @@ def _suite(
     if kata:
         properties = SubElement(suite, "properties")
         for name, points in (("points", kata.points), ("max", kata.max)):
-            SubElement(properties, "property", name=name, value=amount(points))
+            SubElement(properties, "property", name=name, value=f"{points:.12g}")
     suite.extend(_case(id, test, kata.stub if kata else "", language) for test in tests)
     return suite
 

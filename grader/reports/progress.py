@@ -31,16 +31,17 @@ class _Running:
 
 @dataclass
 class Progress:
-    """Live lines on a terminal, which vanish at the end; elsewhere one plain line per kata that is done.
+    """Live lines on a terminal, which vanish at the end; elsewhere the plan, and one plain line per kata that is done.
 
     `tests` has the number of tests of every kata that is to be judged, `expected` the seconds that a kata took the last
-    time, for those of which that is known.
+    time, for those of which that is known. `within` is the minutes after which the run is ended.
     """
 
     tests: Mapping[str, int]
     stream: TextIO
     expected: Mapping[str, float] = field(default_factory=dict)
     jobs: int = 1
+    within: float | None = None
     clock: Callable[[], float] = time.monotonic
     language: Language = field(default_factory=Language)
     _running: dict[str, _Running] = field(default_factory=dict, init=False)
@@ -56,6 +57,8 @@ class Progress:
             if not console.is_dumb_terminal:
                 self._live = Live(self, console=console, transient=True, refresh_per_second=8, redirect_stdout=False)
                 self._live.start()
+        if self.tests and not self._live:
+            print(self._plan(), file=self.stream, flush=True)
         return self
 
     def __exit__(
@@ -64,6 +67,17 @@ class Progress:
         if self._live:
             self._live.stop()
             self._live = None
+
+    def _plan(self) -> str:
+        """What will be judged, and how long that takes, as far as it is known before."""
+        say, seconds = self.language, self.remaining()
+        katas = say.plural("{count} kata to judge", "{count} katas to judge", len(self.tests))
+        parts = [katas, say.plural("{count} test", "{count} tests", sum(self.tests.values()))]
+        if seconds is not None:
+            parts.append(say.text("about {seconds} s", seconds=max(round(seconds), 1)))
+        if self.within is not None:
+            parts.append(say.text("at most {minutes} min", minutes=f"{self.within:g}"))
+        return " · ".join(parts)
 
     def started(self, kata: str) -> None:
         """A judge has taken up the kata."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain, repeat
 
 from rich.cells import cell_len
@@ -9,55 +10,101 @@ from rich.cells import cell_len
 from grader.messages import text
 from grader.messages.language import Language
 from grader.reports.layout import Paint, cut, pad, wrap
-from grader.reports.table import KINDS, LABELS, mark, rows, style, word
+from grader.reports.table import KINDS, LABELS, amount, mark, rows, style, word
 from grader.scorecard import KataResult, TestResult, Verdict
 
 OUR_FAULT = text(
     "This is our fault, not yours: nothing that you wrote decides it. Try again with `grade run {kata} --fresh`. "
     "If it stays, send these lines and what `grade doctor` prints to the authors of the course."
 )
+SUITE_FAULT = text("The suite, its manifest or the grader is at fault: `grade check {kata}` says where.")
 SHOWN = 10  # lines of the learner's own output: half of them its first, half its last
 
 
-def story(kata: KataResult, width: int, paint: Paint, language: Language) -> str:
-    """A block of lines for a kata that neither passes nor is untouched."""
+def story(kata: KataResult, width: int, paint: Paint, language: Language, *, every: bool = False) -> str:
+    """A block of lines for a kata that neither passes nor is untouched; with `every`, all of its failing tests."""
     head = f"{mark(kata.verdict)} {kata.id}  {word(kata.verdict, language)}"
-    lines = [paint(head, style(kata.verdict), "bold") + cut(f"  {kata.title}", width - cell_len(head))]
+    first = paint(head, style(kata.verdict), "bold") + cut(f"  {kata.title}", width - cell_len(head))
+    return "\n".join([first, *telling(kata, width, paint, language, every=every)])
+
+
+def telling(kata: KataResult, width: int, paint: Paint, language: Language, *, every: bool = False) -> list[str]:
+    """The lines under its first: what is wrong with the kata as a whole, and the first failing test, or with `every` all."""
+    lines: list[str] = []
     if kata.verdict is Verdict.INTERNAL:
-        lines += _indented(language.text(OUR_FAULT.code, kata=kata.id), 2, width)
+        told = SUITE_FAULT if kata.stub.startswith("reference/") else OUR_FAULT  # its authors are who reads it
+        lines += _indented(language.text(told.code, kata=kata.id), 2, width)
         lines += [""] * bool(kata.message)
     lines += _indented(kata.message, 2, width, most=12)
     test = first_failing(kata)
     if test is None:
-        return "\n".join(lines)
+        return lines
     same = len(kata.tests) > 1 == len({(each.verdict, each.message) for each in kata.tests})
-    title = test.title.rstrip(".。")
+    heading = _heading(test, language)
     if same:
-        title = language.text("All {count} tests end like this", count=len(kata.tests))
-    kind = language.say(KINDS[test.kind][0]) if test.kind in KINDS else test.kind
-    how = [kind] * (not same) + [word(test.verdict, language)] * (test.verdict is not Verdict.FAIL)
-    heading = language.text("{title} ({how})", title=title, how=how) if how else title
-    lines += [""] * bool(kata.message) + _told(test, heading, kata.stub, width, paint, language)
+        heading = language.text("All {count} tests end like this", count=len(kata.tests))
+        if test.verdict is not Verdict.FAIL:
+            heading = language.text("{title} ({how})", title=heading, how=[word(test.verdict, language)])
+    lines += [""] * bool(kata.message) + told_test(test, heading, kata.stub, width, paint, language)
     if not same:
-        lines += [paint(line, "dim") for line in _others(kata, test, width, language)]
-    return "\n".join(lines)
+        more = _wrong(kata)[1:] if every else []
+        for other in more:
+            lines += ["", *told_test(other, _heading(other, language), kata.stub, width, paint, language)]
+        lines += [paint(line, "dim") for line in _others(kata, [test, *more], width, language)]
+    return lines
+
+
+def _heading(test: TestResult, language: Language) -> str:
+    """What the test is about, of which kind it is, and how it ended, where that is not just wrong."""
+    kind = [language.say(KINDS[test.kind][0]) if test.kind in KINDS else test.kind]
+    how = kind + [word(test.verdict, language)] * (test.verdict is not Verdict.FAIL)
+    return language.text("{title} ({how})", title=test.title.rstrip(".。"), how=how)
 
 
 def under_way(kata: KataResult, width: int, paint: Paint, language: Language) -> str:
-    """A calm line or two for a kata in which nothing that was written is wrong: how far it is, and what comes next."""
-    passed = sum(test.verdict is Verdict.PASS for test in kata.tests)
-    head = f"{mark(kata.verdict)} {kata.id}  "
-    told = language.text("{passed} of {count} tests pass", passed=passed, count=len(kata.tests))
-    to_do = next((test for test in kata.tests if test.verdict is Verdict.TODO), None)
-    lines = [paint(head + told, "cyan", "bold")]
+    """Calm lines for a kata in which nothing that ran is wrong: the points so far, the tests that pass, and what comes next."""
+    passing = [test for test in kata.tests if test.verdict is Verdict.PASS]
+    ran = [test for test in kata.tests if test.said is None or test.said.code != "not_run.unchosen"]
+    points, most = amount(kata.points), amount(kata.max)
+    told = [
+        language.text("{passed} of {count} tests pass", passed=len(passing), count=len(ran)),
+        language.text("{points} of {most} points so far", points=points, most=most),
+    ]
+    lines = [paint(cut(f"{mark(kata.verdict)} {kata.id}  {' · '.join(told)}", width), "cyan", "bold")]
+    lines += [line for said in notes(kata, language) for line in _indented(said, 2, width)]
+    lines += [cut(f"  {mark(test.verdict)} {test.title.rstrip('.。')}", width) for test in passing]
+    to_do = next((test for test in ran if test.verdict is Verdict.TODO), None)
     if to_do is not None and to_do.message:
         lines += _indented(language.text("next: {what}", what=to_do.message), 2, width, most=3)
     return "\n".join(lines)
 
 
-def _others(kata: KataResult, told: TestResult, width: int, language: Language) -> list[str]:
-    """How many tests beside the one that was told do not pass, and how many were not run, and why."""
-    left = [other for other in kata.tests if other.verdict is not Verdict.PASS and other is not told]
+def notes(kata: KataResult, language: Language) -> list[str]:
+    """What was said of a kata beside how many of its tests are to do."""
+    return [language.say(said) for said in kata.said if said.code != "kata.to_do"]
+
+
+def whole_output(kata: KataResult, told: Sequence[TestResult], width: int, paint: Paint, language: Language) -> str:
+    """What the learner's code printed in the tests that are not told anyway, whole."""
+    lines = []
+    for test in kata.tests:
+        if test not in told and test.output.strip():
+            heading = language.text(
+                "{title} ({how})", title=test.title.rstrip(".。"), how=[word(test.verdict, language)]
+            )
+            lines += ["", *_indented(heading, 2, width), *_printed(test, width, paint, language, whole=True)[1:]]
+    return "\n".join([paint(kata.id, "bold"), *lines[1:]]) if lines else ""
+
+
+def told(kata: KataResult, every: bool) -> list[TestResult]:
+    """The tests of a kata that fails which its story tells."""
+    first = first_failing(kata)
+    return _wrong(kata) if every and _wrong(kata) else [first] if first else []
+
+
+def _others(kata: KataResult, told: Sequence[TestResult], width: int, language: Language) -> list[str]:
+    """How many tests beside those that were told do not pass, and how many were not run, and why."""
+    left = [other for other in kata.tests if other.verdict is not Verdict.PASS and other not in told]
     not_run = [other for other in left if other.verdict is Verdict.NOT_RUN]
     lines, failing = [], len(left) - len(not_run)
     if failing:
@@ -71,15 +118,24 @@ def _others(kata: KataResult, told: TestResult, width: int, language: Language) 
 
 
 def first_failing(kata: KataResult) -> TestResult | None:
-    """The first test of our own fault if there is one, else the first that went wrong, is to do, or was not run."""
+    """The first test of our own fault if there is one, else the one that went wrong at the earliest step of the kata.
 
-    def rank(test: TestResult) -> int:
-        return {Verdict.INTERNAL: 0, Verdict.TODO: 2, Verdict.NOT_RUN: 3}.get(test.verdict, 1)
+    Where none went wrong, it is the first that is to do, and last the first that was not run.
+    """
+    ranks = {Verdict.INTERNAL: 0, Verdict.TODO: 2, Verdict.NOT_RUN: 3}
+    failing = (test for test in kata.tests if test.verdict is not Verdict.PASS)
+    return min(failing, key=lambda test: (ranks.get(test.verdict, 1), test.step), default=None)
 
-    return min((test for test in kata.tests if test.verdict is not Verdict.PASS), key=rank, default=None)
+
+def _wrong(kata: KataResult) -> list[TestResult]:
+    """The tests that went wrong, the earliest step of the kata first."""
+    calm = (Verdict.PASS, Verdict.TODO, Verdict.NOT_RUN)
+    wrong = [test for test in kata.tests if test.verdict not in calm]
+    return sorted(wrong, key=lambda test: (test.verdict is not Verdict.INTERNAL, test.step))
 
 
-def _told(test: TestResult, heading: str, stub: str, width: int, paint: Paint, language: Language) -> list[str]:
+def told_test(test: TestResult, heading: str, stub: str, width: int, paint: Paint, language: Language) -> list[str]:
+    """The lines of one test: what went wrong, why, and where, under a heading."""
     lines = [paint(line, "bold") for line in _indented(heading, 2, width)]
     lines += _indented(test.message, 4, width, most=12)
     indent = max(cell_len(language.say(label)) for label in LABELS)
@@ -93,12 +149,12 @@ def _told(test: TestResult, heading: str, stub: str, width: int, paint: Paint, l
     return lines + _printed(test, width, paint, language)
 
 
-def _printed(test: TestResult, width: int, paint: Paint, language: Language) -> list[str]:
+def _printed(test: TestResult, width: int, paint: Paint, language: Language, *, whole: bool = False) -> list[str]:
     """What the learner's code printed in this test, quoted, so that no line of it can pass for one of ours."""
     if not test.output.strip():
         return []
     quoted = [cut(f"    | {line}", width) for line in test.output.rstrip("\n").expandtabs(4).split("\n")]
-    if len(quoted) > SHOWN:
+    if len(quoted) > SHOWN and not whole:
         count = len(quoted) - SHOWN
         told = language.plural("… {count} line is not shown", "… {count} lines are not shown", count)
         left_out = paint(f"    {told}", "dim")

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 
 from grader.messages import text
 from grader.messages.language import Language
 from grader.reports.layout import Paint, cut, disarmed, sparkline, wrap
-from grader.reports.story import story, under_way
+from grader.reports.moment import Moment, moment
+from grader.reports.story import notes, story, told, under_way, whole_output
 from grader.reports.table import amount, table
-from grader.scorecard import Curve, KataResult, Scorecard, Verdict
+from grader.scorecard import Curve, KataResult, Scorecard, TestResult, Verdict
 
 CURVES = 3  # shown per kata
-BARS = 24
+BARS, FEWEST = 24, 8  # of a curve
 FOOTER = ("python", "numpy", "torch")  # the libraries whose versions are shown
 
 
 @dataclass(frozen=True)
 class After:
-    """What comes after what was asked for: the next kata of the course, if one is left, and what each new pass unlocks."""
+    """What comes after what was asked for: the katas that pass for the first time, and the next one, if one is left."""
 
     file: str = ""
     statement: str = ""
-    unlocked: Mapping[str, Sequence[str]] = field(
-        default_factory=dict
-    )  # ids of katas, by that of one that passed just now
+    moments: Sequence[Moment] = ()
 
 
 def render(
@@ -37,34 +36,62 @@ def render(
     colour: bool = False,
     language: Language | None = None,
     after: After | None = None,
+    every: bool = False,
+    prints: bool = False,
 ) -> str:
-    """The whole scorecard as text of at most `width` cells a line."""
-    language, after = language or Language(), after or After()
+    """The whole scorecard as text of at most `width` cells a line.
+
+    after: None where nobody knows what comes next; every: tell all failing tests; prints: what passing tests print too.
+    """
+    language = language or Language()
     paint = Paint(colour)
+    calm = [kata for kata in card.katas if kata.verdict in (Verdict.TODO, Verdict.NOT_RUN) and _ran(kata)]
     failing = [kata for kata in card.katas if kata.verdict not in (Verdict.PASS, Verdict.TODO, Verdict.NOT_RUN)]
-    parts = [table(card, width, paint, language), _curves(card, width, paint, language)]
-    parts += [story(kata, width, paint, language) for kata in failing]
-    calm = [kata for kata in card.katas if kata.verdict is Verdict.TODO and kata.points]
+    parts = [table(card, width, paint, language)]
+    parts += [story(kata, width, paint, language, every=every) for kata in failing]
     parts += [under_way(kata, width, paint, language) for kata in calm]
-    parts.append(_unlocked(after, width, paint, language))
+    passing = [kata for kata in card.katas if kata.verdict is Verdict.PASS]
+    parts += [line for kata in passing for said in notes(kata, language) for line in wrap(f"{kata.id}  {said}", width)]
+    if prints:
+        shown = {kata.id: told(kata, every) for kata in failing}
+        parts += [whole_output(kata, shown.get(kata.id, ()), width, paint, language) for kata in card.katas]
+    parts.append(_curves(card, width, paint, language))
+    parts += [moment(each, width, paint, language) for each in after.moments] if after else []
     parts += [_footer(card, width, paint, language), _closing(card, width, paint, language, after)]
     return disarmed("\n\n".join(part for part in parts if part) + "\n")
 
 
+def _ran(kata: KataResult) -> bool:
+    """Whether there is more to say of a kata in which nothing is wrong than that it is untouched, or was not begun."""
+    chosen = any(test.said is not None and test.said.code == "not_run.unchosen" for test in kata.tests)
+    return bool(kata.points) or chosen
+
+
 def _curves(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
-    lines = []
-    for kata in card.katas:
-        curves = [picture for test in kata.tests for picture in test.pictures if isinstance(picture, Curve)]
-        for curve in [curve for curve in curves if curve.values][:CURVES]:
-            first_and_last = curve.values[0], curve.values[-1]
-            ends = " → ".join(language.text("not finite") if v is None else f"{v:.3g}" for v in first_and_last)
-            baseline = ""
-            if curve.baseline is not None:
-                baseline = language.text(", baseline {value:.3g}", value=curve.baseline)
-            name, rest = f"{kata.id}  {curve.name}  ", f"  {ends}{baseline}"
-            bars = sparkline(curve.values, min(BARS, max(width - cell_len(name + rest), 8)))
-            lines.append(cut(name + bars + rest, width).replace(bars, paint(bars, "cyan")))
+    """The curves of one kata, or those of a run of several that were not shown by an earlier run."""
+    shown = card.katas if len(card.katas) == 1 else [kata for kata in card.katas if not kata.from_store]
+    lines = [line for kata in shown for line in curves(kata.tests, f"{kata.id}  ", width, paint, language)]
     return "\n".join(lines)
+
+
+def curves(tests: Sequence[TestResult], before: str, width: int, paint: Paint, language: Language) -> list[str]:
+    """The first curves that these tests drew, each after what stands `before` it."""
+    drawn = [picture for test in tests for picture in test.pictures if isinstance(picture, Curve)]
+    shown = [curve for curve in drawn if curve.values.data][:CURVES]
+    return [line for curve in shown for line in _curve(f"{before}{curve.name}", curve, width, paint, language)]
+
+
+def _curve(name: str, curve: Curve, width: int, paint: Paint, language: Language) -> list[str]:
+    """The curve beside its name, or below a name that leaves it no room, with its ends and its baseline."""
+    values = curve.values.floats()
+    rest = "  " + " → ".join(language.text("not finite") if v is None else f"{v:.3g}" for v in (values[0], values[-1]))
+    if curve.baseline is not None:
+        rest += language.text(", baseline {value:.3g}", value=curve.baseline)
+    beside = width - cell_len(f"{name}  {rest}") >= FEWEST
+    head = f"{name}  " if beside else "    "
+    bars = sparkline(values, min(BARS, max(width - cell_len(head + rest), FEWEST)))
+    line = cut(head + bars + rest, width).replace(bars, paint(bars, "cyan"))
+    return [line] if beside else [cut(name, width), line]
 
 
 def _footer(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
@@ -85,14 +112,7 @@ def _footer(card: Scorecard, width: int, paint: Paint, language: Language) -> st
     return "\n".join(paint(line, "dim") for line in lines)
 
 
-def _unlocked(after: After, width: int, paint: Paint, language: Language) -> str:
-    """What each new pass opens."""
-    told = "{kata} passes, and opens {katas}"
-    lines = [language.text(told, kata=id, katas=list(katas)) for id, katas in after.unlocked.items() if katas]
-    return "\n".join(paint(line, "green") for said in lines for line in wrap(said, width))
-
-
-def _closing(card: Scorecard, width: int, paint: Paint, language: Language, after: After) -> str:
+def _closing(card: Scorecard, width: int, paint: Paint, language: Language, after: After | None) -> str:
     passed = sum(kata.verdict is Verdict.PASS for kata in card.katas)
     asked = len(card.katas) + len(card.unbegun)
     facts = [
@@ -109,20 +129,17 @@ def _closing(card: Scorecard, width: int, paint: Paint, language: Language, afte
     return "\n".join(paint(line, "bold", "green") if all_pass else paint(line, "bold") for line in lines)
 
 
-def _next(card: Scorecard, language: Language, after: After) -> str:
-    """What to open next: the first kata that was asked for and does not pass, else what comes after."""
-    kata = next((kata for kata in card.katas if _open(kata)), None)
-    if kata is None:
-        ours = any(kata.verdict is Verdict.INTERNAL for kata in card.katas)
-        if card.unfinished or ours:
-            return ""
-        if not after.file:
+def _next(card: Scorecard, language: Language, after: After | None) -> str:
+    """What to open next: what comes after, else the first kata that was asked for and does not pass."""
+    if after is not None:
+        file, statement = after.file, after.statement
+        if not file:
             return language.text("All done.")
-        return language.text("Next: {file} (statement: {statement})", file=after.file, statement=after.statement)
-    if not kata.readme:
-        return language.text("Next: {file}", file=kata.stub or kata.id)
-    return language.text("Next: {file} (statement: {statement})", file=kata.stub or kata.id, statement=kata.readme)
-
-
-def _open(kata: KataResult) -> bool:
-    return kata.verdict not in (Verdict.PASS, Verdict.INTERNAL)
+    else:
+        kata = next((kata for kata in card.katas if kata.verdict not in (Verdict.PASS, Verdict.INTERNAL)), None)
+        if kata is None:
+            return ""
+        file, statement = kata.stub or kata.id, kata.readme
+    if not statement:
+        return language.text("Next: {file}", file=file)
+    return language.text("Next: {file} (statement: {statement})", file=file, statement=statement)

@@ -30,11 +30,14 @@ def grade_kata(
     *,
     seconds: float,
     said: Sequence[Message] = (),
+    notices: Sequence[Message] = (),
     stub: str = "",
     readme: str = "",
     sha256: str = "",
 ) -> KataResult:
     """The result of a kata whose suite ran to its end.
+
+    said: in place of the reason for the verdict; notices: what no verdict depends on, before it.
 
     A kind's points are shared equally by its tests, and only a pass earns. Where the suite departs from its manifest,
     in the number of tests or in their kinds, the fault is ours, and nothing is earned, whatever the tests say.
@@ -43,7 +46,7 @@ def grade_kata(
     departure = _departure(kata, ran)
     by_kind = {kind: _kind_score(kata, kind, ran, earning=not departure) for kind in kata.points}
     verdict, reason = (Verdict.INTERNAL, departure) if departure else _verdict(ran)
-    said = tuple(said) or ((reason,) if reason else ())
+    said = (*notices, *(said or ((reason,) if reason else ())))
     return KataResult(
         id=kata.id,
         title=kata.title,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
@@ -13,7 +14,7 @@ from grader.messages import Message
 from grader.messages.message import Rows, Wording
 from grader.scorecard.visible import LINE, visible
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 # Fields that may hold several lines, with the longest text kept, in characters. Every other string is one line.
 LINES = {"message": 4_000, "expected": 1_000, "actual": 1_000, "help": 2_000, "output": 20_000, "text": 20_000}
@@ -105,36 +106,67 @@ class Observation(Record, frozen=True):
     margin: float | None = None
 
 
-Row = tuple[float | None, ...]
+class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers of this shape as bytes: little-endian float32, the last axis fastest; NaN where one was not finite."""
+
+    shape: tuple[Count, ...]
+    data: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.data) != 4 * math.prod(self.shape):
+            raise ValueError("as many bytes as the shape asks for")
+
+    def floats(self) -> tuple[float | None, ...]:
+        """All of them in one row; None for what was not finite."""
+        found = struct.unpack(f"<{len(self.data) // 4}f", self.data)
+        return tuple(each if math.isfinite(each) else None for each in found)
+
+
+class Shades(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Grey values of this shape, a byte each: from 0, which stands for `low`, to 254, for `high`; 255 was not finite."""
+
+    shape: tuple[Count, ...]
+    data: bytes
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if len(self.data) != math.prod(self.shape):
+            raise ValueError("as many bytes as the shape asks for")
 
 
 class Curve(Record, frozen=True, tag="curve"):
-    """A value per step, such as a loss, beside the baseline that it has to beat."""
+    """A value per step (T,), such as a loss, beside the baseline that it has to beat.
+
+    ablation: the same of a twin that lacks what the task needs, over as many steps or fewer.
+    """
 
     name: str
-    values: Row
+    values: Numbers
     baseline: float | None = None
+    ablation: Numbers | None = None
 
 
 class Image(Record, frozen=True, tag="image"):
     """Grey values (H, W)."""
 
     name: str
-    pixels: tuple[Row, ...]
+    pixels: Shades
 
 
 class Images(Record, frozen=True, tag="images"):
-    """Grey values (N, H, W)."""
+    """Grey values (N, H, W), to be shown so many in a row; 0 leaves that to the report."""
 
     name: str
-    images: tuple[tuple[Row, ...], ...]
+    pixels: Shades
+    columns: Count = 0
 
 
 class Matrix(Record, frozen=True, tag="matrix"):
     """Labelled numbers (R, C), such as a confusion matrix or an attention map."""
 
     name: str
-    values: tuple[Row, ...]
+    values: Numbers
     labels: tuple[str, ...] = ()
 
 
@@ -165,6 +197,7 @@ class TestResult(Record, frozen=True, kw_only=True):
     kind: str
     title: str
     verdict: Verdict
+    hidden: bool = False  # it stands beside the reference, and a learner's repository has it not
     recorded: bool = False  # its inputs are those of the recorded reference, whatever the run's seed
     points: Amount = 0.0
     max: Amount = 0.0
@@ -174,6 +207,7 @@ class TestResult(Record, frozen=True, kw_only=True):
     said: Message | None = None  # what message and cause are worded from
     advice: Message | None = None  # and the row `look at`
     trace: Trace | None = None  # of a test that fails, for diagnosis
+    step: Count = 0  # of the kata's entry points, in their order from 1, the last that the test reached; 0 if none
     line: Line | None = None
     output: str = ""
     output_dropped: Count = 0  # bytes printed beyond what was kept
@@ -220,7 +254,7 @@ class Score(Record, frozen=True):
 class Scorecard(Record, frozen=True, kw_only=True):
     """One run over the katas that were asked for."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     course: str
     grader: str
     versions: dict[str, str]

@@ -108,6 +108,12 @@ class Store:
         """
         return self._attempt(lambda: self._get(key, kata, accepts), None)
 
+    def kept(self, kata: str) -> list[KataResult]:
+        """The results that are kept of a kata, newest first, without those that are damaged or of an older form."""
+        rows = self._rows("SELECT key, result, sandbox, digest FROM results WHERE kata = ? ORDER BY stored DESC", kata)
+        read = (self._read(kata, *row) for row in rows)
+        return [replace(result, from_store=True) for result in read if result is not None]
+
     def put(
         self, key: str, result: KataResult, layers: Iterable[str] = (), *, keep: bool = True, origin: str = ""
     ) -> None:
@@ -169,16 +175,24 @@ class Store:
         if not rows:
             return None
         content, sandbox, digest = rows[0]
-        with suppress(msgspec.MsgspecError, ValueError, TypeError, RecursionError):
-            result: KataResult = msgspec.json.decode(content, type=KataResult)
-            if digest == _digest(key + sandbox, content) and result.id == kata and storable(result):
-                layers = frozenset(filter(None, sandbox.split(",")))
-                return replace(result, from_store=True) if accepts(layers) else None
+        result = self._read(kata, key, content, sandbox, digest)
+        if result is not None:
+            layers = frozenset(filter(None, sandbox.split(",")))
+            return replace(result, from_store=True) if accepts(layers) else None
         damaged = "the stored result of {kata} is damaged: it is set aside, and the kata judged anew"
         self._database.notice(text(damaged, kata=kata))
         with self._database.transaction():
             self._sql("INSERT INTO set_aside SELECT key, stored, result FROM results WHERE key = ?", key)
             self._sql("DELETE FROM results WHERE key = ?", key)
+        return None
+
+    @staticmethod
+    def _read(kata: str, key: str, content: bytes, sandbox: str, digest: str) -> KataResult | None:
+        """A stored result; None for what is damaged."""
+        with suppress(msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+            result: KataResult = msgspec.json.decode(content, type=KataResult)
+            if digest == _digest(key + sandbox, content) and result.id == kata and storable(result):
+                return result
         return None
 
     def _put(self, key: str, result: KataResult, sandbox: str, keep: bool, origin: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from grader import copies
+from grader import copies, nudges, submission
 from grader.course import Course
 from grader.errors import UsageFault
 from grader.kata import Kata
@@ -14,24 +15,26 @@ from grader.standing import standing
 from grader.store import Store
 from grader.stub import original, unmarked
 
-_HINTS, _GIVEN_UP = "hints", "given up"  # names of notes in the store
+_FOLDED = re.compile(r"<details>\s*<summary>(?P<summary>.*?)</summary>|</details>")
+_GIVEN_UP = "given up"  # the name of a note in the store
 
 
 @dataclass(frozen=True)
 class Hints:
     """The hints for a kata that were given so far, in words, and how many there are.
 
-    new: whether the last of them was given just now
+    new: whether the last of them was given just now; bug: which mistake was made, given instead where a run kept it back
     """
 
     given: tuple[str, ...]
     count: int
     new: bool
+    bug: str = ""
 
     @property
     def exhausted(self) -> bool:
         """Whether another one was asked for where there is none left."""
-        return not self.new and len(self.given) == self.count
+        return not self.new and not self.bug and len(self.given) == self.count
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,12 @@ class Solution:
     given_up: bool
 
 
-def hints(store: Store, kata: Kata, language: Language, *, again: bool = False) -> Hints:
-    """The hints for a kata, one more than the last time, or with `again` no more."""
-    before = min(int(store.note(kata.id, _HINTS) or 0), len(kata.hints))
-    count = before if again else min(before + 1, len(kata.hints))
-    store.put_note(kata.id, _HINTS, str(count))
-    words = tuple(each.zh if language.code == "zh" and each.zh else each.en for each in kata.hints[:count])
-    return Hints(words, len(kata.hints), count > before)
+def hints(course: Course, store: Store, kata: Kata, language: Language, *, again: bool = False) -> Hints:
+    """The help for a kata, one piece more than the last time, or with `again` no more."""
+    more = None if again else nudges.next_nudge(store, kata, submission.read(kata, None, course).sha256)
+    words = tuple(each.words(language.code) for each in nudges.given(store, kata))
+    bug = more.words(language.code) if more and not more.number else ""
+    return Hints(words, len(kata.hints), more is not None and not bug, bug)
 
 
 def statement(kata: Kata, language: Language) -> str:
@@ -59,6 +61,11 @@ def statement(kata: Kata, language: Language) -> str:
     if page is None:
         raise UsageFault(text("{kata} has no statement", kata=kata.id), text("it should stand in README.md"))
     return page.read_text(encoding="utf-8", errors="replace")
+
+
+def unfolded(page: str) -> str:
+    """A statement for a screen on which nothing folds: what is folded away in it has a heading of its own."""
+    return _FOLDED.sub(lambda found: f"\n### {found['summary']}\n" if found["summary"] else "", page)
 
 
 def solution(course: Course, store: Store, kata: Kata, *, give_up: bool = False) -> Solution:

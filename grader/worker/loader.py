@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
+from grader.absent import compiled
 from grader.worker.imports import Imports
 from grader.worker.operators import Operators
 
@@ -30,8 +31,8 @@ class Forbidden:
             self.seen.append(what)
 
 
-def load(source: bytes, filename: str, name: str, forbidden: Forbidden) -> ModuleType:
-    """Execute the learner's file as the module `name`."""
+def load(source: bytes, filename: str, name: str, forbidden: Forbidden) -> tuple[ModuleType, list[str]]:
+    """Execute the learner's file as the module `name`; returns it, and the packages that it was run without."""
     text = source.decode("utf-8-sig")  # whatever encoding it names: what runs is what a reader of the file sees
     lines = io.StringIO(text, newline=None).readlines()  # where Python sees lines, which `splitlines` does not
     linecache.cache[filename] = (len(text), None, lines, filename)
@@ -40,5 +41,6 @@ def load(source: bytes, filename: str, name: str, forbidden: Forbidden) -> Modul
     module.__package__ = ""  # as of a file that stands alone, in the words of an import that looks for a package
     module.__dict__["__builtins__"] = forbidden.guarded_builtins()
     sys.modules[name] = module
-    exec(compile(text, filename, "exec", dont_inherit=True), module.__dict__)
-    return module
+    code, absent = compiled(text, filename)
+    exec(code, module.__dict__)
+    return module, absent

@@ -94,10 +94,10 @@ class Server:
         self._flop_counter = getattr(sys.modules.get("torch.utils.flop_counter"), "FlopCounterMode", None)
         become(self._filename)
         self._forbidden = Forbidden(spec["forbidden_imports"], spec["forbidden_operators"], spec["forbidden_jobs"])
-        module = load(spec["source"], self._filename, spec["module"], self._forbidden)
+        module, absent = load(spec["source"], self._filename, spec["module"], self._forbidden)
         self._objects = Objects(module)
         names = {name: callable(value) for name, value in vars(module).items() if not name.startswith("__")}
-        self._answer(frame.call, names)
+        self._answer(frame.call, (names, absent))
 
     def _call(self, frame: Frame) -> None:
         (target, name, args, kwargs, state, freed, grad, counted), decoder = self._decode(frame)

@@ -73,9 +73,13 @@ def fresh(arguments: list[str]) -> NoReturn:
 def warm(kind: Kind) -> None:
     """Import what workers lean on, run each library's first operation, on one thread and without autograd, and find what
     katas forbid."""
+    import logging
     import tempfile
 
     import numpy
+
+    # A worker has nowhere to keep what matplotlib finds out about fonts, of which that would tell the learner each time.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
     tempfile.tempdir = "/tmp"  # no worker can look for a folder that it may write to: there is none
     numpy.linalg.norm(numpy.random.default_rng(0).normal(size=(2, 2)))

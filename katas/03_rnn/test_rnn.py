@@ -434,15 +434,16 @@ def test_remembers_the_order(solution, rng, record):
     """Your network learns which two signals it has seen, and in which order, steps after the second one."""
     turn, _ = np.linalg.qr(rng.normal(size=(HIDDEN, HIDDEN)))  # to turn a state neither loses it nor blows it up
     params = blind = _params(rng, 2, HIDDEN, len(CLASSES)) | {"w_hh": turn, "b_h": np.zeros(HIDDEN)}
-    unseen, losses, scores = _signals(rng, HELD_OUT), [], []
+    unseen, losses, blind_losses, scores = _signals(rng, HELD_OUT), [], [], []
     for step in range(STEPS):
         batch, rate = _signals(rng, BATCH), LEARNING_RATE * (1 - step / STEPS)
         params, loss, _ = _train(solution, params, *batch, rate, MAX_NORM)
-        blind, _, _ = _train(solution, blind, *_last_input(*batch), rate, MAX_NORM)
+        blind, blind_loss, _ = _train(solution, blind, *_last_input(*batch), rate, MAX_NORM)
         losses.append(loss)
+        blind_losses.append(blind_loss)
         if step % 30 == 29:
             scores.append(_right(solution, params, *unseen)[1])
-    record.curve("loss while learning the order", losses, baseline=math.log(len(CLASSES)))
+    record.curve("loss while learning the order", losses, baseline=math.log(len(CLASSES)), ablation=blind_losses)
     without_memory = _right(solution, blind, *_last_input(*unseen))[1]
     record.curve("accuracy, beside that of a twin which sees the last input alone", scores, baseline=without_memory)
     answers, right = _right(solution, params, *unseen)

@@ -379,7 +379,9 @@ def test_beats_pca_on_held_out_digits(solution, rng, record):
     record.curve("reconstruction loss, beside PCA's", losses, baseline=discarded)
     output, linear = trained(held_out), _rebuilt(pca, held_out)
     rows = torch.stack([held_out[:8], output[:8], linear[:8]], 1).reshape(-1, 64) * scale + mean
-    record.images("held-out digits, each before its reconstruction and PCA's", rows.reshape(-1, 8, 8).numpy())
+    record.images(
+        "held-out digits, each before its reconstruction and PCA's", rows.reshape(-1, 8, 8).numpy(), columns=6
+    )
 
     bar = _explained(linear, held_out, zero).item() + GAIN
     help = "a network that only ever reaches PCA is linear: where is the tanh, and what follows the output?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 import shutil
@@ -13,11 +14,12 @@ from grader.authoring.making.stubs import remember
 from grader.authoring.proving.catalogue import in_step, read, template, written
 from grader.authoring.proving.texts import told
 from grader.course import Course
-from grader.errors import UsageFault
+from grader.errors import UsageFault, did_you_mean
 from grader.messages import Message, text
 from grader.store import Store
 from grader.stub import make_stub
 
+_SLUG = re.compile(r"[a-z][a-z0-9_]*")
 _ID = re.compile(r"(?P<number>[0-9]{2,3})_(?P<slug>[a-z][a-z0-9_]*)")
 _TEMPLATES = Path(__file__).parent / "template"
 _IN_CHINESE = re.compile(r"^(?:\w+_)?zh = .*\n", re.MULTILINE)  # of a manifest or of mistakes
@@ -41,10 +43,18 @@ _WORDS = {
 }
 
 
-def new(course: Course, name: str, *, worker: str = "torch", title: str = "", title_zh: str = "") -> list[Path]:
+def numbered(course: Course, name: str) -> str:
+    """The id itself; a slug alone gets the next number that is free."""
+    return f"{_free(course)}_{name}" if _SLUG.fullmatch(name) else name
+
+
+def new(
+    course: Course, name: str, *, worker: str = "torch", title: str = "", title_zh: str = "", track: str = ""
+) -> list[Path]:
     """Write the files of the kata `name` and return their paths; raises UsageFault, before writing, where it cannot be."""
     number, slug = _checked(course, name)
     words = _words(name, number, slug, worker, title, title_zh)
+    words |= {"track": json.dumps(_track(course, track), ensure_ascii=False), "points": _points(course)}
     files = {
         course.root / path: content for path, content in _files(name, slug, worker, words, course.languages).items()
     }
@@ -125,6 +135,22 @@ def _try(name: str) -> Message:
 
 def _free(course: Course) -> str:
     return f"{max((kata.number for kata in course.katas), default=0) + 1:02}"
+
+
+def _track(course: Course, asked: str) -> str:
+    """The track that is asked for; else that of the last kata, or the first one of the course."""
+    tracks = course.settings.tracks
+    if asked and tracks and asked not in tracks:
+        raise UsageFault(
+            text("the course has no track {track!r}", track=asked),
+            did_you_mean(asked, tracks) or text("the tracks are {tracks}", tracks=[*tracks]),
+        )
+    return asked or next((kata.track for kata in reversed(course.katas)), [*tracks, "foundations"][0])
+
+
+def _points(course: Course) -> str:
+    """The lines of the table [points]."""
+    return "\n".join(f"{kind} = {points:g}" for kind, points in course.settings.points.items())
 
 
 def _words(name: str, number: int, slug: str, worker: str, title: str, title_zh: str) -> dict[str, str]:

@@ -1,18 +1,24 @@
 """What a learner's repository holds: stubs, suites, statements, data and the grader; no answer of any kind.
 
 Every file is made in memory, so nothing is written before all of it is known to be right.
+
+A release carries the grader, unless it is told to depend on the published one:
+
+- carried, it judges for years just as its katas were proved, also a grader that was never published, and whoever has the
+  folder has all of it: it is what a class of one term wants. The rooms of authors stay out, which learners have no use for.
+- published, the folder holds katas alone and pip brings the grader, at exactly the version that proved them, since
+  another may judge differently. It is what several courses of one teacher want, which would else each carry a copy.
 """
 
 from __future__ import annotations
 
-import posixpath
-import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from string import Template
+from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from grader import diagnosis
+from grader.authoring.making import manifest, pages
+from grader.authoring.making.choice import Choice
 from grader.authoring.making.recorded import record
 from grader.authoring.proving import fingerprints, suite
 from grader.authoring.proving.statement import PAGES
@@ -24,17 +30,42 @@ from grader.kata import SETTINGS, Kata
 from grader.messages import text
 from grader.stub import ORIGINAL, generated
 
-PACKAGE = Path(__file__).parents[2]
-_TEMPLATES = Path(__file__).parent / "template"
-_COPIED = ("LICENSE", "CHANGELOG.md", ".gitignore", "katas/README.md")
-_WORKFLOW = ".github/workflows/grade.yml"
-_OF_AUTHORS = re.compile(r"project\.optional-dependencies|tool\.(?:ruff|mypy)(?:\..*)?")
+_COMMANDS = ("again", "author", "gradebook", "release", "scaffold", "teach")
+_COPIED = ("LICENSE", "CHANGELOG.md", "katas/README.md")
+_SUFFIXES = (".py", ".json", ".md", ".mo", ".typed", ".jinja", ".css", ".tcss")
+_OF_AUTHORS = ("authoring", "classroom", *(f"cli/{name}.py" for name in _COMMANDS))
+_FORK = "github.event.repository.fork"
 
 Files = dict[str, bytes]  # by path in the release
 
 
-def contents(course: Course) -> Files:
+def contents(choice: Choice, *, published: bool = False) -> Files:
     """Every file of a release; raises CourseFault with all faults of all katas."""
+    course = choice.course
+    files = katas(course)
+    if not published:
+        files |= {f"grader/{name}": content for name, content in _package_files()}
+        files["grader/LICENSE"] = pages.licence().encode()
+    for name in (SETTINGS, *_COPIED):
+        if (course.root / name).is_file():
+            files[name] = (course.root / name).read_bytes()
+    made = {
+        ".gitignore": _own(course, ".gitignore") or pages.filled("gitignore"),
+        # a template's copies are no forks, and the template itself has nothing to grade
+        **{
+            name: (_own(course, name) or shipped).replace(_FORK, "!github.event.repository.is_template")
+            for name, shipped in pages.on_github().items()
+        },
+        "pyproject.toml": pages.project(course, published=published),
+        "Makefile": pages.makefile(course),
+    }
+    files |= {name: page.encode() for name, page in made.items()}
+    files["README.md"] = pages.readme(course, files, choice.recommended).encode()
+    return {name: pages.without_dead_links(name, content, files) for name, content in sorted(files.items())}
+
+
+def katas(course: Course) -> Files:
+    """What a learner gets of every kata; raises CourseFault with all faults of all of them."""
     files: Files = {}
     faults: list[Fault] = []
     for kata in course.katas:
@@ -42,27 +73,15 @@ def contents(course: Course) -> Files:
             files |= {f"katas/{kata.id}/{name}": content for name, content in _kata_files(course, kata)}
         except CourseFault as fault:
             faults += fault.faults
-    settings = course.root / SETTINGS
-    if settings.is_file():
-        files[SETTINGS] = settings.read_bytes()
-    for name in (*_COPIED, _WORKFLOW, "pyproject.toml"):
-        path = next((root / name for root in (course.root, PACKAGE.parent) if (root / name).is_file()), None)
-        if path is not None:
-            files[name] = path.read_bytes()
-        elif name == "pyproject.toml":
-            faults.append(Fault(name, wanted=text("is missing: a release is installed by it")))
     if faults:
         raise CourseFault(faults)
-    files |= {f"grader/{name}": content for name, content in _package_files()}
-    project = _project(files["pyproject.toml"].decode())
-    files["pyproject.toml"] = project.encode()
-    files |= {
-        name: page.encode() for name, page in _pages(course, tomllib.loads(project)["project"]["name"], files).items()
-    }
-    if _WORKFLOW in files:  # a template's copies are no forks, and the template itself has nothing to grade
-        whose = (b"github.event.repository.fork", b"!github.event.repository.is_template")
-        files[_WORKFLOW] = files[_WORKFLOW].replace(*whose)
-    return {name: _linked(name, content, files) for name, content in sorted(files.items())}
+    return files
+
+
+def _own(course: Course, name: str) -> str:
+    """A file of the course's own; "" where it has none."""
+    path = course.root / name
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _kata_files(course: Course, kata: Kata) -> Iterator[tuple[str, bytes]]:
@@ -76,88 +95,47 @@ def _kata_files(course: Course, kata: Kata) -> Iterator[tuple[str, bytes]]:
         is_data = (
             path.suffix not in (".py", ".toml") and path.name in source and path.name not in (RECORDING, diagnosis.FILE)
         )
-        pages = [PAGES[language][0] for language in course.languages]
-        told = path.name in (kata.suite.name, *pages, *(f"{language}.po" for language in course.languages[1:]))
+        statements = [PAGES[language][0] for language in course.languages]
+        told = path.name in (kata.suite.name, *statements, *(f"{language}.po" for language in course.languages[1:]))
         if (told or is_data) and path.is_file() and not path.is_symlink():
             yield path.name, path.read_bytes()
     recording = record(course, kata)
     if recording is not None:
         yield RECORDING, recording
-    prints = fingerprints.released(Subject(course, kata))
+    prints = fingerprints.released(Subject(course, kata)) if course.settings.diagnosis else None
     if prints is not None:
         yield diagnosis.FILE, prints
 
 
 def _manifest(kata: Kata) -> str:
-    """The manifest without its hidden tests: their number and the points of kinds that only they have, comments kept."""
-    manifest = (kata.folder / "kata.toml").read_bytes().decode("utf-8-sig")
-    if kata.hidden is None:
-        return manifest
-    tests = suite.read(kata.suite, kata.suite.name).tests
-    gone = set(kata.points) - {test.kind for test in tests}
-    before, header, points = (
-        re.split(r"(?m)^([ \t]*\[points\].*\n)", manifest, maxsplit=1) if "[points]" in manifest else (manifest, "", "")
-    )
-    before = re.sub(r"(?m)^(tests[ \t]*=[ \t]*)\d+", rf"\g<1>{len(tests)}", before, count=1)
-    for kind in sorted(gone):
-        points = re.sub(rf"(?m)^[ \t]*{kind}[ \t]*=.*\n", "", points, count=1)
-    wanted = tomllib.loads(manifest)
-    wanted["tests"] = len(tests)
-    wanted["points"] = {kind: value for kind, value in wanted["points"].items() if kind not in gone}
-    released = before + header + points
-    if tomllib.loads(released) != wanted:
-        help = text("write `tests = N` and a table [points] with one kind a line")
+    """The manifest, comments kept, without what is outside the release.
+
+    That is its hidden tests, their number and the points of kinds that only they have, and the katas that it requires
+    and that were not chosen.
+    """
+    before = (kata.folder / "kata.toml").read_bytes().decode("utf-8-sig")
+    wanted, released = tomllib.loads(before), before
+    for name, ids in (("requires", kata.requires), ("recommends", kata.recommends)):
+        if tuple(wanted.get(name, ())) != ids:
+            released = manifest.with_list(released, name, ids)
+            wanted[name] = list(ids)
+    if kata.hidden is not None:
+        tests = suite.read(kata.suite, kata.suite.name).tests
+        kinds = {test.kind for test in tests}
+        released = manifest.with_number(released, "tests", len(tests))
+        released = manifest.without_points(released, sorted(set(kata.points) - kinds))
+        wanted["tests"] = len(tests)
+        wanted["points"] = {kind: value for kind, value in wanted["points"].items() if kind in kinds}
+    if not manifest.says(released, wanted):
+        help = text("write `tests = N`, `requires = [...]` and a table [points] with one kind a line")
         raise CourseFault([Fault(kata.manifest, wanted=text("cannot be rewritten for a release"), help=help)])
     return released
 
 
 def _package_files() -> Iterator[tuple[str, bytes]]:
-    for path in sorted(PACKAGE.rglob("*")):
-        if (
-            path.is_file()
-            and "__pycache__" not in path.parts
-            and path.suffix in (".py", ".json", ".md", ".in", ".mo", ".typed")
-        ):
-            yield path.relative_to(PACKAGE).as_posix(), path.read_bytes()
-
-
-def _pages(course: Course, title: str, files: Files) -> dict[str, str]:
-    """The README and the Makefile of a learner."""
-
-    def row(kata: Kata) -> str:
-        pages = {code: f"katas/{kata.id}/{PAGES[code][0]}" for code in ("en", "zh")}
-        linked, linked_zh = (
-            f"[{name}]({path})" if path in files else name
-            for name, path in ((kata.title, pages["en"]), (kata.title_zh, pages["zh"]))
-        )
-        stars = "★" * kata.difficulty + "☆" * (5 - kata.difficulty)
-        return f"| {kata.number} | {linked}: {kata.blurb} | {linked_zh} | {kata.minutes} | {stars} |"
-
-    first = course.katas[0]
-    words = {"title": title, "katas": "\n".join(map(row, course.katas)), "first": first.slug, "first_id": first.id}
-    return {
-        name: Template((_TEMPLATES / f"release.{name}.in").read_text(encoding="utf-8")).substitute(words)
-        for name in ("README.md", "Makefile")
-    }
-
-
-def _project(text: str) -> str:
-    """The project's settings without those of its authors' tools."""
-    tables = re.split(r"(?m)^(?=\[)", text)
-    kept = [table for table in tables if not _OF_AUTHORS.fullmatch(table.partition("]")[0].strip("["))]
-    text = re.sub(r"(?m)^norecursedirs = .*\n", "", "".join(kept))
-    return text.rstrip() + "\n"
-
-
-def _linked(name: str, content: bytes, files: Mapping[str, bytes]) -> bytes:
-    """A page without the paragraphs that lead to what is not in the release."""
-    if not name.endswith(".md"):
-        return content
-    paragraphs = content.decode().split("\n\n")
-    return "\n\n".join(each for each in paragraphs if not _dead(name, each, files)).rstrip("\n").encode() + b"\n"
-
-
-def _dead(name: str, paragraph: str, files: Mapping[str, bytes]) -> bool:
-    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", paragraph) if "://" not in link]
-    paths = [posixpath.normpath(posixpath.join(posixpath.dirname(name), link)) for link in links if link]
-    return any(path not in files and not any(each.startswith(f"{path}/") for each in files) for path in paths)
+    """The grader, without what is for authors."""
+    for path in sorted(pages.PACKAGE.rglob("*")):
+        name = path.relative_to(pages.PACKAGE)
+        kept = path.suffix in _SUFFIXES and "__pycache__" not in name.parts
+        if kept and path.is_file() and not any(PurePosixPath(name).is_relative_to(each) for each in _OF_AUTHORS):
+            yield name.as_posix(), path.read_bytes()

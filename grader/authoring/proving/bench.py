@@ -41,11 +41,12 @@ class Bench:
     tell: Callable[[Subject, Case, int], None] = lambda subject, case, left: None
     pace: Callable[[], float] = pace
     environment: Mapping[str, str] = field(default_factory=dict)
+    lent: Keeper | None = None  # somebody else's ladder, which stays
     judged: int = 0
     _courses: dict[Subject, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._keeper = Keeper(self.environment)
+        self._keeper = self.lent or Keeper(self.environment)
 
     def run(self, asked: Iterable[tuple[Subject, Trial]], *, keep: bool = True, alone: bool = False) -> list[Outcome]:
         """The outcomes of trials, in the order asked; the trials are best given longest first.
@@ -72,8 +73,9 @@ class Bench:
         return [found[place] for place in range(len(trials))]
 
     def close(self) -> None:
-        """Take down the ladder."""
-        self._keeper.close()
+        """Take down the ladder, unless it was lent."""
+        if self.lent is None:
+            self._keeper.close()
 
     def _judged(self, tasks: Iterable[Task], at_once: int) -> Iterator[tuple[Task, Judgement]]:
         """What was found on each task, as they end."""

@@ -7,15 +7,23 @@ from dataclasses import dataclass, field
 
 from grader.authoring.proving.case import Case, Role
 from grader.authoring.proving.outcome import Outcome, Ran, Trial
+from grader.authoring.proving.proof import PARTS, Depth
 from grader.authoring.proving.subject import Subject
 
 
 @dataclass
 class Evidence:
-    """Outcomes by trial, for one kata and a number of seeds; `pace` is how much slower than meant the machine was."""
+    """Outcomes by trial, for one kata and a number of seeds; `pace` is how much slower than meant the machine was.
+
+    week: where a part is proved, the number of the week, which chooses the mistakes that are tried; seed: on which mistakes
+    and zoo were judged.
+    """
 
     subject: Subject
     seeds: int
+    depth: Depth = Depth.WHOLE
+    week: int = 0
+    seed: int | str = 0
     found: dict[Trial, Outcome] = field(default_factory=dict)
     pace: float = 1.0
 
@@ -28,6 +36,9 @@ class Evidence:
         seeds, and on all tests but convergence for the mistakes and the zoo, plain pytest is as good and takes half the time:
         a judge then sees mistakes on the test that they name, and ablations on the convergence tests.
         """
+        if self.depth is not Depth.WHOLE:
+            yield from self._part() if self.depth is Depth.PART else ()
+            return
         quick = self.quick
         for case in self.subject.cases:
             if case.role is Role.AGAIN and not again:
@@ -48,6 +59,13 @@ class Evidence:
                 yield Trial(case, only=(case.caught_by,) if named else quick)
                 if case.ablation and self.slow:
                     yield self.convergence(case)
+
+    def _part(self) -> Iterator[Trial]:
+        """Every right solution once, and a part of the mistakes on the tests that they name."""
+        mistakes = self.subject.of(Role.MISTAKE)
+        yield from (Trial(case) for case in self.subject.cases if case.right)
+        for case in mistakes[(self.week + self.week // PARTS) % PARTS :: PARTS]:
+            yield Trial(case, only=(case.caught_by,) if case.caught_by in self.subject.by_name else ())
 
     def doubtful(self) -> Iterator[Trial]:
         """All tests before a judge, on the mistakes that pass the test which they name: is there one that sees them?"""
@@ -110,6 +128,6 @@ class Evidence:
 
     def _tests(self, case: Case, *, local: bool) -> dict[str, Ran]:
         named = (case.caught_by,) if case.caught_by else ()
-        trials = (Trial(case, local=local, only=only) for only in (named, self.slow, self.quick, ()))
+        trials = (Trial(case, self.seed, local=local, only=only) for only in (named, self.slow, self.quick, ()))
         outcomes = (self.found[trial] for trial in dict.fromkeys(trials) if trial in self.found)
         return {ran.name: ran for outcome in outcomes for ran in outcome.tests}

@@ -6,7 +6,7 @@ does, and is no trace of it: a failure that a member of the zoo shares is left o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -32,15 +32,21 @@ def measured(evidence: Evidence) -> Fingerprints | None:
         or not all(case.caught_by in evidence.ran(case) for case in cases.values())
     ):
         return None
+    return of(evidence, cases.values())
+
+
+def of(evidence: Evidence, cases: Collection[Case]) -> Fingerprints:
+    """What each test says of these mistakes, and of no member of the zoo."""
     idle = [_failures(evidence, case) for case in evidence.subject.of(Role.ZOO)]
+    told = {mistake.id: mistake for mistake in evidence.subject.mistakes.mistakes}
     known = []
-    for mistake in evidence.subject.mistakes.mistakes:
+    for case in cases:
         tests = {
             test: print
-            for test, print in _failures(evidence, cases[mistake.id]).items()
+            for test, print in _failures(evidence, case).items()
             if not any(test in of_zoo and agree(of_zoo[test], print) for of_zoo in idle)
         }
-        known.append(Known(mistake.id, mistake.says, mistake.says_zh, tests))
+        known.append(Known(case.name, told[case.name].says, told[case.name].says_zh, tests))
     return Fingerprints(tuple(known))
 
 

@@ -33,7 +33,7 @@ class Ratio:
     test: str
     case: Case
     comparison: str = ""
-    seed: int = 0
+    seed: int | str = 0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class Trial:
     """One case before one judge. `again` tells repetitions of the same trial apart."""
 
     case: Case
-    seed: int = 0
+    seed: int | str = 0  # the digits of a secret one
     threads: int = 1
     local: bool = False  # as plain pytest runs it, the file imported beside the suite
     only: tuple[str, ...] = ()  # names of tests, in the order in which they run; none means all

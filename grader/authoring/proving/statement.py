@@ -12,7 +12,7 @@ from grader.authoring.proving.finding import Finding, read_text
 PAGES = {"en": ("README.md", "English"), "zh": ("README.zh.md", "Chinese")}
 MOST_LINES = 79
 
-_SHAPE_LINE = re.compile(r"[ \t]*([A-Za-z_][\w.]*(?:, [A-Za-z_][\w.]*)*) (\([^()]*\))(?:[ \t]{2,}\S|[ \t]*$)")
+_SHAPE_LINE = re.compile(r"[ \t]*([A-Za-z_][\w.]*(?:, [A-Za-z_][\w.]*)*) (\([^()]*\))(?:[ \t]{2,}(\S.*)|[ \t]*$)")
 _SHAPE_CELL = re.compile(r"`([A-Za-z_][\w.]*) (\([^`]*\))`")
 _FOLD = re.compile(r"<details>.*?</details>", re.DOTALL)
 _LEVEL = re.compile(r"^(\d+)\. ", re.MULTILINE)
@@ -44,18 +44,38 @@ def faults(folder: Path, shown: str, stub: str, languages: Iterable[str]) -> Ite
 def docstring_shapes(source: str) -> Shapes:
     """The lines `x (N, D)  meaning` in the docstrings of functions and classes."""
     found: Shapes = {}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and (doc := ast.get_docstring(node)):
-            for name, shape in shape_lines(doc):
-                found.setdefault(f"{name} {shape}", node.lineno)
+    for line, doc in _docstrings(source):
+        for name, shape in shape_lines(doc):
+            found.setdefault(f"{name} {shape}", line)
+    return found
+
+
+def docstring_meanings(source: str) -> dict[str, str]:
+    """What the same lines say that each shape is; "" where they say nothing."""
+    found: dict[str, str] = {}
+    for _, doc in _docstrings(source):
+        for names, shape, meaning in _lines(doc):
+            for name in names:
+                found[f"{name} {shape}"] = found.get(f"{name} {shape}") or meaning
     return found
 
 
 def shape_lines(doc: str) -> Iterator[tuple[str, str]]:
     """The names and shapes of one docstring: `x` and `(N, D)`."""
+    yield from ((name, shape) for names, shape, _ in _lines(doc) for name in names)
+
+
+def _lines(doc: str) -> Iterator[tuple[list[str], str, str]]:
     for text in doc.splitlines():
         if line := _SHAPE_LINE.match(text):
-            yield from ((name, line[2]) for name in line[1].split(", "))
+            yield line[1].split(", "), line[2], (line[3] or "").strip()
+
+
+def _docstrings(source: str) -> Iterator[tuple[int, str]]:
+    """Those of functions and classes, with the lines where these begin."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and (doc := ast.get_docstring(node)):
+            yield node.lineno, doc
 
 
 def table_shapes(page: str) -> Shapes:

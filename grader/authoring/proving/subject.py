@@ -48,6 +48,11 @@ class Subject:
         paths = [self.kata.suite, *([self.kata.hidden] if self.kata.hidden else [])]
         return tuple(suite.read(path, self.name(path)) for path in paths)
 
+    @property
+    def readable(self) -> bool:
+        """Whether every suite is Python; where one is not, nothing is known of its tests."""
+        return all(each.whole for each in self.suites)
+
     @cached_property
     def tests(self) -> tuple[Test, ...]:
         return tuple(test for each in self.suites for test in each.tests)

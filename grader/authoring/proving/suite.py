@@ -32,16 +32,17 @@ class Suite:
     text: str
     tests: tuple[Test, ...]
     findings: tuple[Finding, ...]
+    whole: bool = True  # whether it could be read at all
 
 
 def read(path: Path, file: str) -> Suite:
     """The suite at `path`, which is called `file` in messages."""
     text = read_text("suite", path, file)
     if isinstance(text, Finding):
-        return Suite(file, "", (), (text,))
+        return Suite(file, "", (), (text,), whole=False)
     tree = parsed("suite", text, file)
     if isinstance(tree, Finding):
-        return Suite(file, text, (), (tree,))
+        return Suite(file, text, (), (tree,), whole=False)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
     tests = tuple(_test(node, file) for node in functions)
     findings = [finding for node in functions for finding in _faults(node, file)]

@@ -14,9 +14,10 @@ from grader.authoring.proving import measures
 from grader.authoring.proving.case import Role
 from grader.authoring.proving.evidence import Evidence
 from grader.authoring.proving.finding import Finding
+from grader.authoring.proving.proof import Depth
 from grader.scorecard import Verdict
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 
 class TestRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +81,7 @@ class KataCheck(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     title: str
+    proved: Depth
     holds: bool
     findings: tuple[Finding, ...]
     right: float | None
@@ -104,7 +106,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """One run of `grade check`. `findings` are the course's, beside those of its katas."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[2] = FORMAT_VERSION
     course: str
     grader: str
     versions: dict[str, str]
@@ -150,6 +152,7 @@ def kata_check(evidence: Evidence, findings: list[Finding], fates: list[Fate] | 
     return KataCheck(
         id=evidence.subject.id,
         title=evidence.subject.kata.title,
+        proved=evidence.depth,
         holds=not findings,
         findings=tuple(findings),
         right=_finite(max((each.value for each in right.values()), default=None)),
@@ -166,7 +169,7 @@ def _cases(evidence: Evidence) -> list[CaseRow]:
     failures: dict[str, dict[str, list[int]]] = {}
     for trial, outcome in evidence.right():
         for test in outcome.failed:
-            failures.setdefault(trial.case.file, {}).setdefault(test, []).append(trial.seed)
+            failures.setdefault(trial.case.file, {}).setdefault(test, []).append(int(trial.seed))
     return [
         CaseRow(
             role=case.role,

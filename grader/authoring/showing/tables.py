@@ -1,7 +1,6 @@
 """A check as its authors read it: per kata what is wrong, a table of its tests, and the kill matrix; on a screen or as Markdown.
 
-Rows of the matrix are mistakes, columns tests by their numbers: `#` caught by the test that it names, `x` caught, `.` passes,
-blank where it was not tried.
+Rows of the matrix are mistakes, columns tests by their numbers; LEGEND says what its signs are.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from grader.authoring.proving.case import Role
+from grader.authoring.proving.proof import PARTS, Depth
 from grader.authoring.showing.document import CaseRow, Check, KataCheck, TestRow
 from grader.errors import UsageFault
 from grader.messages import text
@@ -21,6 +21,10 @@ END = "<!-- end of what `grade check` writes -->"
 _HEAD = """\
 | kata | | seeds | tests | mistakes | variants | right | wrong | margin | bar | slips | wrappers | named | recall |
 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
+LEGEND = (
+    "`#` caught by the test that the mistake names, `x` by another, `!` not caught by the one that it names, `.` not caught, "
+    "blank: not tried."
+)
 _ROW = re.compile(r"^\| (\d\w+) \| .*\|$", re.MULTILINE)
 _FOLD = re.compile(
     r"^<details><summary>(\w+): tests and kill matrix</summary>.*?^</details>$", re.MULTILINE | re.DOTALL
@@ -40,7 +44,7 @@ def screen(check: Check, *, colour: bool = False) -> str:
 def markdown(check: Check, before: str = "") -> str:
     """One row per kata, and every kill matrix in a fold; what differs between two runs of the same content is left out.
 
-    before: the tables of an earlier check, from which katas that this one did not look at are taken over as they stand.
+    before: the tables of an earlier check, from which katas that this one did not prove wholly are taken over as they stand.
     """
     limits = check.limits
     about = (
@@ -53,7 +57,7 @@ def markdown(check: Check, before: str = "") -> str:
     )
     rows = {each[1]: each[0] for each in _ROW.finditer(before)}
     folds = {each[1]: each[0] for each in _FOLD.finditer(before)}
-    for kata in check.katas:
+    for kata in (each for each in check.katas if each.proved is Depth.WHOLE):
         rows[kata.id] = (
             f"| {kata.id} | {'holds' if kata.holds else '**does not hold**'} | {check.seeds} | {len(kata.tests)} "
             f"| {_count(kata, Role.MISTAKE)} | {_count(kata, Role.VARIANT)} | {_number(kata.right)} | {_number(kata.wrong)} "
@@ -67,7 +71,7 @@ def markdown(check: Check, before: str = "") -> str:
             *_naming(kata),
         ]
         folds[kata.id] = f"<details><summary>{kata.id}: tests and kill matrix</summary>\n\n```text\n" + "\n".join(
-            [*lines, "```", "", "</details>"]
+            [*lines, "```", "", LEGEND, "", "</details>"]
         )
     table = [_HEAD, *(rows[id] for id in sorted(rows))]
     return "\n\n".join([about, "\n".join(table), *(folds[id] for id in sorted(folds))]) + "\n"
@@ -104,10 +108,17 @@ def _kata(kata: KataCheck, paint: Paint) -> str:
     sign = paint("✓ holds", "green") if kata.holds else paint("✗ does not hold", "red")
     numbers = {"test": len(kata.tests), **{word: _count(kata, Role(word)) for word in ("mistake", "variant")}}
     counts = ", ".join(f"{number} {word}{'s' * (number != 1)}" for word, number in numbers.items())
+    counts = {
+        Depth.WHOLE: counts,
+        Depth.PART: f"as on record; right solutions once, and every {PARTS}th mistake, tried again",
+        Depth.FILES: "as on record",
+    }[kata.proved]
     score = f", slips killed {_killed(kata, 'slip')}, wrappers {_killed(kata, 'wrapper')}" if kata.mutation else ""
     parts = [[f"{sign}  {paint(kata.id, 'bold')}  {kata.title}: {counts}{score}"]]
-    if kata.tests:
-        parts += [["", *_tests(kata, paint)], ["", *_matrix(kata, paint)]]
+    if kata.tests and kata.proved is Depth.WHOLE:
+        matrix = list(_matrix(kata, paint))
+        legend = [paint(f"  {LEGEND}", "dim")] if matrix else []
+        parts += [["", *_tests(kata, paint)], ["", *matrix, *legend]]
     parts += [part for part in (_survivors(kata), _naming(kata)) if part]
     if kata.findings:
         parts.append(["", *_findings(kata.findings, paint)])
@@ -195,7 +206,9 @@ def _findings(findings: Iterable[object], paint: Paint) -> Iterator[str]:
 def _summary(check: Check, paint: Paint) -> str:
     held = sum(kata.holds for kata in check.katas)
     faults = len(check.all_findings)
-    words = f"{held} of {len(check.katas)} katas hold on {check.seeds} seeds"
+    whole = sum(kata.proved is Depth.WHOLE for kata in check.katas)
+    words = f"{held} of {len(check.katas)} katas hold" + f", {whole} of them proved" * (whole != len(check.katas))
+    words += f" on {check.seeds} seeds"
     told = f"{faults} fault{'s' * (faults != 1)}, " if faults else ""
     return f"{paint(words, 'green' if check.holds else 'red')}; {told}{check.judged} trial{'s' * (check.judged != 1)} judged, {check.seconds:.1f} s"
 

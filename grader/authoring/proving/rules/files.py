@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grader import diagnosis
-from grader.authoring.proving import statement, strength
+from grader.authoring.proving import proof, statement, strength
 from grader.authoring.proving.finding import Finding, of_fault
 from grader.authoring.proving.subject import Subject, python_finding
 from grader.errors import did_you_mean
@@ -17,14 +17,16 @@ def suite(subject: Subject) -> Iterator[Finding]:
     """Every test has one kind and a docstring, and the manifest says how many tests of which kinds there are."""
     for each in subject.suites:
         yield from each.findings
+    if not subject.readable:
+        return
     kata, manifest = subject.kata, subject.kata.manifest
+    filled = f"`grade stub {subject.id}` fills it in"
     if len(subject.tests) != kata.tests:
-        yield Finding(
-            "suite", manifest, None, f"tests must be {len(subject.tests)}, as many as there are, found {kata.tests}"
-        )
+        message = f"tests must be {len(subject.tests)}, as many as there are, found {kata.tests}: {filled}"
+        yield Finding("suite", manifest, None, message)
     kinds = {test.kind for test in subject.tests} - {""}
     for kind in sorted(kinds - set(kata.points)):
-        yield Finding("suite", manifest, None, f"points.{kind} is missing: the suite has tests of this kind")
+        yield Finding("suite", manifest, None, f"points.{kind} is missing: the suite has tests of this kind; {filled}")
     for kind in sorted(set(kata.points) - kinds):
         yield Finding("suite", manifest, None, f"points.{kind} is given, and no test is of this kind")
 
@@ -61,7 +63,7 @@ def mistakes(subject: Subject) -> Iterator[Finding]:
     if not (subject.behind / "mistakes.toml").is_file():
         yield Finding("mistakes", subject.mistakes_file, None, "is missing: it names the wrong solutions")
     yield from subject.mistakes.findings
-    for mistake in subject.mistakes.mistakes:
+    for mistake in subject.mistakes.mistakes if subject.readable else ():
         test = subject.by_name.get(mistake.caught_by)
         if test is None:
             near = did_you_mean(mistake.caught_by, subject.by_name)
@@ -95,7 +97,7 @@ def stray(subject: Subject) -> Iterator[Finding]:
         elif path.name not in sources:
             message = f"is data whose origin no [[data]] entry of {kata.manifest} gives: name it in `source`"
             yield Finding("files", subject.name(path), None, message)
-    own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", strength.FILE, diagnosis.FILE} | catalogues
+    own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", strength.FILE, proof.FILE, diagnosis.FILE} | catalogues
     folders = [
         (subject.behind, own | {"variants"}),
         (subject.behind / "variants", {case.name + ".py" for case in subject.variants}),

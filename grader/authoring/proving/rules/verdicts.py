@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 from grader.authoring.proving import measures
 from grader.authoring.proving.case import Case, Role
@@ -24,7 +26,8 @@ def runs(evidence: Evidence) -> Iterator[Finding]:
         for fault in outcome.faults:
             if fault not in said and not any(message.startswith(fault.split(" ")[0] + " ") for message in known):
                 said.add(fault)
-                yield Finding("suite", subject.suites[0].file, 1, f"{fault} (judging {trial.case})")
+                file, line, said_of = _place(fault, evidence)
+                yield Finding("suite", file, line, f"{said_of} (judging {trial.case})")
         if trial.case.role is Role.REFERENCE and not trial.only and not trial.again:
             ran = {test.name for test in outcome.tests}
             for test in subject.tests:
@@ -132,6 +135,8 @@ def useful(evidence: Evidence) -> Iterator[Finding]:
 def ablation(evidence: Evidence) -> Iterator[Finding]:
     """Every bar of a convergence test is missed by an ablation, and every ablation misses one."""
     short = measures.shortfalls(evidence)
+    if not evidence.subject.readable:
+        return
     ablations = [case for case in evidence.subject.of(Role.MISTAKE) if case.ablation]
     tests = [test for test in evidence.subject.tests if test.kind == "convergence"]
     for test in tests if evidence.subject.of(Role.MISTAKE) else ():
@@ -147,6 +152,16 @@ def ablation(evidence: Evidence) -> Iterator[Finding]:
             how = "; ".join(f"{each.name} {'passes' if each.passed else 'says: ' + _first_line(each)}" for each in ran)
             message = f"{case} is an ablation and misses no bar: {how or 'no test is of convergence'}"
             yield Finding("ablation", case.file, case.line, message)
+
+
+def _place(fault: str, evidence: Evidence) -> tuple[str, int, str]:
+    """The suite and the line that a fault names, and what is left of it; line 1 of the first suite where it names none."""
+    suites = evidence.subject.suites
+    for suite in suites:
+        named = re.search(rf"{re.escape(Path(suite.file).name)}:(\d+): ", fault)
+        if named:
+            return suite.file, int(named[1]), fault.replace(named[0], "", 1)
+    return suites[0].file, 1, fault
 
 
 def _how(found: list[tuple[Trial, Ran]], seeds: int) -> str:
