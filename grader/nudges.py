@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
+from grader import diagnosis
 from grader.kata import Kata
-from grader.scorecard import Cause, KataResult
+from grader.scorecard import Cause, KataResult, Scorecard
 from grader.store import Store
 
 _GIVEN, _WITHHELD = "hints", "diagnosis"  # names of notes in the store
@@ -32,6 +34,17 @@ class Nudge:
     def words(self, language: str) -> str:
         """In a language, or in English where it has none."""
         return self.zh if language == "zh" and self.zh else self.en
+
+
+def kept_back(card: Scorecard, store: Store, *, own: bool) -> Scorecard:
+    """The scorecard without a word of known mistakes; of the learner's own it is noted, and `grade hint` gives it."""
+    katas = []
+    for kata in card.katas:
+        result, causes = diagnosis.withheld(kata)
+        if causes and own:
+            withhold(store, kata, causes[0])
+        katas.append(result)
+    return replace(card, katas=tuple(katas))
 
 
 def withhold(store: Store, result: KataResult, cause: Cause) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -28,10 +29,9 @@ from grader.course import find
 from grader.engine.borrowed import BorrowedLadder, borrowing, holders
 from grader.engine.keeper import Keeper
 from grader.errors import UsageFault
-from grader.judge.pictures import Recorder
 from grader.messages.language import Language
 from grader.notebook import document, drawn, words
-from grader.scorecard import Picture, Verdict
+from grader.scorecard import Curve, Image, Images, Matrix, Numbers, Picture, Shades, Verdict
 from grader.session import Session
 from grader.standing import State, standing
 from grader.store import NOTEBOOK, Store
@@ -131,7 +131,8 @@ def begun(stack: ExitStack, root: Path) -> Kernel:
 def test_a_cell_is_judged_as_the_file_is_and_what_it_found_is_known(started: tuple[Path, Kernel]) -> None:
     root, kernel = started
     outputs = kernel.run(f"%%grade scale\n{RIGHT}")
-    assert "✓ pass  01_scale" in text(outputs) and "4 of" not in outputs[0].data["text/plain"].splitlines()[0]
+    assert "✓ pass  01_scale" in text(outputs) and "\x1b" not in text(outputs)
+    assert ["sandbox:" in text([each]) for each in outputs].count(True) == 1
     assert "✓ pass" in html(outputs) and "sandbox:" in text(outputs)
     assert "stored" in text(kernel.run(f"%%grade 01_scale\n{RIGHT}"))
     assert "stored" not in text(kernel.run(f"%%grade scale --fresh\n{RIGHT}"))
@@ -217,6 +218,13 @@ def test_a_cell_is_defined_in_the_kernel_only_where_that_is_asked_for(started: t
 def test_it_speaks_the_language_that_is_asked_for(started: tuple[Path, Kernel]) -> None:
     shown = text(started[1].run(f"%%grade scale --lang zh\n{RIGHT}"))
     assert "✓ 通过" in shown and "放大" in shown
+
+
+def test_tests_can_be_chosen_and_all_that_fail_be_shown(started: tuple[Path, Kernel]) -> None:
+    kernel, wrong = started[1], RIGHT.replace("return x * factor", "return x + factor")
+    assert "Every entry is multiplied" not in text(kernel.run(f"%%grade scale -k pure\n{wrong}"))
+    few, more = (text(kernel.run(f"%%grade scale {option}\n{wrong}")) for option in ("", "--all"))
+    assert "The input stays as it was (" not in few and "The input stays as it was (" in more
 
 
 def test_a_line_judges_the_files_of_the_course(started: tuple[Path, Kernel]) -> None:
@@ -352,7 +360,7 @@ def test_options_are_read_as_the_command_reads_them() -> None:
     asked = words.read("lstm --seed=3 --lang zh -j 2 --fresh --course 'a b'")
     assert (asked.katas, asked.seed, asked.language, asked.jobs) == (("lstm",), 3, Language("zh"), 2)
     assert (asked.fresh, asked.define, asked.course) == (True, False, Path("a b"))
-    for line in ("'", "--seed", "--seed x", "--seed -1", "--jobs 0", "--fresh=1", "-k"):
+    for line in ("'", "--seed", "--seed x", "--seed -1", "--jobs 0", "--fresh=1", "-k", "-k (", "--all=1"):
         with pytest.raises(UsageFault):
             words.read(line)
 
@@ -360,25 +368,25 @@ def test_options_are_read_as_the_command_reads_them() -> None:
 # Pictures
 
 
-def recorded(method: str, *values: object, **more: object) -> Any:
-    """What a suite records, as a report gets it."""
-    recorder = Recorder()
-    getattr(recorder, method)(*values, **more)
-    return recorder.pictures[0]
+def numbers(values: object) -> Numbers:
+    array = np.asarray(values, "<f4")
+    return Numbers(array.shape, array.tobytes())
 
 
-NAN = float("nan")
+def shades(*shape: int, level: int = 100) -> Shades:
+    return Shades(shape, bytes([level]) * math.prod(shape), 0.0, 1.0)
+
+
 PICTURES: dict[str, Picture] = {
-    "a curve": recorded("curve", "loss", [1.0, NAN, 0.5], 0.7),
-    "a curve beside an ablation": recorded("curve", "loss", [1.0, 0.5], ablation=[1.0, 0.9]),
-    "an empty curve": recorded("curve", "loss", []),
-    "an image": recorded("image", "digit", [[0.0, 1.0], [NAN, 0.5]]),
-    "no image": recorded("image", "digit", np.zeros((0, 0))),
-    "images": recorded("images", "digits", np.zeros((9, 1, 2))),
-    "no images": recorded("images", "digits", np.zeros((0, 2, 2))),
-    "a matrix": recorded("matrix", "confusion", [[1.0, 0.0], [0.25, NAN]], ("$a", "b_{")),
-    "a matrix without numbers": recorded("matrix", "confusion", [[NAN]]),
-    "no matrix": recorded("matrix", "confusion", np.zeros((0, 0))),
+    "a curve": Curve("loss", numbers([1.0, math.nan, 0.5]), 0.7, numbers([1.0, 0.9])),
+    "an empty curve": Curve("loss", numbers([])),
+    "an image": Image("digit", shades(2, 2)),
+    "an image of nothing finite": Image("digit", shades(2, 2, level=255)),
+    "images": Images("digits", shades(9, 1, 2)),
+    "images in a row": Images("digits", shades(3, 2, 2), 3),
+    "no images": Images("digits", shades(0, 2, 2)),
+    "a matrix": Matrix("confusion", numbers([[1.0, 0.0], [0.25, math.nan]]), ("$a", "b_{")),
+    "a matrix without numbers": Matrix("confusion", numbers([[math.nan]])),
 }
 
 
@@ -394,7 +402,7 @@ def test_every_picture_becomes_an_image_and_pyplot_is_as_it_was(name: str) -> No
 def test_a_curve_is_higher_where_its_values_are() -> None:
     def dark(values: tuple[float, ...]) -> float:
         """The mean height of what is blue, as the line is."""
-        pixels = matplotlib.image.imread(io.BytesIO(drawn.png(recorded("curve", "loss", values))))
+        pixels = matplotlib.image.imread(io.BytesIO(drawn.png(Curve("loss", numbers(values)))))
         rows, columns = np.nonzero(pixels[..., 2] > pixels[..., 0] + 0.3)
         return float(np.corrcoef(rows, columns)[0, 1])
 

@@ -92,6 +92,12 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
+def stop(process: subprocess.Popen[str]) -> None:
+    """Stop it, and return once it is."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+
+
 def asked(root: Path, plan: Plan = NUMPY) -> Hello:
     return Hello(terms.terms(root, {}), Reach.of(plan), False)
 
@@ -191,7 +197,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_holder_that_is_stopped_is_waited_for_no_longer_than_a_moment(
     root: Path, hold: Hold, session: Session
 ) -> None:
-    hold(root, "warm").send_signal(signal.SIGSTOP)
+    stop(hold(root, "warm"))
     assert judged(session).verdict is Verdict.PASS
     assert isinstance(session.keeper.current, Ladder)
 
@@ -203,7 +209,7 @@ def test_a_holder_that_is_stopped_later_is_left_too(
     assert judged(session).verdict is Verdict.PASS
     ladder = session.keeper.current
     assert isinstance(ladder, BorrowedLadder)
-    holder.send_signal(signal.SIGSTOP)
+    stop(holder)
     ladder._holder.settimeout(0.2)
     assert judged(session).verdict is Verdict.PASS
     assert isinstance(session.keeper.current, Ladder)

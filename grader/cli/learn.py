@@ -11,9 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from msgspec.structs import replace
 
-from grader import diagnosis as known
 from grader import nudges, reports
 from grader.cli import signals
 from grader.cli.gate import FAIL_ON, Gate
@@ -177,7 +175,7 @@ def run(
     speaker = Speaker(course, language())
 
     def write(card: Scorecard) -> None:
-        card = card if diagnosis else _silent(card)
+        card = card if diagnosis else nudges.kept_back(card, store, own=False)
         for form, path in files:
             write_report(path, reports.render(form, speaker.card(card), language()))
 
@@ -194,9 +192,7 @@ def run(
             if card.complete and seed != 0:
                 card = _named(card, session)
             if not diagnosis:
-                if source_dir is None:
-                    _withhold(card, store)
-                card = _silent(card)
+                card = nudges.kept_back(card, store, own=source_dir is None)
             after = elsewhere(card, course) if source_dir else after_run(card, course, store, before, language())
         finally:
             session.close()
@@ -315,19 +311,6 @@ def _on_screen(card: Scorecard, after: After | None, every: bool, prints: bool) 
         every=every,
         prints=prints,
     )
-
-
-def _silent(card: Scorecard) -> Scorecard:
-    """The scorecard without a word of known mistakes."""
-    return replace(card, katas=tuple(known.withheld(kata)[0] for kata in card.katas))
-
-
-def _withhold(card: Scorecard, store: Store) -> None:
-    """Note what is kept back of each kata, for `grade hint`."""
-    for kata in card.katas:
-        _, causes = known.withheld(kata)
-        if causes:
-            nudges.withhold(store, kata, causes[0])
 
 
 def _chosen(card: Scorecard, expression: str) -> bool:

@@ -8,11 +8,12 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader import machine
+from grader import machine, nudges
 from grader.course import Course, find, locate
 from grader.engine import shared
 from grader.engine.borrowed import borrowing
 from grader.engine.keeper import Keeper
+from grader.engine.shares import Memory
 from grader.errors import UsageFault
 from grader.kata import Kata
 from grader.messages import Message, text
@@ -32,7 +33,7 @@ class Found:
 
     course: Course
     card: Scorecard
-    after: After | None
+    after: After
 
 
 class Desk:
@@ -54,10 +55,21 @@ class Desk:
             katas = _chosen(course, asked, alone=cell is not None)
             jobs = asked.jobs or min(len(katas), machine.processors())
             machine.ready_to_judge(jobs)
-            session = Session(course, store, seed=asked.seed, jobs=jobs, keeper=self._keeper(course.root))
+            keeper, memory, before = self._keeper(course.root), Memory(store), standing(course, store)
+            session = Session(
+                course,
+                store,
+                seed=asked.seed,
+                jobs=jobs,
+                choose=asked.choose,
+                stop_at_first=asked.stop_at_first,
+                keeper=keeper,
+                memory=memory,
+            )
             typed = None if cell is None else {katas[0].id: Typed(cell, shown)}
-            before = standing(course, store)
             card = session.grade(katas, fresh=asked.fresh, listener=listener, typed=typed)
+            if not asked.diagnosis:
+                card = nudges.kept_back(card, store, own=True)
             return Found(course, card, after_run(card, course, store, before, asked.language))
 
     def close(self) -> None:

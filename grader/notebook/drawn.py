@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import io
 import math
-import struct
 from typing import TYPE_CHECKING, Any
 
 from grader.messages.language import Language
 from grader.reports.page.charts import array
-from grader.reports.page.pixels import per_row
-from grader.scorecard import Curve, Image, Images, Matrix, Numbers, Picture, Shades
+from grader.scorecard import Curve, Image, Images, Matrix, Picture, Shades
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 100
-_MISSING = 255  # of a grey value: it was not finite
-_NOTHING = Numbers((1, 1), struct.pack("<f", math.nan))
+_PER_ROW = 8  # images, where a test asks for no number
+_LEVELS = 254  # beyond which a shade stands for a pixel that was not finite
 _CELLS = 12  # the most rows and columns of a matrix whose numbers are written into it
 
 
@@ -34,46 +32,35 @@ def png(picture: Curve | Image | Images | Matrix) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=_size(picture), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
     match picture:
         case Curve():
+            figure = Figure((5.5, 2.4), dpi=_DPI, layout="constrained")
             _curve(figure, picture)
-        case Image() | Images():
-            rows, columns = _grid(picture)
-            for place, pixels in enumerate(_grey(picture.pixels), 1):
-                axes = figure.add_subplot(rows, columns, place)
-                axes.imshow(pixels, cmap="gray", interpolation="nearest")
-                axes.set_axis_off()
+        case Image():
+            figure = Figure((2.5, 2.5), dpi=_DPI, layout="constrained")
+            _grey(figure.add_subplot(), _shades(picture.pixels))
+        case Images():
+            images = _shades(picture.pixels)
+            columns = picture.columns or min(_PER_ROW, max(1, len(images)))
+            rows = max(1, math.ceil(len(images) / columns))
+            figure = Figure((0.7 * columns + 0.2, 0.7 * rows + 0.2), dpi=_DPI, layout="constrained")
+            for place, image in enumerate(images, 1):
+                _grey(figure.add_subplot(rows, columns, place), image)
         case Matrix():
+            figure = Figure((4.0, 3.4), dpi=_DPI, layout="constrained")
             _matrix(figure, picture)
+    FigureCanvasAgg(figure)
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     return stream.getvalue()
 
 
-def _size(picture: Picture) -> tuple[float, float]:
-    """Width and height in inches."""
-    if isinstance(picture, Images):
-        rows, columns = _grid(picture)
-        return 0.7 * columns + 0.2, 0.7 * rows + 0.2
-    if isinstance(picture, Image):
-        return 2.5, 2.5
-    return (4.0, 3.4) if isinstance(picture, Matrix) else (5.5, 2.4)
-
-
-def _grid(picture: Image | Images) -> tuple[int, int]:
-    """Rows and columns of images, at least one of each."""
-    count = math.prod(picture.pixels.shape[:-2])
-    columns = max(1, (isinstance(picture, Images) and picture.columns) or per_row(count))
-    return max(1, math.ceil(count / columns)), columns
-
-
 def _curve(figure: Figure, curve: Curve) -> None:
     axes = figure.add_subplot()
-    axes.plot(array(curve.values))
-    if curve.ablation is not None:
-        axes.plot(array(curve.ablation), color="0.7")
+    lines = [(curve.values, "-", "C0")] + ([(curve.ablation, ":", "C1")] if curve.ablation is not None else [])
+    for numbers, style, colour in lines:
+        values = array(numbers).ravel()
+        axes.plot(range(1, len(values) + 1), values, linestyle=style, color=colour)
     if curve.baseline is not None:
         axes.axhline(curve.baseline, linestyle="--", color="0.5")
     axes.margins(x=0.01)
@@ -81,7 +68,7 @@ def _curve(figure: Figure, curve: Curve) -> None:
 
 def _matrix(figure: Figure, matrix: Matrix) -> None:
     axes = figure.add_subplot()
-    values = array(matrix.values) if matrix.values.data else array(_NOTHING)
+    values = array(matrix.values)
     shown = axes.imshow(values, cmap="Blues", aspect="auto")
     figure.colorbar(shown)
     rows, columns = values.shape
@@ -97,12 +84,14 @@ def _matrix(figure: Figure, matrix: Matrix) -> None:
                 axes.text(column, row, f"{value:.3g}", ha="center", va="center", fontsize=7, color=colour)
 
 
-def _grey(shades: Shades) -> Any:
-    """Images (N, H, W) of grey values, NaN where one was not finite; one pixel of it where there are none."""
+def _grey(axes: Any, image: Any) -> None:
+    axes.imshow(image, cmap="gray", interpolation="nearest", vmin=0, vmax=_LEVELS)
+    axes.set_axis_off()
+
+
+def _shades(shades: Shades) -> Any:
+    """Levels from 0 to 254 (..., H, W), float64; NaN where a pixel was not finite."""
     import numpy
 
-    if not shades.data:
-        return numpy.full((1, 1, 1), numpy.nan)
-    levels = numpy.frombuffer(shades.data, numpy.uint8).reshape(-1, *shades.shape[-2:]).astype(float)
-    levels[levels == _MISSING] = numpy.nan
-    return levels
+    levels = numpy.frombuffer(shades.data, numpy.uint8).reshape(shades.shape).astype(float)
+    return numpy.where(levels > _LEVELS, numpy.nan, levels)

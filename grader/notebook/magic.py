@@ -53,9 +53,9 @@ class GradeMagic:
     def grade(self, line: str, cell: str | None = None) -> None:
         """Judge the cell as the learner's file for a kata: same judge, same verdicts as `grade` in a terminal.
 
-        %%grade KATA [--fresh] [--define] [--seed N] [--lang CODE] [--course DIR]
+        %%grade KATA [--all] [-k EXPR] [-x] [-s] [--fresh] [--define] [--seed N] [--lang CODE] [--course DIR]
             judges the cell; --define also runs it in the kernel, so that what it defines can be tried
-        %grade [KATA...] [--fresh] [--jobs N] [--seed N] [--lang CODE] [--course DIR]
+        %grade [KATA...] [--all] [-k EXPR] [-x] [-s] [--fresh] [--jobs N] [--seed N] [--lang CODE] [--course DIR]
             judges the files of the course
         """
         try:
@@ -80,7 +80,7 @@ class GradeMagic:
             progress.clear()
             raise
         card = Speaker(found.course, self._language).card(found.card)
-        progress.replace(shown.bundle(card, self._language, found.after))
+        progress.replace(shown.bundle(card, asked, found.after))
         _show_pictures(card, self._language)
         return found
 

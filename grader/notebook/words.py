@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import UsageFault, did_you_mean
+from grader.judge.choice import choice
 from grader.messages import Message, text
 from grader.messages.language import VARIABLE, Language, code_of, known, of_environment
 
-_WITH_VALUE = ("--seed", "--lang", "--course", "--jobs")
-_FLAGS = ("--fresh", "--define")
+_WITH_VALUE = ("--seed", "--lang", "--course", "--jobs", "-k")
+_FLAGS = ("--fresh", "--define", "--all", "-x", "-s")
+_NO = ("0", "false", "no", "off", "f", "n")
 _SHORT = {"-j": "--jobs"}
 
 
@@ -21,14 +23,20 @@ class Asked:
     """What is to be judged, and how.
 
     fresh: judge again what is known already; define: run the cell in the kernel too, once it is judged
+    diagnosis: whether known mistakes are named, which GRADE_DIAGNOSIS=no leaves to `grade hint`, as for the command
     """
 
     katas: tuple[str, ...]
     language: Language
     fresh: bool = False
     define: bool = False
+    diagnosis: bool = True
     seed: int = 0
     jobs: int | None = None
+    every: bool = False  # failing tests, not only the first of a kata
+    prints: bool = False  # of tests that pass, too
+    choose: str = ""  # tests, by parts of their names
+    stop_at_first: bool = False
     course: Path | None = None
 
 
@@ -60,14 +68,31 @@ def read(line: str) -> Asked:
         _language(options.get("--lang") or os.environ.get(VARIABLE, "")),
         "--fresh" in options,
         "--define" in options,
+        os.environ.get("GRADE_DIAGNOSIS", "yes").strip().lower() not in _NO,
         _whole("--seed", options.get("--seed", "0"), 0, 10**18 - 1),
         _whole("--jobs", options["--jobs"], 1, 64) if "--jobs" in options else None,
+        "--all" in options,
+        "-s" in options,
+        _expression(options.get("-k", "")),
+        "-x" in options,
         Path(options["--course"]) if "--course" in options else None,
     )
 
 
 def _usage() -> Message:
-    return text("it goes like this: %%grade KATA [--fresh] [--define] [--seed N] [--lang CODE] [--course DIR]")
+    return text(
+        "it goes like this: %%grade KATA [--all] [-k EXPR] [-x] [-s] [--fresh] [--define] [--seed N] [--lang CODE] [--course DIR]"
+    )
+
+
+def _expression(value: str) -> str:
+    try:
+        if value:
+            choice(value)
+    except ValueError:
+        wrong = "{value!r} is no expression: give parts of names of tests, with `and`, `or`, `not` and brackets"
+        raise UsageFault(text(wrong, value=value)) from None
+    return value
 
 
 def _whole(option: str, value: str, least: int, most: int) -> int:
