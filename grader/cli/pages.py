@@ -85,9 +85,13 @@ def _plain(help: str) -> str:
 
 
 def _paragraphs(help: str) -> list[str]:
-    """The same, with an example as code."""
-    example = re.compile(r"^(\w+[:：]\s*)(grade .*)$")
-    return [example.sub(r"\1`\2`", _plain(each)) for each in help.split("\n\n")]
+    """The same, with examples as code."""
+    examples = re.compile(r"^(\w+[:：]\s*)(grade .*)$")
+
+    def shown(found: re.Match[str]) -> str:
+        return found[1] + ", ".join(f"`{each}`" for each in re.split(r", (?=grade )", found[2]))
+
+    return [examples.sub(shown, _plain(each)) for each in help.split("\n\n")]
 
 
 def suites() -> str:
