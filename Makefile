@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test lowest escapes fuzz search lint texts pages bench ways roads arithmetic soak kills mutants clean
+.PHONY: help venv grade test lowest escapes fuzz search lint texts pages bench light ways roads arithmetic soak kills classes classkills mutants clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,9 @@ pages: venv ## write the pages of .github/docs that are made from the code
 bench: venv ## measure the speed of the harness, as ratios of one run
 	$(BIN)/python tests/bench/run.py
 
+light: venv ## measure what the verbs cost that judge nothing, of `import click` in the same run
+	$(BIN)/python tests/bench/light.py
+
 ways: venv ## grade every solution, right or wrong, both ways, and compare test by test; ARGS="lstm" is handed on
 	$(BIN)/python tests/ways.py $(ARGS)
 
@@ -77,6 +80,12 @@ soak: venv ## run 5,000 workers, a third of them hostile, and count what they le
 
 kills: venv ## kill 200 random processes of runs, and see that no verdict is wrong and nothing is left
 	$(BIN)/python tests/bench/kills.py $(ARGS)
+
+classes: venv ## measure class runs: beside pytest, with two judges, and ARGS=plan for 10,000 files
+	$(BIN)/python tests/bench/classes.py $(ARGS)
+
+classkills: venv ## kill 50 random processes of class runs, and compare what they find with an undisturbed one
+	$(BIN)/python tests/bench/class_kills.py $(ARGS)
 
 mutants: venv ## hold the grader itself to its tests, by small slips; ARGS=grader/wire is handed on
 	$(BIN)/python -m tests.mutants $(ARGS)

@@ -30,9 +30,31 @@ def replace(course: Course, kata: Kata, content: bytes) -> Path | None:
     return copy
 
 
+def of(course: Course, kata: Kata) -> list[Path]:
+    """The copies of a kata's file that are kept, oldest first."""
+    return sorted(_folder(course, kata).glob("*.py"), key=lambda path: path.name)
+
+
+def put(course: Course, kata: str, name: str, content: bytes) -> bool:
+    """Keep a copy that was made elsewhere; False where one of this name is there, which stays as it is."""
+    folder = course.root / ".grade" / "copies" / kata
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / name).open("xb") as stream:
+            stream.write(content)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UsageFault(
+            text("{file} cannot be written: {error}", file=str(folder / name), error=error.strerror or str(error)),
+            text("what is there was not changed"),
+        ) from None
+    return True
+
+
 def newest(course: Course, kata: Kata) -> Path | None:
     """The copy that was kept last; None where there is none."""
-    return max(_folder(course, kata).glob("*.py"), key=lambda path: path.name, default=None)
+    return next(reversed(of(course, kata)), None)
 
 
 def take_back(course: Course, kata: Kata) -> Path | None:

@@ -13,6 +13,8 @@ MAX_DIMENSIONS = 16
 MAX_INTEGER_BYTES = 1024
 MAX_MODULES = 10_000  # of one model, counted at each of its places
 MAX_OBJECTS = 10_000  # of the learner's that one test can hold: each costs its judge a class
+MAX_HEARD = 1000  # calls of modules with hooks, in one call of the learner's code
+MAX_HEARD_BYTES = 16 * MIB  # of what these were given and gave
 MAX_KINDS = 64  # of containers that are no tuple, list or dict just so
 MAX_COLLISIONS = 100  # keys of one dict that share their hash with another
 

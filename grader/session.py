@@ -222,6 +222,8 @@ class _Run:
             if known is None:
                 yield _Work(kata, read, task, course, stored_as, Judgement([task]))
             else:
+                if self._source_dir is None:
+                    self._store.own(known)
                 self._learn(course, known)
                 shown = replace(known, stub=read.display_path, readme=_statement(kata))
                 self._finish(self._diagnosed(kata, shown))

@@ -13,6 +13,8 @@ from grader.kata import Kata
 from grader.scorecard import Verdict
 from grader.store import NOTEBOOK, Attempt, Store
 
+OWN = ("", NOTEBOOK)  # origins of attempts that count for the learner: the file of the course, and a cell
+GIVEN_UP = "given up"  # the note of a kata whose solution was shown before it passed
 _QUESTION = re.compile(r"^\*\*(.+?[?？])\*\*", re.MULTILINE | re.DOTALL)
 
 
@@ -32,6 +34,7 @@ class Place:
     kata: Kata
     state: State
     attempts: tuple[Attempt, ...]
+    given_up: bool = False  # whether its solution was shown before it passed
 
     @property
     def solved(self) -> bool:
@@ -80,22 +83,21 @@ class Standing:
 
 def standing(course: Course, store: Store) -> Standing:
     """Where the learner whose course this is stands."""
-    return Standing(tuple(_place(course, kata, store) for kata in course.katas))
+    given_up = store.noted(GIVEN_UP).keys()
+    return Standing(tuple(_place(course, kata, store, kata.id in given_up) for kata in course.katas))
 
 
-def _place(course: Course, kata: Kata, store: Store) -> Place:
+def _place(course: Course, kata: Kata, store: Store, given_up: bool) -> Place:
     names = (kata.id, *kata.aliases)
-    found = [attempt for name in names for attempt in store.attempts(name) if attempt.origin in ("", NOTEBOOK)]
+    found = [attempt for name in names for attempt in store.attempts(name) if attempt.origin in OWN]
     attempts = tuple(sorted(found, key=lambda attempt: attempt.time))
     passes = [attempt for attempt in attempts if attempt.verdict is Verdict.PASS]
     if passes:
         now = submission.read(kata, None, course).sha256
-        by_file = {
-            attempt.sha256 for attempt in passes if not attempt.origin
-        }  # none where it passed in notebooks alone
-        return Place(kata, State.PASSED if now in by_file or not by_file else State.CHANGED, attempts)
+        by_file = {each.sha256 for each in passes if not each.origin}  # none where it passed in notebooks alone
+        return Place(kata, State.PASSED if now in by_file or not by_file else State.CHANGED, attempts, given_up)
     begun = any(attempt.verdict is not Verdict.TODO or attempt.points for attempt in attempts)
-    return Place(kata, State.BEGUN if begun else State.NEW, attempts)
+    return Place(kata, State.BEGUN if begun else State.NEW, attempts, given_up)
 
 
 def follow_up(kata: Kata, language: str = "en") -> list[str]:

@@ -77,6 +77,15 @@ class Pair(nn.Module):
     def forward(self, x):
         return self.chain(x)
 
+def many(net, x, times):
+    for _ in range(times):
+        net.inner(x)
+
+def unheard(net, x):
+    from grader.worker.heard import Heard
+    Heard.calls = property(lambda heard: "many", lambda heard, calls: None)
+    return x
+
 class Counter:
     def __init__(self):
         self.count = 0
@@ -262,6 +271,85 @@ def operations_are_counted(torch):
         assert gone.verdict == "crash" and "a counted call without a count" in gone.message
     else:
         raise AssertionError("a count is a number")
+
+
+def hooks_of_submodules_see_what_they_gave(torch):
+    """The calls, in the order, and with the values, of the same hooks on the same model here."""
+    _, net = begin()
+    here = {"__name__": "net"}
+    exec(SOURCE, here)
+    model, own = net.Net(3), here["Net"](3)
+    own.load_state_dict(model.state_dict())
+    x, heard = torch.randn(5, 3), []
+    for one, many in ((model, net.many), (own, here["many"])):
+        told = []
+        one.register_forward_hook(lambda module, args, output, told=told: told.append(("net", *args, output)))
+        for name in ("inner", "blocks.0", "blocks.1"):
+
+            def by_name(_, args, kwargs, output, told=told, name=name):
+                told.append((name, *args, output))
+
+            one.get_submodule(name).register_forward_hook(by_name, with_kwargs=True)
+        one.norm.register_forward_hook(lambda *_, told=told: told.append(("gone",))).remove()
+        one(x), one.twice(x), one.inner(x), many(one, x, 2)
+        heard.append(told)
+    whole = ["inner", "blocks.0", "blocks.1", "net"]
+    assert [name for name, *_ in heard[0]] == [name for name, *_ in heard[1]] == [*whole, *whole, *["inner"] * 3]
+    for theirs, ours in zip(*heard, strict=True):
+        assert all(torch.allclose(a, b) for a, b in zip(theirs[1:], ours[1:], strict=True)), theirs[0]
+    assert not heard[0][0][2].requires_grad, "a copy, without its graph"
+
+
+def hooks_that_cannot_fire_say_so(torch):
+    from grader.checks.failure import AuthorFault
+
+    _, net = begin()
+    model, x = net.Net(3), torch.randn(5, 3)
+    for name in ("forward_pre", "full_backward", "full_backward_pre", "backward"):
+        refused(
+            AuthorFault, "cannot fire on a module of the learner's", getattr(model.inner, f"register_{name}_hook"), id
+        )
+    refused(AuthorFault, "leave out always_call", lambda: model.inner.register_forward_hook(id, always_call=True))
+    hook = model.inner.register_forward_hook(lambda *_: 2 * x)
+    refused(AuthorFault, "cannot change it", model, x)
+    hook.remove()
+    assert model(x).shape == (5, 3), "no hook is left, and the call is one as before"
+    model.inner.register_forward_hook(lambda *_: None)
+    refused(TypeError, "called 1001 times in one call: more than can be told", net.many, model, x, 1001)
+    assert net.many(model, x, 1000) is None
+    refused(TypeError, "called 20 times", net.many, model, torch.ones(200_000, 3), 20)
+
+
+def what_was_heard_is_checked(torch):
+    from grader.judge.gone import WorkerGone
+    from grader.judge.hooks import Hooks
+    from grader.wire import BadFrame
+
+    hooks = Hooks()
+    hooks.on(3, torch.nn.Identity())
+    good = (3, (), {}, None)
+    hooks.tell([3], ([good], 1))
+    for bad in (None, ([good],), ([good], "1"), ({}, 0), (((good,)), 1), ([good[:3]], 1), ([(3, [], {}, None)], 1),
+                ([(3, (), (), None)], 1), ([("3", (), {}, None)], 1), ([(4, (), {}, None)], 1)):  # fmt: skip
+        refused(BadFrame, "heard", hooks.tell, [3], bad)
+    _, net = begin()
+    model = net.Net(3)
+    model.inner.register_forward_hook(lambda *_: None)
+    try:
+        net.unheard(model, torch.ones(2, 3))
+    except WorkerGone as gone:
+        assert gone.verdict == "crash" and "a call without what was heard in it" in gone.message, gone.message
+    else:
+        raise AssertionError("what was heard was not checked")
+
+
+def refused(kind, words, function, *arguments):
+    try:
+        function(*arguments)
+    except kind as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(f"it was not refused: {words}")
 
 
 def what_one_test_holds_is_bounded(torch):

@@ -19,6 +19,9 @@ NAMES = (
     "graphs_are_freed",
     "arguments_are_values",
     "operations_are_counted",
+    "hooks_of_submodules_see_what_they_gave",
+    "hooks_that_cannot_fire_say_so",
+    "what_was_heard_is_checked",
     "other_objects_are_handles",
     "what_one_test_holds_is_bounded",
 )

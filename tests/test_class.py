@@ -123,7 +123,7 @@ def book(out: Path) -> str:
 
     with closing(Journal.read(out)) as journal:
         students = [(to_builtins(student), journal.rows(student.id)) for student in journal.students()]
-        facts = structs.replace(journal.facts(), started="", seed_sha256="")
+        facts = structs.replace(journal.facts(), started="", seed_sha256="", grader="")
         rows = [[who, [(to_builtins(row.entry), told(row.result)) for row in rows]] for who, rows in students]
         return json.dumps([to_builtins(facts), rows, to_builtins(journal.remarks())], indent=1, sort_keys=True)
 
@@ -223,6 +223,31 @@ def test_a_fault_of_ours_is_told_with_its_students_and_tried_again(wanted: Wante
     for _ in range(2):
         (students,) = go(wanted).faults.values()
         assert students == ["s1", "s2"]
+
+
+def test_a_disk_that_is_full_in_the_midst_costs_no_result(wanted: Wanted, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Journal.write.__func__  # type: ignore[attr-defined]
+
+    def cramped(cls: type[Journal], out: Path, name: str) -> Journal:
+        journal: Journal = write(cls, out, name)
+        pages = journal._sql("PRAGMA page_count")[0][0]
+        journal._sql(f"PRAGMA max_page_count = {pages + 3}")
+        return journal
+
+    many = {f"t{n}/scale.py": f"# fail t{n} {'x' * 3000}\n" for n in range(20)}
+    hand_in(wanted.submissions, many)
+    runs: list[Run] = []
+    stopping = Heard(lambda count: runs[0].stop() if count == 2 else None)
+    runs.append(Run(wanted, stopping, lambda bench, packed: Stub(bench)))
+    assert runs[0].go().judged == 2
+    monkeypatch.setattr(Journal, "write", classmethod(cramped))
+    with pytest.raises(UsageFault, match="full"):
+        go(wanted)
+    monkeypatch.undo()
+    with closing(Journal.read(wanted.out)) as journal:
+        kept = len(journal.judged(LAYERS))
+    assert 2 < kept < 25
+    assert go(wanted) == Outcome(judged=25 - kept, left=0)
 
 
 def test_what_is_handed_in_again_is_judged_and_the_rest_is_not(wanted: Wanted) -> None:
@@ -364,6 +389,15 @@ def test_shards_share_the_contents_and_come_together_as_one_run(wanted: Wanted, 
         assert journal.source(next(iter(journal.jobs()))[1])
 
 
+def test_the_command_says_which_shards_are_missing_and_what_is_left(wanted: Wanted) -> None:
+    seed, said = draw(), []
+    for number in (1, 2):
+        go(replace(wanted, seed=seed, shard=Shard(number, 2)))
+        run = subprocess.run([GRADE, "merge", str(wanted.out)], capture_output=True, text=True)
+        said.append((run.returncode, "missing: shards 2 of 2" in run.stdout, "not judged yet" in run.stdout))
+    assert said == [(1, True, True), (0, False, False)]
+
+
 @pytest.mark.parametrize("what", ["seed", "course", "files"])
 def test_shards_of_different_runs_are_not_brought_together(wanted: Wanted, what: str) -> None:
     seed = draw()
@@ -478,9 +512,38 @@ def test_nothing_of_the_course_is_left_beside_the_journal(judged: Path) -> None:
     assert sorted(path.name for path in (judged / "out").iterdir()) == ["class.sqlite", "class.sqlite.lock"]
 
 
+def test_a_machine_that_cannot_keep_workers_apart_is_found_out_by_trying(tmp_path: Path) -> None:
+    top = hand_in(tmp_path / "in", {"ann/scale.py": f"{HEAD}{RIGHT}"})
+    command = [GRADE, "class", str(top), "--out", str(tmp_path / "out"), "--course", str(TOY), "--kata", "scale"]
+    weaker = {**os.environ, "GRADKATA_TEST_WITHOUT": "seccomp"}
+    run = subprocess.run(command, capture_output=True, text=True, env=weaker)
+    assert run.returncode == 2
+    assert "--allow-weaker-sandbox" in run.stderr
+    with closing(Journal.read(tmp_path / "out")) as journal:
+        assert journal.rows("ann")[0].result is None
+
+
+def test_ctrl_c_ends_a_run_in_order_and_the_next_goes_on(tmp_path: Path) -> None:
+    top = hand_in(tmp_path / "in", {f"s{n}/scale.py": f"{HEAD}{RIGHT}# {n}\n" for n in range(3)})
+    command = [GRADE, "class", str(top), "--out", str(tmp_path / "out"), "--course", str(TOY), "--kata", "scale"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    told = [run.stdout.readline()]
+    while "to judge now" not in told[-1]:
+        told.append(run.stdout.readline())
+    run.send_signal(signal.SIGINT)
+    rest, errors = run.communicate()
+    assert (run.returncode, errors) == (130, "")
+    assert "the same command goes on from here" in rest
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0
+    assert [verdict(tmp_path, f"s{n}") for n in range(3)] == [Verdict.PASS] * 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--engine", "dask"], "needs a scheduler"),
         (["--seed", "1"], "secret seed"),
         (["--shard", "1/2"], "the same --seed @FILE"),
         (["--shard", "3/2"], "is no shard"),

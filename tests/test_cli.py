@@ -139,10 +139,13 @@ def test_reports_go_where_they_are_sent(course: Path, tmp_path: Path) -> None:
         f"json={tmp_path / 'a.json'}",
         "--report",
         f"junit={tmp_path / 'a.xml'}",
+        "--report",
+        f"html={tmp_path / 'a.html'}",
     )
     assert done.returncode == 0 and "10" not in done.stderr and "points" in done.stdout
     assert json.loads((tmp_path / "a.json").read_text())["complete"] is True
     assert (tmp_path / "a.xml").read_text().startswith("<?xml")
+    assert "1 of 1 kata passes" in (tmp_path / "a.html").read_text()
     twice = grade(course, "--report", "json", "--report", "junit")
     assert twice.returncode == 2 and "standard output" in twice.stderr
     nowhere = grade(course, "1", "--from", "reference", "--report", "json=/nonexistent/a.json")

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS = {
     **dict.fromkeys(["cli"], 8),
-    **dict.fromkeys(["authoring", "classroom", "notebook", "watch"], 7),
+    **dict.fromkeys(["authoring", "autograder", "classroom", "notebook", "watch"], 7),
     **dict.fromkeys(["kept", "session"], 6),
     **dict.fromkeys(["engine", "study"], 5),
-    **dict.fromkeys(["judge", "reports", "standing", "solved", "copies", "nudges"], 4),
+    **dict.fromkeys(["judge", "reports", "standing", "solved", "copies", "nudges", "moving"], 4),
     **dict.fromkeys(["checks", "scorecard", "store", "diagnosis", "stub"], 3),
     **dict.fromkeys(["worker", "course", "kata", "settings", "formats", "submission"], 2),
     **dict.fromkeys(
@@ -39,8 +39,10 @@ FLOORS = {
     ),
     "": 0,  # grader/__init__.py
 }
-# Straight down inside a floor: a submission is for a kata of a course, and the store keeps what a scorecard is made of.
+# Straight down inside a floor: a submission is for a kata of a course, the store keeps what a scorecard is made of, and
+# copies are among what is moved.
 STAIRS = {
+    ("authoring", "autograder"),
     ("submission", "course"),
     ("submission", "kata"),
     ("course", "kata"),
@@ -50,6 +52,7 @@ STAIRS = {
     ("settings", "formats"),
     ("store", "scorecard"),
     ("diagnosis", "scorecard"),
+    ("moving", "copies"),
 }
 FOUNDATION = {
     "limits",

@@ -108,3 +108,15 @@ def test_a_new_kata_has_the_track_and_the_points_of_its_course(tmp_path: Path) -
     with pytest.raises(UsageFault, match="no track 'mor'") as refused:
         new(Course(tmp_path, (one,), settings), "04_four", track="mor")
     assert str(refused.value.next_step) == "did you mean more?"
+
+
+def test_what_the_settings_show_as_comments_may_be_taken_out_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(capsys, "init", str(tmp_path))
+    path = tmp_path / "course.toml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    shown = [line.removeprefix("# ") for line in lines[1:]]
+    path.write_text("\n".join(shown) + "\n", encoding="utf-8")
+    fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert find(tmp_path).settings.fail_under == fields["fail_under"] and fields["late"]["percent_per_day"] > 0

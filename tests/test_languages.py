@@ -39,7 +39,7 @@ NAMES = {
     "ADMITTED", "ALLOWED", "API", "ARGS", "BEGIN", "CLASS", "CODE", "COMMAND", "CPU", "Canvas", "DIR", "END", "EXPR", "FILE", "False",
     "GRADE_DIAGNOSIS", "GRADE_LANG", "Gradescope", "HUP", "ID", "JSON", "Jupyter", "KATA", "KATAS", "Landlock", "Linux", "MUTANT", "MiB", "NAME",
     "NUL", "None", "OUT", "PAGE", "PATH", "Python", "SHA", "SIGHUP", "SIGKILL", "SIGTERM", "SOLUTION", "STUDENT", "TOML", "True", "UTF",
-    "WSL", "Windows", "ZIP", "lsm",
+    "WSL", "Windows", "ZIP", "lsm", "pdb",
 }  # fmt: skip
 
 
@@ -329,6 +329,7 @@ def test_what_the_course_lacks_is_told_in_chinese(run: Callable[..., tuple[int, 
     code, said = run()
     assert code == 2
     assert "grade: katas/01_scale/kata.toml：dificulty 不是已知的字段；是不是想写 difficulty？：这道题先略过" in said
+    assert said.count("01_scale") == 1, "one fault of a kata is enough for a learner"
 
 
 def test_english_is_asked_for_wherever_it_stands(run: Callable[..., tuple[int, str]]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import zipfile
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from grader.classroom import person
 from grader.classroom.gradebook import scorecard
 from grader.classroom.journal import Journal
+from grader.classroom.records import Student
 from grader.errors import UsageFault
 from grader.messages.language import Language
 
@@ -83,6 +86,21 @@ def test_who_is_deleted_is_gone_with_every_file_that_nobody_else_has(tmp_path: P
     for trace in (b"Zebedee", b"zebedee", SECRET, b'"s2"', b"the folder s2 "):
         assert trace not in left
     assert WORKS in left
+    with closing(sqlite3.connect(out / "class.sqlite")) as journal_file:
+        assert journal_file.execute("SELECT kata, sha256 FROM results").fetchall() == [
+            ("01_kata", sha256(WORKS).hexdigest())
+        ]
+
+
+def test_what_an_earlier_run_left_in_the_file_is_gone_too(tmp_path: Path) -> None:
+    out = with_secrets(tmp_path)
+    with closing(Journal.write(out)) as journal:
+        old = [Student(id="s2", name="Zebedee Two")]
+        many = [Student(id=f"t{number}", name="Zebedee Two", more={"x": "z" * 500}) for number in range(50)]
+        journal.put_class([*old, *many], [], [], {})
+        journal.put_class(old, [], [], {})
+    person.delete(out / "class.sqlite", "s2")
+    assert b"Zebedee" not in bytes_in(out)
 
 
 def test_a_pseudonym_leaves_verdicts_and_nothing_that_says_who_it_was(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.cells import cell_len
@@ -43,6 +43,7 @@ def test_a_curve_comes_back_with_its_baseline_and_its_ablation() -> None:
     assert (curve.baseline, curve.ablation.floats()) == (0.5, (0.75, 0.25))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3000))
 def test_a_long_curve_is_thinned_and_keeps_both_ends(length: int) -> None:
     curve = recorded("curve", np.arange(length))
@@ -52,6 +53,7 @@ def test_a_long_curve_is_thinned_and_keeps_both_ends(length: int) -> None:
     assert list(found) == sorted(set(found), key=float)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(width=32), min_size=1, max_size=30))
 def test_grey_values_come_back_within_half_a_level(values: list[float]) -> None:
     image = recorded("image", [values])
@@ -94,6 +96,7 @@ def with_curve(name: str, values: list[float], baseline: float | None) -> Scorec
     return replace(card, katas=(replace(card.katas[0], tests=(test,)),))
 
 
+@settings(deadline=None)
 @given(st.text("ab c变", max_size=90), st.none() | st.just(123.4))
 def test_a_curve_on_a_screen_keeps_its_ends_and_its_baseline(name: str, baseline: float | None) -> None:
     text = terminal.render(with_curve(f"x{name}", [2.25, 1e-07], baseline), width=80)

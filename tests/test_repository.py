@@ -13,7 +13,9 @@ import click
 import pytest
 
 from grader import __version__
+from grader.authoring.showing.course import course_table
 from grader.cli.commands import grade
+from grader.course import find
 
 ROOT = Path(__file__).parents[1]
 
@@ -135,6 +137,19 @@ def test_the_readme_has_room_for_what_is_measured() -> None:
         assert re.search(rf"<!-- {name} -->\n.+?<!-- /{name} -->", readme, re.DOTALL)
 
 
+def test_the_readme_lists_the_course() -> None:
+    """With COURSE=write in the environment the list is written instead."""
+    path = ROOT / "README.md"
+    before, found, after = re.split(
+        r"(?<=<!-- course -->\n)(.*?)(?=<!-- /course -->)", path.read_text("utf-8"), flags=re.DOTALL
+    )
+    wanted = course_table(find(ROOT, ROOT)) + "\n"
+    if os.environ.get("COURSE") == "write":
+        path.write_text(before + wanted + after, encoding="utf-8")
+    elif found != wanted:
+        pytest.fail("README.md lists another course: COURSE=write pytest tests/test_repository.py writes it anew")
+
+
 def test_every_command_and_option_on_a_page_is_one_of_the_commands() -> None:
     context = click.Context(grade)
     commands = {name: grade.get_command(context, name) for name in grade.list_commands(context)}
@@ -252,11 +267,14 @@ def test_make_lists_its_targets(clone: Path) -> None:
             "texts",
             "pages",
             "bench",
+            "light",
             "ways",
             "roads",
             "arithmetic",
             "soak",
             "kills",
+            "classes",
+            "classkills",
             "mutants",
             "clean",
         }

@@ -93,7 +93,7 @@ class Judge:
 
     def call(self, name: str, *args: Any, target: Any = ROOT, **how: Any) -> Any:
         """What a call returns: all six parts, by name."""
-        values = {"kwargs": {}, "state": [], "freed": [], "grad": True, "counted": False} | how
+        values = {"kwargs": {}, "state": [], "freed": [], "grad": True, "counted": False, "watched": []} | how
         kind, said = self.ask(Kind.CALL, target, name, args, *values.values())
         assert kind is Kind.RETURN, said
         return dict(zip(("value", "state", "mutated", "graph", "advanced", "forbidden"), said, strict=True))
@@ -223,7 +223,7 @@ def test_a_call_gives_its_value_and_what_it_changed(judge: Judge) -> None:
 
 def test_what_is_raised_is_told(judge: Judge) -> None:
     load(judge)
-    kind, said = judge.ask(Kind.CALL, ROOT, "bad", (), {}, [], [], True, False)
+    kind, said = judge.ask(Kind.CALL, ROOT, "bad", (), {}, [], [], True, False, [])
     assert kind is Kind.RAISE and said[0] == "KeyError" and said[2] == "'gone'"
     assert [tuple(line) for line in said[3]] == [(LINE, "bad")] and said[5] == []
     assert judge.ask(99, ())[0] is Kind.RAISE, "and so is what is no request"
@@ -237,16 +237,16 @@ def test_what_is_forbidden_is_refused_and_noted(judge: Judge) -> None:
         forbidden_imports=["wave"],
         source=SOURCE + b"\ndef wave(): import wave\n",
     )
-    kind, said = judge.ask(Kind.CALL, ROOT, "lstm", (), {}, [], [], True, False)
+    kind, said = judge.ask(Kind.CALL, ROOT, "lstm", (), {}, [], [], True, False, [])
     assert kind is Kind.RAISE and said[-1] == ["aten::lstm"]
-    kind, said = judge.ask(Kind.CALL, ROOT, "wave", (), {}, [], [], True, False)
+    kind, said = judge.ask(Kind.CALL, ROOT, "wave", (), {}, [], [], True, False, [])
     assert kind is Kind.RAISE and said[-1] == ["aten::lstm", "import wave"]
     assert judge.call("twice", 1)["forbidden"] == ["aten::lstm", "import wave"]
 
 
 def test_a_forbidden_job_is_refused(judge: Judge) -> None:
     load(judge, forbidden_jobs=["recurrent"])
-    kind, said = judge.ask(Kind.CALL, ROOT, "lstm", (), {}, [], [], True, False)
+    kind, said = judge.ask(Kind.CALL, ROOT, "lstm", (), {}, [], [], True, False, [])
     assert kind is Kind.RAISE and said[-1]
 
 
@@ -323,7 +323,7 @@ def test_an_answer_nests_as_deep_as_a_frame_may(judge: Judge) -> None:
     load(judge)
     value = judge.call("nested", MAX_DEPTH - 1)["value"]
     assert str(value).count("[") == MAX_DEPTH - 1
-    kind, said = judge.ask(Kind.CALL, ROOT, "nested", (MAX_DEPTH,), {}, [], [], True, False)
+    kind, said = judge.ask(Kind.CALL, ROOT, "nested", (MAX_DEPTH,), {}, [], [], True, False, [])
     assert kind is Kind.RAISE and "nested more than" in said[2]
 
 

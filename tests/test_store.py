@@ -122,6 +122,18 @@ def test_what_would_not_be_stored_is_not_believed_either(store: Store, notices: 
     assert store.get(ONE, KATA.id) is None and "damaged" in notices[0]
 
 
+def test_all_results_of_a_kata_are_there_newest_first(store: Store, tmp_path: Path, notices: list[str]) -> None:
+    for number, verdict in enumerate((Verdict.PASS, Verdict.FAIL, Verdict.TODO)):
+        store.put(f"{number}", result(verdict), ["seccomp"])
+    store.put("other", result(id="05_gan"))
+    store.put("unkept", result(Verdict.TIMEOUT))
+    assert store.kept(KATA.id) == [result(each, from_store=True) for each in (Verdict.TODO, Verdict.FAIL, Verdict.PASS)]
+    for number, damage in enumerate(("result = x'7b7d'", "digest = 'other'", "sandbox = 'none'")):
+        edit(tmp_path, f"UPDATE results SET {damage} WHERE key = '{number}'")
+        assert len(store.kept(KATA.id)) == 2 - number
+    assert store.kept("no_such_kata") == [] and notices == []
+
+
 def test_what_a_check_found_comes_back(store: Store, tmp_path: Path, notices: list[str]) -> None:
     assert store.check("a") is None
     store.put_check("a", KATA.id, b"1")

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from msgspec.structs import replace
@@ -77,8 +78,12 @@ def test_chosen_tests_are_shown_as_such_and_never_a_pass_of_the_kata(
 ) -> None:
     code, told = grade(HALF, "-k", "shape or pure")
     assert code == 0 and "✓ pass" not in told
-    assert "- not run" in told and "2 of 2 tests pass · 2 of 4 points so far" in told
+    assert "- in part  01_scale" in told and "2 of 2 tests pass · 2 of 4 points so far" in told
     assert "2 of 4 tests were chosen: the kata as a whole is not judged by them" in told
+    report = ElementTree.fromstring(grade(HALF, "-k", "shape or halves", "--report", "junit")[1])
+    assert [(case.get("name"), [each.tag for each in case]) for case in report.iter("testcase")] == [
+        ("test_shape", ["system-out"]), ("test_halves", ["skipped"]),
+    ]  # fmt: skip
     assert grade(HALF, "-k", "halves")[0] == 1
     store = Store(course.root, lambda said: pytest.fail(str(said)))
     assert store.attempts("01_scale") == []
@@ -206,3 +211,19 @@ def test_a_note_that_cannot_be_read_is_no_note(course: Course) -> None:
         store.put_note(kata.id, name, value)
     nudge = nudges.next_nudge(store, kata, "")
     assert nudge is not None and nudge.number == 1
+
+
+def test_what_was_judged_from_elsewhere_counts_once_it_is_the_learners_own(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["scale", "--from", "reference"]) == 0
+    shutil.copy(course.root / "reference/01_scale/scale.py", course.katas[0].stub)
+    capsys.readouterr()
+    for first in (True, False):
+        assert run(["scale"]) == 0
+        told = capsys.readouterr().out
+        assert "stored" in told and ("you built" in told) is first
+    store = Store(course.root, lambda said: pytest.fail(str(said)))
+    assert [(each.verdict, bool(each.origin)) for each in store.attempts("01_scale")] == [
+        (Verdict.PASS, True), (Verdict.PASS, False),
+    ]  # fmt: skip

@@ -155,8 +155,54 @@ def test_history_tells_every_attempt_and_where_its_file_was(course: Course, caps
     assert "no attempts yet" in said(capsys, "history")
     attempt(course, kata.id, Verdict.FAIL)
     attempt(course, kata.id, Verdict.PASS, origin="/elsewhere")
-    lines = said(capsys, "history", kata.slug).splitlines()
-    assert len(lines) == 2 and "fail" in lines[0] and "from /elsewhere" in lines[1]
+    attempt(course, kata.id, Verdict.PASS)
+    own, others = said(capsys, "history", kata.slug).split("\n\n")
+    assert ["fail" in line for line in own.splitlines()] == [True, False] and "elsewhere" not in own
+    heading, line = others.splitlines()
+    assert heading.startswith("files from elsewhere (--from)") and "✓ pass" in line and "from /elsewhere" in line
+
+
+def test_who_gave_up_reads_so_later(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    kata, other = course.katas
+    said(capsys, "solution", kata.slug, "--give-up")
+    attempt(course, other.id, Verdict.PASS)
+    said(capsys, "solution", other.slug, "--give-up")
+    manifest = kata.folder / "kata.toml"
+    manifest.write_text(manifest.read_text().replace('title = "Scale"', f'title = "{"Scale " * 12}"'))
+    lines = said(capsys, "list").splitlines()
+    assert lines[0].endswith("…  solution shown") and len(lines[0]) <= 80 and "solution shown" not in lines[1]
+    assert said(capsys, "history").splitlines()[-1] == f"{kata.id}: its solution was shown before it passed"
+
+
+def test_tracks_are_shown_where_there_is_room_and_can_be_asked_for(
+    course: Course, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = course.katas[1].folder / "kata.toml"
+    manifest.write_text(manifest.read_text().replace('track = "foundations"', 'track = "vision"'))
+    assert "vision" not in said(capsys, "list")
+    monkeypatch.setenv("COLUMNS", "120")
+    lines = said(capsys, "list").splitlines()
+    assert [line.split()[3] for line in lines[:2]] == ["foundations", "vision"]
+    lines = said(capsys, "list", "--track", "vision").splitlines()
+    assert course.katas[1].id in lines[0] and lines[-1].startswith("0 of 1 kata passes")
+    with pytest.raises(UsageFault, match="no track 'visions'"):
+        run(["list", "--track", "visions"])
+
+
+def test_a_dot_means_the_kata_in_whose_folder_one_is(
+    course: Course, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kata = course.katas[1]
+    (kata.folder / "README.md").write_text("# The second\n")
+    monkeypatch.chdir(kata.folder)
+    for name in (".", "./"):
+        assert said(capsys, "show", name) == "# The second\n"
+    assert "hint 1" in said(capsys, "hint", ".")
+    monkeypatch.chdir(course.root)
+    with pytest.raises(UsageFault, match="there is no kata"):
+        run(["show", "."])
+    with pytest.raises(UsageFault, match=r"did you mean history\?"):
+        run(["show", "histori"])
 
 
 def test_a_slip_in_a_verb_is_told_with_the_verb(course: Course) -> None:

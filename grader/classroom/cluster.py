@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -25,13 +27,14 @@ from grader.classroom.hands import Bench, Finding, Local, Work
 from grader.classroom.journal import Job
 from grader.course import Course
 from grader.engine.sandbox import Sandbox, weakest
-from grader.errors import GradeError, UsageFault
-from grader.messages import Message, text
+from grader.errors import UsageFault
+from grader.messages import Message, Value, text
 from grader.scorecard import KataResult, Verdict, reject_kata
 from grader.seeds import Secret
 
 PATIENCE = 600  # seconds in which a scheduler or a first worker has to be there
 DEATHS = 3  # of workers that had a content in hand, before it is named
+_TRY = 10  # seconds of one attempt to reach them
 _LOOK = 0.5  # seconds between two looks at whether the run is to stop
 
 
@@ -47,13 +50,15 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came of it. `fault`: why this worker cannot judge at all."""
+    """What came of it. fault: why this worker cannot judge at all; strange: nobody brought it the course, since its
+    scheduler is another one than that which was asked to."""
 
     text: str = ""
     layers: tuple[str, ...] = ()
     complete: bool = False
     result: KataResult | None = None
     fault: Message | None = None
+    strange: bool = False
 
 
 # What runs in a worker.
@@ -81,11 +86,7 @@ class Bring(WorkerPlugin):  # type: ignore[misc]
 
 def judge(asked: bytes) -> bytes:
     """One content, judged on this machine."""
-    wanted = msgspec.json.decode(asked, type=Asked)
-    try:
-        return msgspec.json.encode(_answer(wanted))
-    except GradeError as fault:
-        return msgspec.json.encode(Answer(fault=text("{problem}", problem=fault.said)))
+    return msgspec.json.encode(_answer(msgspec.json.decode(asked, type=Asked)))
 
 
 def _answer(wanted: Asked) -> Answer:
@@ -95,7 +96,7 @@ def _answer(wanted: Asked) -> Answer:
             held.close()
         course = _courses.get(wanted.course)
         if course is None:
-            return Answer(fault=text("it was not given the course"))
+            return Answer(strange=True)
         katas = course.select(wanted.katas)
         if snapshot.digest(snapshot.facts(course, katas)) != wanted.course:
             return Answer(fault=text("its grader, Python or libraries are other ones, and verdicts may depend on them"))
@@ -138,63 +139,76 @@ class Cluster:
     def ready(self) -> Sandbox:
         """The weakest of all that there are now; one that comes later with less ends the run."""
         client = self._connected()
-        answers = {}
+        rungs = []
         for worker in client.scheduler_info(n_workers=-1)["workers"]:
             asked = client.submit(judge, msgspec.json.encode(self._asked), workers=[worker], pure=False)
-            answers[worker] = msgspec.json.decode(asked.result(), type=Answer)
-        for worker, answer in answers.items():
-            _sound(answer, worker)
-        rungs = [
-            {"text": each.text, "layers": each.layers, "complete": each.complete, "refused": {}}
-            for each in answers.values()
-        ]
+            try:
+                answer = msgspec.json.decode(asked.result(), type=Answer)
+            except Exception as error:  # of any kind: it was raised elsewhere
+                raise _cannot(worker, f"{type(error).__name__}: {error}") from None
+            if answer.fault is not None:
+                raise _cannot(worker, answer.fault)
+            rungs.append({"text": answer.text, "layers": answer.layers, "complete": answer.complete, "refused": {}})
         return Sandbox(weakest(rungs))
 
     def judge(self, work: Iterator[Work]) -> Iterator[Finding]:
-        going: dict[Job, tuple[Work, Future]] = {}
+        going: dict[Job, Work] = {}
+        asked: dict[Job, Future] = {}  # but for what is to be asked for again
+        errors: Counter[Job] = Counter()
         ended: queue.SimpleQueue[tuple[Job, Future]] = queue.SimpleQueue()
 
-        def begin(each: Work) -> None:
-            asked = msgspec.structs.replace(self._asked, kata=each.job[0], sha256=each.job[1], source=each.source)
-            future = self._connected().submit(judge, msgspec.json.encode(asked), pure=False)
-            going[each.job] = each, future
-            future.add_done_callback(lambda done: ended.put((each.job, done)))
-
-        def fill() -> None:
-            slots = max(1, sum(self._connected().nthreads().values()))
+        def ask() -> None:
+            client = self._connected()
+            slots = max(1, sum(client.nthreads().values()))
             while len(going) < slots and (following := next(work, None)) is not None:
-                begin(following)
+                going[following.job] = following
+            for job in [job for job in going if job not in asked]:
+                each = msgspec.structs.replace(self._asked, kata=job[0], sha256=job[1], source=going[job].source)
+                asked[job] = client.submit(judge, msgspec.json.encode(each), pure=False)
+                asked[job].add_done_callback(lambda done, job=job: ended.put((job, done)))
 
-        fill()
-        while going and not self._stopped.is_set():
+        while not self._stopped.is_set():
             try:
+                ask()
+                if not going:
+                    return
                 job, future = ended.get(timeout=_LOOK)
+                if asked.get(job) is not future:  # it was asked for again since
+                    continue
+                finding = self._heard(job, future, errors)
             except queue.Empty:
                 continue
-            if going.get(job, (None, None))[1] is not future:  # it was asked for again since
-                continue
-            finding = self._heard(job, future)
-            if finding is None:
+            except OSError:  # of this end of the line: what a worker raises comes as a future's
+                finding, job = None, ("", "")
+            if finding is not None:
+                del going[job], asked[job]
+                yield finding
+            elif job in asked and asked[job].status == "error":
+                del asked[job]
+            else:
                 self._lose()
-                for each, _ in list(going.values()):
-                    begin(each)
-                continue
-            del going[job]
-            yield finding
-            if not self._stopped.is_set():
-                fill()
+                asked.clear()
 
-    def _heard(self, job: Job, future: Future) -> Finding | None:
-        """What a future came to; None where the scheduler was lost with it."""
-        if future.status == "cancelled":
+    def _heard(self, job: Job, future: Future, errors: Counter[Job]) -> Finding | None:
+        """What a future came to; None where it is to be asked for again, since the scheduler or something there failed."""
+        if future.status == "error":
+            errors[job] += 1
+            error = future.exception()
+            if isinstance(error, KilledWorker):
+                why = text("it was in hand when {count} workers died, one after another", count=DEATHS)
+            elif errors[job] < DEATHS:
+                return None
+            else:
+                why = text("a worker failed: {error}", error=f"{type(error).__name__}: {error}")
+            result = reject_kata(self.bench.katas[job[0]], Verdict.INTERNAL, [why], sha256=job[1])
+            return Finding(job, result, frozenset())
+        if future.status != "finished":
             return None
-        try:
-            answer = msgspec.json.decode(future.result(), type=Answer)
-        except KilledWorker:
-            dead = text("it was in hand when {count} workers died, one after another", count=DEATHS)
-            kata = self.bench.katas[job[0]]
-            return Finding(job, reject_kata(kata, Verdict.INTERNAL, [dead], sha256=job[1]), frozenset())
-        _sound(answer, "")
+        answer = msgspec.json.decode(future.result(), type=Answer)
+        if answer.fault is not None:
+            raise _cannot("", answer.fault)
+        if answer.strange:
+            return None
         assert answer.result is not None
         return Finding(job, answer.result, frozenset(answer.layers))
 
@@ -211,34 +225,36 @@ class Cluster:
         self._client = None
 
     def _connected(self) -> Client:
-        """The client, with the course at the workers. Raises UsageFault where nobody answers in time."""
+        """The client, with the course at the workers. Raises UsageFault where nobody answers in time, or it is to stop."""
         if self._client is not None:
             return self._client
         self.tell(text("waiting for the scheduler at {address}, and a worker", address=self.address))
-        security = None
-        if self.tls:
-            authority, certificate, key = map(str, self.tls)
-            security = Security(
-                tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key, require_encryption=True
-            )
-        try:
-            client = Client(self.address, security=security, timeout=PATIENCE, set_as_default=False)
-            with suppress(Exception):  # a scheduler without the grader keeps the number that it has
-                client.run_on_scheduler(_deaths)
-            client.register_plugin(Bring(self.packed, self._digest))
-            client.wait_for_workers(1, timeout=PATIENCE)
-        except (OSError, TimeoutError) as error:
-            raise UsageFault(
-                text("nobody answers at {address}: {reason}", address=self.address, reason=str(error)),
-                text("start it with `dask scheduler` and `dask worker`; what was judged is kept"),
-            ) from None
-        self._client = client
-        return client
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._client = Client(self.address, security=self._security(), timeout=_TRY, set_as_default=False)
+                with suppress(Exception):  # a scheduler without the grader keeps the number that it has
+                    self._client.run_on_scheduler(_deaths)
+                self._client.register_plugin(Bring(self.packed, self._digest))
+                self._client.wait_for_workers(1, timeout=_TRY)
+                return self._client
+            except OSError as error:  # a timeout is one, too
+                self._lose()
+                if self._stopped.is_set() or time.monotonic() > deadline:
+                    raise UsageFault(
+                        text("nobody answers at {address}: {reason}", address=self.address, reason=str(error)),
+                        text("start it with `dask scheduler` and `dask worker`; what was judged is kept"),
+                    ) from None
+
+    def _security(self) -> Security | None:
+        if not self.tls:
+            return None
+        authority, certificate, key = map(str, self.tls)
+        return Security(tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key, require_encryption=True)
 
 
-def _sound(answer: Answer, worker: str) -> None:
-    if answer.fault is not None:
-        raise UsageFault(
-            text("worker {worker} cannot judge: {fault}", worker=worker, fault=answer.fault),
-            text("give every worker the same grader, Python and libraries as here"),
-        )
+def _cannot(worker: str, fault: Value) -> UsageFault:
+    return UsageFault(
+        text("worker {worker} cannot judge: {fault}", worker=worker, fault=fault),
+        text("give every worker the same grader, Python and libraries as here"),
+    )

@@ -6,8 +6,8 @@ yet, or failed by a fault of ours, has no points, and no total is given that lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from math import fsum
@@ -16,6 +16,7 @@ from grader.classroom.journal import Journal
 from grader.classroom.late import Late, Policy, in_zone
 from grader.classroom.overrides import Override, Overrides
 from grader.classroom.records import Entry, Facts, KataFacts, Remark, Row, Student
+from grader.diagnosis import Fingerprints, diagnosed
 from grader.scorecard import KataResult, Score, Scorecard, Verdict
 
 
@@ -104,11 +105,15 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Gradebook:
-    """A class as it stands in its journal. Sheets are read one at a time, so that a large class needs no large memory."""
+    """A class as it stands in its journal. Sheets are read one at a time, so that a large class needs no large memory.
+
+    known: the mistakes of katas, on the class's seed (see `grader.classroom.mistakes`)
+    """
 
     journal: Journal
     policy: Policy
     overrides: Overrides
+    known: Mapping[str, Fingerprints] = field(default_factory=dict)
 
     @cached_property
     def facts(self) -> Facts:
@@ -135,7 +140,12 @@ class Gradebook:
         closes = None if own else _moment(student.late)
         marked = row.entry.marked_late and own is None
         late = self.policy.late(due, _moment(row.entry.time), closes=closes, marked=marked)
-        return Cell(kata, row.entry, row.result, due, late, decided)
+        return Cell(kata, row.entry, self._diagnosed(row.result), due, late, decided)
+
+    def _diagnosed(self, result: KataResult | None) -> KataResult | None:
+        if result is None or result.verdict in (Verdict.PASS, Verdict.INTERNAL) or result.id not in self.known:
+            return result
+        return diagnosed(result, self.known[result.id])
 
 
 def scorecard(sheet: Sheet, facts: Facts) -> Scorecard:

@@ -8,6 +8,7 @@ it is told. Where several are equally near and differ, none is taken.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -192,6 +193,5 @@ def _is_beside(file: Handed) -> bool:
 
 
 def _plain(content: bytes) -> str:
-    """A digest of a text that editors and platforms do not change: without byte-order mark, line ends and blanks at them."""
-    lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    return sha256(b"\n".join(line.rstrip() for line in lines).rstrip()).hexdigest()
+    """A digest of a text that no editor and no platform changes: of its words, without byte-order mark, blanks and lines."""
+    return sha256(b" ".join(content.removeprefix(codecs.BOM_UTF8).split())).hexdigest()

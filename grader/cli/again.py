@@ -1,10 +1,11 @@
-"""For teachers who doubt a verdict or mended a course: `grade appeal` and `grade regrade`."""
+"""For teachers: what is judged on the seed of a class after the class: `grade mistakes`, `grade appeal` and `grade regrade`."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,20 +13,94 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.cli import signals
-from grader.cli.gradebook import class_argument, one_student, speaker
-from grader.cli.options import coloured, course_option, jobs_option, processors, ready_to_judge
+from grader.cli.gradebook import beside, class_argument, one_student, speaker
+from grader.cli.options import coloured, course_option, jobs_option, one_kata, opened, processors, ready_to_judge
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
-from grader.cli.study import one_kata, opened
+from grader.course import Course
 from grader.errors import UsageFault
+from grader.kata import Kata
 from grader.messages import Value, text
 from grader.reports.table import amount, mark, word
 from grader.scorecard import KataResult, Verdict
 
 if TYPE_CHECKING:
     from grader.classroom.again import Change, Outcome
+    from grader.classroom.mistakes import Wrong
+    from grader.classroom.records import Facts
 
 _EVERY = 10.0  # seconds between two lines of progress
+
+
+@command
+@class_argument
+@jobs_option
+@course_option
+def mistakes(out: Path, jobs: int | None, root: Path | None) -> int:
+    """Judge the known mistakes of the katas that somebody failed on the seed of the class: `grade gradebook` then names bugs.
+
+    A class has a secret seed, and what is on record of a mistake holds for the usual one. Exit code 0: all is known; 2:
+    usage or course at fault; 3: a fault of ours is left; 130, 143, 129: stopped.
+
+    Example: grade mistakes graded
+    """
+    at_once = jobs or processors()
+    ready_to_judge(at_once)
+    from grader.classroom import again
+    from grader.classroom import mistakes as known
+    from grader.classroom.journal import Journal
+
+    spoken, judging = language(), again.Judging()
+    with closing(Journal.read(out)) as journal, opened(root) as (course, _):
+        there = known.load(beside(out), journal.facts())
+        asked = [kata for kata in course.katas if kata.id in known.failing(journal) - there.keys()]
+        wrong = list(_wrong(course, asked))
+        if asked and not wrong:
+            raise UsageFault(
+                text("this course has no known mistakes"), text("name that of its authors, with --course DIR")
+            )
+        for kata in asked:
+            if not again.is_the_same_course(journal, course, kata):
+                raise UsageFault(
+                    text("{kata}, the grader or a library is not what it was when the class was judged", kata=kata.id),
+                    text("`grade regrade` judges the class on what they are now"),
+                )
+    with signals.told_to(judging.stop):
+        left = known.judge(beside(out), course, wrong, judging, at_once, _Heard())
+    if left:
+        print(spoken.text("not all is judged of {katas}: the same command does that", katas=left))
+        return signals.exit_code() if signals.came() else 3
+    count = sum(len(each.mistakes) for each in known.load(beside(out), _facts(out)).values())
+    print(
+        spoken.plural(
+            "{count} mistake is known on the seed of this class",
+            "{count} mistakes are known on the seed of this class",
+            count,
+        )
+    )
+    return 0
+
+
+def _facts(out: Path) -> Facts:
+    from grader.classroom.journal import Journal
+
+    with closing(Journal.read(out)) as journal:
+        return journal.facts()
+
+
+def _wrong(course: Course, katas: Sequence[Kata]) -> Iterator[Wrong]:
+    """The known mistakes of these katas, and what solves nothing of them."""
+    from grader.authoring.proving.case import Role
+    from grader.authoring.proving.subject import Subject
+    from grader.classroom.mistakes import Wrong
+
+    for kata in katas:
+        subject = Subject(course, kata)
+        sources = {case.name: case.source for case in subject.of(Role.MISTAKE)}
+        for each in subject.mistakes.mistakes:
+            yield Wrong(kata.id, sources[each.id], each.id, each.says, each.says_zh)
+        if sources:
+            yield from (Wrong(kata.id, case.source) for case in subject.of(Role.ZOO))
 
 
 @command
@@ -167,3 +242,4 @@ class _Heard:
         if now - self._said >= _EVERY:
             self._said = now
             note(text("{done} of {all} judged", done=done, all=of))
+            sys.stderr.flush()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
-
-import click
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from grader.cli.options import (
     Report,
@@ -16,6 +15,7 @@ from grader.cli.options import (
     course_option,
     here,
     jobs_option,
+    katas_argument,
     processors,
     readable,
     ready_to_judge,
@@ -23,13 +23,16 @@ from grader.cli.options import (
 )
 from grader.cli.speech import language, note
 from grader.cli.spoken import Whole, command, option
-from grader.course import locate
-from grader.errors import UsageFault
+from grader.course import Course, locate
+from grader.errors import GradeError, UsageFault
+from grader.kata import survey
 from grader.messages import text
 from grader.reports.layout import cut
 from grader.store import Store
 
 if TYPE_CHECKING:
+    from grader.authoring.check import Wanted
+    from grader.authoring.proving.bench import Bench
     from grader.authoring.proving.case import Case
     from grader.authoring.proving.subject import Subject
 
@@ -56,7 +59,7 @@ class _Telling:
 
 
 @command
-@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@katas_argument
 @option("--seeds", type=Whole(1, 1000), default=5, metavar="N", help="Right solutions on N seeds (5).")
 @option(
     "--mutate",
@@ -79,6 +82,7 @@ class _Telling:
     help="json=PATH: all that was found; markdown=PAGE: tables, between the two marks that PAGE has for them; those of katas that are not named stay. Repeatable.",
 )
 @option("--fresh", is_flag=True, help="Judge again what is known already.")
+@option("--watch", is_flag=True, help="Prove again what is saved, until Ctrl-C.")
 @jobs_option
 @course_option
 def check(
@@ -91,12 +95,15 @@ def check(
     record: bool,
     wanted: Sequence[tuple[str, Path | None]],
     fresh: bool,
+    watch: bool,
     jobs: int | None,
     root: Path | None,
 ) -> int:
     """Prove the suites of KATAs (all without a name) on solutions that are known to be right and wrong.
 
     Exit code 0: every rule holds; 1: there are faults, all of which are told; 2: usage or course at fault; 3: a fault of ours.
+
+    Examples: grade check lstm --mutate, grade check lstm --watch
     """
     if changed and (mutate or full):
         raise UsageFault(
@@ -104,10 +111,7 @@ def check(
         )
     jobs = jobs or processors()
     ready_to_judge(jobs)
-    import msgspec
-
     from grader.authoring.check import Wanted, source_of
-    from grader.authoring.check import check as examine
     from grader.authoring.proving import proof
     from grader.authoring.proving.bench import Bench
     from grader.authoring.showing import tables
@@ -126,20 +130,69 @@ def check(
         if show is not None:
             sys.stdout.write(source_of(course, katas, show, bench))
             return 0
-        week = proof.week() if changed else None
-        found = examine(course, Wanted(katas, seeds, full, mutate, record, week), bench)
+        asked = Wanted(katas, seeds, full, mutate, record, proof.week() if changed else None)
+        if watch:
+            _watch(course, asked, bench, wanted)
+        holds = _prove(course, asked, bench, wanted)
     finally:
         bench.close()
         store.close()
+    return 0 if holds else 1
+
+
+def _prove(course: Path, asked: Wanted, bench: Bench, wanted: Sequence[tuple[str, Path | None]]) -> bool:
+    """One check, written to its reports and to standard output; returns whether everything holds."""
+    import msgspec
+
+    from grader.authoring.check import check as examine
+    from grader.authoring.showing import tables
+
+    found = examine(course, asked, bench)
+    keep = bool(asked.katas) or asked.week is not None
     for form, path in wanted:
         assert path is not None
         if form == "json":
             write_report(path, msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         else:
-            write_report(path, tables.into(_text(path), str(path), found, keep=bool(katas) or changed))
+            write_report(path, tables.into(_text(path), str(path), found, keep=keep))
     sys.stdout.write(tables.screen(found, colour=coloured()))
     sys.stdout.flush()
-    return 0 if found.holds else 1
+    return found.holds
+
+
+def _watch(course: Path, asked: Wanted, bench: Bench, wanted: Sequence[tuple[str, Path | None]]) -> NoReturn:
+    """Prove, and prove again what is saved; ends with an interrupt. A course at fault is told, and waited for."""
+    from dataclasses import replace
+
+    from grader.authoring import saves
+
+    round, before = asked, saves.state(course)
+    while True:
+        bench.anew()
+        try:
+            _prove(course, round, bench, wanted)
+        except GradeError as error:
+            note(text("{problem}: {help}", problem=error.said, help=error.next_step) if error.next_step else error.said)
+        note(text("save a file, and its kata is proved again; Ctrl-C ends"))
+        concerned: set[str] | None = set()
+        while concerned is not None and not concerned:
+            changed = saves.awaited(course, before)
+            before, concerned = saves.state(course), saves.ids(changed)
+            if concerned is not None and asked.katas:
+                concerned &= _ids(course, asked.katas)
+        round = asked if concerned is None else replace(asked, katas=sorted(concerned))
+        sys.stdout.write("\n")
+
+
+def _ids(course: Path, names: Sequence[str]) -> set[str]:
+    """The ids that these names mean, of katas whose manifests can be read."""
+    katas, _ = survey(course)
+    wanted = Course(course, katas)
+    found: set[str] = set()
+    for name in names:
+        with suppress(UsageFault):
+            found |= {kata.id for kata in wanted.select([name])}
+    return found
 
 
 def _text(page: Path) -> str:

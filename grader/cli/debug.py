@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from grader import submission
-from grader.cli.options import coloured, course_option, here, learners_course
+from grader.cli.options import coloured, completed, course_option, one_kata, opened
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
-from grader.cli.study import one_kata
 from grader.course import Course
 from grader.errors import UsageFault
 from grader.kata import Kata
@@ -29,7 +28,7 @@ if TYPE_CHECKING:  # what it imports takes a second
 
 
 @command
-@click.argument("name", metavar="KATA[::TEST]")
+@click.argument("name", metavar="KATA[::TEST]", shell_complete=completed)
 @option("--from", "source_dir", type=click.Path(path_type=Path), metavar="DIR", help="Take learners' files from DIR.")
 @option("--no-stop", is_flag=True, help="Show what fails and the call to paste, and open no debugger.")
 @course_option
@@ -41,9 +40,9 @@ def debug(name: str, source_dir: Path | None, no_stop: bool, root: Path | None) 
 
     Example: grade debug lstm::one_step
     """
-    course = learners_course(here(), root)
     asked, _, test = name.partition("::")
-    kata = one_kata(course, asked)
+    with opened(root) as (course, _store):
+        kata = one_kata(course, asked)
     read = submission.read(kata, source_dir, course)
     if read.problem is not None:
         raise UsageFault(read.problem.said, read.problem.help or "")

@@ -48,7 +48,10 @@ _TERMS = {
 @command
 @course_option
 def doctor(root: Path | None) -> int:
-    """Say what is here: versions, sandbox layers probed by doing, ladder start time, and what is missing."""
+    """Say what is here: versions, sandbox layers probed by doing, ladder start time, and what is missing.
+
+    Example: grade doctor
+    """
     trouble: list[Value] = []
     for name, version in versions().items():
         if version == "missing":

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from grader.classroom.exports import FORMATS
-from grader.cli.options import coloured, course_option
+from grader.cli.options import coloured, course_option, opened
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
-from grader.cli.study import opened
 from grader.course import Course
 from grader.errors import UsageFault, did_you_mean
 from grader.messages import text
@@ -97,6 +96,11 @@ def gradebook(
     ):
         if students:
             print(spoken.plural(one, many, len(students), names=_names(students)), file=sys.stderr)
+    if done.unnamed:
+        print(
+            spoken.text("bugs are not named yet in {katas}: `grade mistakes` does that", katas=[*done.unnamed]),
+            file=sys.stderr,
+        )
     return 1 if done.open else 0
 
 
@@ -237,10 +241,11 @@ def _without(out: Path, id: str, *, pseudonymise: bool, yes: bool) -> None:
 @contextmanager
 def reading(out: Path, overrides: Path | None, root: Path | None) -> Iterator[tuple[Course, Gradebook]]:
     """The course around here, and the gradebook of a class with the course's late policy and what was decided by hand."""
-    from grader.classroom import late
+    from grader.classroom import late, mistakes
     from grader.classroom import overrides as decisions
     from grader.classroom.gradebook import Gradebook
     from grader.classroom.journal import Journal
+    from grader.diagnosis import Fingerprints
 
     with closing(Journal.read(out)) as journal, opened(root) as (course, _):
         facts = journal.facts()
@@ -250,7 +255,8 @@ def reading(out: Path, overrides: Path | None, root: Path | None) -> Iterator[tu
         if overrides is not None or path.is_file():
             ids = [student.id for student in journal.students()]
             decided = decisions.read(path, ids, {kata.id: kata.max for kata in facts.katas})
-        yield course, Gradebook(journal, policy, decided)
+        none = {kata.id: Fingerprints() for kata in course.katas if not mistakes.of(course, kata).is_file()}
+        yield course, Gradebook(journal, policy, decided, none | mistakes.load(beside(out), facts))
 
 
 def beside(out: Path) -> Path:

@@ -22,7 +22,9 @@ from grader.cli.options import (
     course_option,
     here,
     jobs_option,
+    katas_argument,
     learners_course,
+    meant,
     processors,
     readable,
     ready_to_judge,
@@ -62,7 +64,7 @@ def _expression(context: click.Context, param: click.Parameter, value: str) -> s
 
 
 @command
-@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@katas_argument
 @option("--from", "source_dir", type=click.Path(path_type=Path), metavar="DIR", help="Take learners' files from DIR.")
 @option(
     "--report",
@@ -155,8 +157,8 @@ def run(
         )
     place = readable(locate(here(), root))
     store = Store(place, note)
-    course = learners_course(place, place, store)
-    asked = course.select([_meant(name) for name in katas], COMMANDS)
+    course = learners_course(place, store)
+    asked = course.select([meant(name) for name in katas], COMMANDS)
     # What nobody may foretell is judged on a ladder that nobody else has had.
     keeper = Keeper(borrow=None if isinstance(seed, Secret) else borrowing(course.root))
     session = Session(
@@ -174,6 +176,7 @@ def run(
     speaker = Speaker(course, language())
 
     def write(card: Scorecard) -> None:
+        card = card if diagnosis else nudges.kept_back(card, store, own=False)
         for form, path in files:
             write_report(path, reports.render(form, speaker.card(card), language()))
 
@@ -232,11 +235,6 @@ def _always(course: Course) -> list[tuple[str, Path]]:
     """The reports that the course wants of every run."""
     each = (said.partition("=") for said in course.settings.reports)
     return [(form, course.root / path) for form, _, path in each]
-
-
-def _meant(name: str) -> str:
-    """`.` and the like mean the kata in whose folder the command was started."""
-    return here().joinpath(name).resolve().name if name.strip("./") == "" else name
 
 
 def _stopping(session: Session, seconds: float) -> threading.Timer:
@@ -319,7 +317,7 @@ def _on_screen(card: Scorecard, after: After | None, every: bool, prints: bool) 
 def _chosen(card: Scorecard, expression: str) -> bool:
     """Whether all tests pass that were chosen. Raises UsageFault where none was, though katas were judged."""
     tests = [test for kata in card.katas for test in kata.tests]
-    ran = [test for test in tests if test.said is None or test.said.code != "not_run.unchosen"]
+    ran = [test for kata in card.katas for test in kata.chosen]
     if tests and not ran:
         raise UsageFault(
             text("no test is chosen by {expression!r}", expression=expression),

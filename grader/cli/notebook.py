@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from grader.cli.options import course_option, here, readable
+from grader.cli.options import course_option, here, one_kata, readable
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
-from grader.cli.study import one_kata
 from grader.course import find
 from grader.errors import UsageFault
 from grader.messages import text

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from grader import reports, seeds
 from grader.cli.speech import language, note
 from grader.cli.spoken import Whole, option
-from grader.course import Course, find
-from grader.errors import Fault, UsageFault
+from grader.cli.verbs import COMMANDS
+from grader.course import Course, find, locate
+from grader.errors import Fault, GradeError, UsageFault
+from grader.kata import Kata
 from grader.machine import processors as processors
 from grader.machine import ready_to_judge as ready_to_judge
 from grader.messages import text
@@ -28,7 +31,11 @@ course_option = option(
 )
 jobs_option = option("-j", "--jobs", type=Whole(1, 64), metavar="N", help="Judge N katas at a time.")
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 if TYPE_CHECKING:  # generic since click 8.4
+    from click.shell_completion import CompletionItem
+
     _Parameter = click.ParamType[tuple[str, Path | None]]
 else:
     _Parameter = click.ParamType
@@ -115,8 +122,8 @@ def readable(path: Path) -> Path:
     return path
 
 
-def learners_course(start: Path, explicit: Path | None = None, store: Store | None = None) -> Course:
-    """The course around `start`. A kata at fault is left out, and a note says so: it stops no other."""
+def learners_course(place: Path, store: Store) -> Course:
+    """The course at `place` as a learner needs it: a kata at fault is left out, and a note says so; it stops no other."""
     told = set()
 
     def left_out(fault: Fault) -> None:
@@ -124,6 +131,49 @@ def learners_course(start: Path, explicit: Path | None = None, store: Store | No
             told.add(fault.file)
             note(text("{fault}: this kata is left out", fault=fault.said))
 
-    if store is None:
-        return find(start, explicit, on_fault=left_out)
-    return find(start, explicit, known_good=store.known_good, on_good=store.on_good, on_fault=left_out)
+    return find(place, place, known_good=store.known_good, on_good=store.on_good, on_fault=left_out)
+
+
+@contextmanager
+def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
+    """The learner's course around here, and its store."""
+    place = readable(locate(here(), root))
+    store = Store(place, note)
+    try:
+        yield learners_course(place, store), store
+    finally:
+        store.close()
+
+
+def completed(context: click.Context, param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
+    """The katas whose names begin so, for a shell that completes them; nothing is said of what is wrong with a course."""
+    from click.shell_completion import CompletionItem
+
+    try:
+        root = locate(here(), context.params.get("root"))
+        store = Store(root, lambda said: None)
+        found = find(root, root, known_good=store.known_good, on_good=store.on_good, on_fault=lambda fault: None)
+    except GradeError:
+        return []
+    names = [(name, kata.title_in(language().code)) for kata in found.katas for name in (kata.slug, kata.id)]
+    return [CompletionItem(name, help=title) for name, title in names if name.startswith(incomplete)]
+
+
+def kata_argument(*, required: bool = True) -> Callable[[F], F]:
+    """KATA, which a shell can complete."""
+    return click.argument("kata", required=required, shell_complete=completed)
+
+
+def katas_argument(function: F) -> F:
+    """[KATA]..., likewise."""
+    return click.argument("katas", nargs=-1, metavar="[KATA]...", shell_complete=completed)(function)
+
+
+def one_kata(course: Course, name: str) -> Kata:
+    """The kata of this name, of its number, of its folder, or of the folder `.`. Raises UsageFault where there is none."""
+    return course.select([meant(name)], COMMANDS)[0]
+
+
+def meant(name: str) -> str:
+    """`.` and the like mean the kata in whose folder the command was started."""
+    return here().joinpath(name).resolve().name if name.strip("./") == "" else name

@@ -87,12 +87,13 @@ def _parts(stream: Any, number: int) -> dict[str, Any]:
     """What Python's own stream is made of; Python has none where its descriptor was closed."""
     if stream is None:
         return {"buffer": open(number, "wb", closefd=False), "encoding": "utf-8", "errors": "backslashreplace"}
-    encoding, lines = stream.encoding, stream.line_buffering
+    encoding, lines, through = stream.encoding, stream.line_buffering, stream.write_through
     return {
         "buffer": stream.detach(),
         "encoding": encoding,
         "errors": "backslashreplace",
         "line_buffering": lines,
+        "write_through": through,  # as PYTHONUNBUFFERED asks for it
     }
 
 

@@ -40,9 +40,28 @@ _FROM_INPUT = ("--pathspec-from-file=-", "--pathspec-file-nul")
     is_flag=True,
     help="Depend on the published grader of this version, instead of carrying a copy of it.",
 )
+@option("--classroom", is_flag=True, help="A template for GitHub Classroom: its workflow reports points there.")
+@option(
+    "--gradescope", is_flag=True, help="Write OUT as the zip of an autograder for Gradescope, hidden tests included."
+)
+@option(
+    "--allow-weaker-sandbox",
+    is_flag=True,
+    help="With --gradescope: judge also where the machine cannot lock learners' code away, and say so in every result.",
+)
 @option("--git", is_flag=True, help="Make OUT a git repository with one commit, or commit to the one that it is.")
 @course_option
-def release(out: Path, katas: str | None, tracks: Sequence[str], published: bool, git: bool, root: Path | None) -> int:
+def release(
+    out: Path,
+    katas: str | None,
+    tracks: Sequence[str],
+    published: bool,
+    classroom: bool,
+    gradescope: bool,
+    allow_weaker_sandbox: bool,
+    git: bool,
+    root: Path | None,
+) -> int:
     """Write the learner's repository to OUT: stubs, suites, statements and the grader; no answers.
 
     OUT is empty, or not there, or a former release: then what its learner wrote is kept. A kata that requires one which
@@ -55,17 +74,55 @@ def release(out: Path, katas: str | None, tracks: Sequence[str], published: bool
     from grader.authoring.making.release import contents
 
     spoken = language()
+    if gradescope and (classroom or git):
+        raise UsageFault(text("an autograder is one file"), text("leave out --git and --classroom"))
+    if allow_weaker_sandbox and not gradescope:
+        raise UsageFault(text("--allow-weaker-sandbox is for --gradescope"), text("leave it out"))
     choice = choose(find(here(), root), _names(katas), tracks)
-    files = contents(choice, published=published)
+    if gradescope:
+        return _autograder(choice, out, published, allow_weaker_sandbox)
+    files = contents(choice, published=published, classroom=classroom)
     touched, notices = place(files, out, choice.course)
     for notice in notices:
         print(spoken.say(notice))
     print(spoken.plural("{folder}: {count} kata", "{folder}: {count} katas", len(choice.course.katas), folder=str(out)))
     for line in _meaning(choice, files, published):
         print(f"  {line}")
+    if classroom:
+        what = "make its repository a template, and choose it as the starter code of an assignment; leave its autograding empty"
+        print("  " + spoken.text(what))
     print("  " + spoken.text("{written} of {files} files written", written=len(touched), files=len(files) + 1))
     if git:
         print(spoken.say(_commit(out, touched)))
+    return 0
+
+
+def _autograder(choice: Choice, out: Path, published: bool, weaker: bool) -> int:
+    """Write the zip, and say what is in it."""
+    from grader.authoring.making.gradescope import contents, pack
+    from grader.autograder import Config
+
+    spoken, katas = language(), choice.course.katas
+    files = contents(choice, Config(spoken.code, weaker), published=published)
+    pack(files, out)
+    print(spoken.plural("{file}: {count} kata", "{file}: {count} katas", len(katas), file=str(out)))
+    most = sum(sum(kata.points.values()) for kata in katas)
+    print(
+        "  "
+        + spoken.text(
+            "an autograder of {points} points: upload it as it is, as the zip of a programming assignment",
+            points=f"{most:g}",
+        )
+    )
+    if hidden := [kata.id for kata in katas if kata.hidden is not None]:
+        shown = "hidden tests count, and are shown as one after the due date, or with the grades: {katas}"
+        print("  " + spoken.text(shown, katas=hidden))
+    told = (
+        "it judges in any sandbox, and says so"
+        if weaker
+        else "it refuses a machine that cannot lock learners' code away"
+    )
+    print("  " + spoken.text(told))
     return 0
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from grader.cli.options import course_option, readable, write_report
+from grader.cli.options import course_option, opened, readable, write_report
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
-from grader.cli.study import opened
 from grader.errors import UsageFault
 from grader.messages import text
 from grader.study.speaker import Speaker

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.cli.options import course_option, here, readable
+from grader.cli.options import course_option, here, katas_argument, readable
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.course import find, locate
@@ -69,7 +69,7 @@ def new(id: str, worker: str, title: str, title_zh: str, track: str, root: Path 
 
 
 @command
-@click.argument("katas", nargs=-1, metavar="[KATA]...")
+@katas_argument
 @option("--check", is_flag=True, help="Write nothing; exit code 1 says that something is not in step.")
 @course_option
 def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:

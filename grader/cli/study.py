@@ -4,55 +4,42 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-import click
-
-from grader.cli.options import coloured, course_option, here, learners_course
-from grader.cli.speech import language, note
+from grader.cli.options import coloured, course_option, kata_argument, one_kata, opened
+from grader.cli.speech import language
 from grader.cli.spoken import command, named, option
-from grader.course import Course
-from grader.kata import Kata
+from grader.errors import UsageFault
+from grader.messages import text
 from grader.reports.layout import Paint, pad, wrap
 from grader.reports.table import amount, mark, style, word
-from grader.standing import standing
-from grader.store import NOTEBOOK, Store
+from grader.standing import GIVEN_UP, OWN, Standing, standing
+from grader.store import NOTEBOOK, Attempt
 from grader.study import desk, listing
 
 
-@contextmanager
-def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
-    """The course around here, and its store."""
-    course = learners_course(here(), root)
-    store = Store(course.root, note)
-    try:
-        yield course, store
-    finally:
-        store.close()
-
-
-def one_kata(course: Course, name: str) -> Kata:
-    """The kata of this name. Raises UsageFault where there is none."""
-    return course.select([name])[0]
-
-
 @named("list")
+@option("--track", metavar="TRACK", help="List the katas of one track only.")
 @course_option
-def list_(root: Path | None) -> int:
-    """List the katas of the course: how far you are, how long each takes, and how hard it is.
+def list_(track: str | None, root: Path | None) -> int:
+    """List the katas of the course: how far you are, the track, how long each takes, and how hard it is.
 
-    Example: grade list
+    Example: grade list --track sequences
     """
     width, paint, spoken = shutil.get_terminal_size().columns, Paint(coloured()), language()
     with opened(root) as (course, store):
         found = standing(course, store)
-    for row in listing.rows(found.places, width, spoken):
+    tracks = list(dict.fromkeys(place.kata.track for place in found.places))
+    if track is not None and track not in tracks:
+        raise UsageFault(
+            text("there is no track {track!r}", track=track), text("the tracks are {tracks}", tracks=tracks)
+        )
+    shown = Standing(tuple(place for place in found.places if track in (None, place.kata.track)))
+    for row in listing.rows(shown.places, width, spoken):
         print(paint(row.state, listing.STYLES[row.place.state]) + row.rest)
     print()
-    print(listing.summary(found, spoken))
+    print(listing.summary(shown, spoken))
     return 0
 
 
@@ -83,15 +70,15 @@ def next_(root: Path | None) -> int:
 
 
 @command
-@click.argument("kata")
+@kata_argument()
 @course_option
 def show(kata: str, root: Path | None) -> int:
     """Show the statement of KATA.
 
     Example: grade show lstm --lang zh
     """
-    course = learners_course(here(), root)
-    chosen = one_kata(course, kata)
+    with opened(root) as (course, _):
+        chosen = one_kata(course, kata)
     statement = desk.statement(chosen, language())
     if not sys.stdout.isatty():
         sys.stdout.write(statement)
@@ -106,7 +93,7 @@ def show(kata: str, root: Path | None) -> int:
 
 
 @command
-@click.argument("kata")
+@kata_argument()
 @option("--again", is_flag=True, help="Show the hints that were given already, and no new one.")
 @course_option
 def hint(kata: str, again: bool, root: Path | None) -> int:
@@ -142,27 +129,41 @@ def hint(kata: str, again: bool, root: Path | None) -> int:
 
 
 @command
-@click.argument("kata", required=False)
+@kata_argument(required=False)
 @course_option
 def history(kata: str | None, root: Path | None) -> int:
-    """Show your attempts at KATA, or at all katas, oldest first.
+    """Show your attempts at KATA, or at all katas, oldest first; those on files from elsewhere apart.
 
     Example: grade history lstm
     """
-    spoken, paint = language(), Paint(coloured())
+    spoken = language()
     with opened(root) as (course, store):
         chosen = [one_kata(course, kata)] if kata else list(course.katas)
         attempts = [each for one in chosen for name in (one.id, *one.aliases) for each in store.attempts(name)]
+        given_up = store.noted(GIVEN_UP)
+    attempts.sort(key=lambda attempt: attempt.time)
+    own = [each for each in attempts if each.origin in OWN]
+    others = [each for each in attempts if each.origin not in OWN]
     if not attempts:
         print(spoken.text("no attempts yet: `grade` makes the first"))
-    for each in sorted(attempts, key=lambda attempt: attempt.time):
-        when = datetime.fromtimestamp(each.time).strftime("%Y-%m-%d %H:%M")
-        ended = pad(f"{mark(each.verdict)} {word(each.verdict, spoken)}", 12)
-        points = pad(f"{amount(each.points)}/{amount(each.max)}", 8, right=True)
-        origin = f"  {_origin(each.origin)}" if each.origin else ""
-        print(f"{when}  {each.kata}  {paint(ended, style(each.verdict))}{points}{origin}")
+    for each in own:
+        print(_attempt(each))
+    for one in chosen:
+        if one.id in given_up:
+            print(spoken.text("{kata}: its solution was shown before it passed", kata=one.id))
+    if others:
+        print("\n" * bool(own) + spoken.text("files from elsewhere (--from), which count for nothing here"))
+    for each in others:
+        print(f"{_attempt(each)}  {spoken.text('from {folder}', folder=each.origin)}")
     return 0
 
 
-def _origin(folder: str) -> str:
-    return language().text("in a notebook") if folder == NOTEBOOK else language().text("from {folder}", folder=folder)
+def _attempt(each: Attempt) -> str:
+    when = datetime.fromtimestamp(each.time).strftime("%Y-%m-%d %H:%M")
+    ended = pad(f"{mark(each.verdict)} {word(each.verdict, language())}", 12)
+    points = pad(f"{amount(each.points)}/{amount(each.max)}", 8, right=True)
+    return f"{when}  {each.kata}  {Paint(coloured())(ended, style(each.verdict))}{points}{_typed(each)}"
+
+
+def _typed(each: Attempt) -> str:
+    return f"  {language().text('in a notebook')}" if each.origin == NOTEBOOK else ""

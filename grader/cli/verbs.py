@@ -17,6 +17,8 @@ COMMANDS = {
     "reset": "grader.cli.files",
     "undo": "grader.cli.files",
     "solution": "grader.cli.files",
+    "export": "grader.cli.files",
+    "import": "grader.cli.files",
     "debug": "grader.cli.debug",
     "doctor": "grader.cli.doctor",
 }
@@ -31,6 +33,7 @@ AUTHORS = {
     "gradebook": "grader.cli.gradebook",
     "student": "grader.cli.gradebook",
     "similar": "grader.cli.gradebook",
+    "mistakes": "grader.cli.again",
     "appeal": "grader.cli.again",
     "regrade": "grader.cli.again",
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import io
 import os
+import select
 import sys
 from pathlib import Path
 
@@ -12,10 +12,10 @@ import click
 from rich.cells import cell_len
 
 from grader.cli import signals
-from grader.cli.options import course_option, here, jobs_option, processors, readable, ready_to_judge
+from grader.cli.options import course_option, here, jobs_option, one_kata, processors, readable, ready_to_judge
+from grader.cli.output import Notes
 from grader.cli.speech import language, note
 from grader.cli.spoken import command
-from grader.cli.study import one_kata
 from grader.course import find, locate
 from grader.errors import UsageFault
 from grader.messages import text
@@ -24,8 +24,8 @@ from grader.store import Store
 
 _PLAIN = "gradkata.plain"  # what a terminal cannot show, in signs of the same width that it can
 _SIGNS = str.maketrans(
-    "✓✗○◐◌·•…→━─│█▇▆▅▄▃▂▁★☆\u2018\u2019\u201c\u201d\u2212\u00d7≤≥",
-    "+xo%o.*.>=-|@#*+=-:.*.''\"\"-x<>",
+    "▸✓✗○◐◌·•…→━─│█▇▆▅▄▃▂▁★☆\u2018\u2019\u201c\u201d\u2212\u00d7≤≥",
+    ">+xo%o.*.>=-|@#*+=-:.*.''\"\"-x<>",
 )
 
 
@@ -51,7 +51,7 @@ def watch(kata: str | None, jobs: int | None, root: Path | None) -> int:
         _take_terminal()
         from grader.watch.app import Watch
 
-        app = Watch(course, store, found, chosen, language(), jobs)
+        app = Watch(course, store, found, chosen, language(), jobs, gone=_hung_up)
         try:
             with signals.told_to(app.leave):
                 app.run(mouse=False)
@@ -65,13 +65,20 @@ def watch(kata: str | None, jobs: int | None, root: Path | None) -> int:
 def _take_terminal() -> None:
     """Let the screen be painted on standard output, which may lack some signs."""
     codecs.register_error(_PLAIN, _plain)
-    terminal = io.TextIOWrapper(
+    terminal = Notes(
         open(1, "wb", closefd=False),  # noqa: SIM115  # as long as the command runs
         encoding=sys.stdout.encoding,
         errors=_PLAIN,
         write_through=True,
     )
     sys.__stdout__ = sys.__stderr__ = terminal  # type: ignore[misc]  # where Textual looks for it
+
+
+def _hung_up() -> bool:
+    """Whether the terminal was closed, also where nobody is told by a signal."""
+    poll = select.poll()
+    poll.register(0, 0)
+    return any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from grader.judge.clock import NEVER, Clock, Closing
 from grader.judge.generators import moved_on
 from grader.judge.gone import LearnerError, WorkerGone, learner_error
+from grader.judge.hooks import Hooks
 from grader.judge.proxies import Remote, remote_object
 from grader.judge.trace import MOST_BYTES
 from grader.judge.workers import Worker
@@ -49,6 +50,7 @@ class Bridge:
         self.gone: WorkerGone | None = None
         self.counting = False  # whether calls are to say how many operations they spend, as torch counts them
         self.operations = 0  # those of the last such call
+        self.hooks = Hooks()
         self.line: int | None = None  # where the learner's code last raised
         self.freed: list[int] = []
         self.transcript = hashlib.sha256()
@@ -89,9 +91,14 @@ class Bridge:
         grad = torch is not None and torch.is_grad_enabled()
         twins = list(self._twins.values())
         freed, self.freed = self.freed, []
-        asked = (target, name, args, kwargs, self._changes(), freed, grad, self.counting)
+        watched = self.hooks.watched(target, name)
+        asked = (target, name, args, kwargs, self._changes(), freed, grad, self.counting, watched)
         answer, decoder, sent = self._converse(Kind.CALL, asked)
-        value, number = answer[0], answer[3]
+        value, number, heard = answer[0], answer[3], None
+        if watched:
+            if type(value) is not tuple or len(value) != 2:
+                self._broken("a call without what was heard in it")
+            value, heard = value
         if self.counting:
             if type(value) is not tuple or len(value) != 2 or type(value[1]) is not int or value[1] < 0:
                 self._broken("a counted call without a count")
@@ -107,6 +114,11 @@ class Bridge:
         self._advance(sent.generators, answer[4])
         self._keep(value, decoder)
         self.nothing = "" if value is not None else name or type(self._objects.get(target)).__name__
+        if watched:
+            try:
+                self.hooks.tell(watched, heard)
+            except BadFrame as error:
+                self._broken(str(error))
         return value
 
     def _keep(self, value: Any, decoder: Decoder) -> None:

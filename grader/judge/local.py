@@ -67,7 +67,7 @@ class LocalSource:
         folder = item.path.parent
         root = folder.parent.parent
         if root not in self._courses:
-            self._courses[root] = course.find(folder, root, known_good=lambda digest: True, on_fault=lambda fault: None)
+            self._courses[root] = course.find(folder, root, on_fault=lambda fault: None)
         return self._courses[root], self._courses[root].select([folder.name])[0]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from grader.checks.failure import AuthorFault
 from grader.judge.proxies import Remote, checked_methods, place
 from grader.limits import MAX_MODULES
 from grader.wire import BadFrame
@@ -39,6 +40,27 @@ class RemoteModule(nn.Module):
         else:
             here = self._place()
             here.bridge.set(here.handle, name, value)
+
+    def register_forward_hook(
+        self, hook: Any, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> Any:
+        """As torch has it, but that a hook below the module that is called is told after the call, and changes nothing."""
+        if always_call:
+            raise AuthorFault(
+                "a hook on a module of the learner's is not called where the call raises: leave out always_call"
+            )
+        here = self._place()
+        here.bridge.hooks.on(here.handle, self)
+        return super().register_forward_hook(hook, prepend=prepend, with_kwargs=with_kwargs)
+
+    def _cannot(self, *args: Any, **kwargs: Any) -> Any:
+        raise AuthorFault(
+            "this hook cannot fire on a module of the learner's, which runs in a process of its own: "
+            "register_forward_hook tells what a module was given and gave"
+        )
+
+    register_forward_pre_hook = register_full_backward_hook = register_full_backward_pre_hook = _cannot
+    register_backward_hook = _cannot
 
     def _settle(self) -> None:
         """Let the learner's half take in what the suite wrote, and show what that changed; no code of theirs runs."""

@@ -26,7 +26,7 @@ LONGEST = 4_000  # characters of one string
 _MOST_BITS = 63
 _FIELD = re.compile(r"\{[^{}]*\}")
 _WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
-_SET_OFF = re.compile(rf"[{_WIDE}](?: \0|\0 )[{_WIDE}]")
+_SET_OFF = rf"[{_WIDE}](?: \0|\0 )[{_WIDE}]"  # compiled by `re` where Chinese is spoken: that takes milliseconds
 _WORD = r"[\w.]*(?:\([^()]*\)|\[[^\[\]]*\])*[\w.]*"
 _NAME = re.compile(rf"{_WORD}(?: [-+*/@] {_WORD})*")
 
@@ -190,7 +190,11 @@ class _Formatter(string.Formatter):
 
 def _joined(left: str, right: str) -> str:
     """Both, without the one space between two signs that are written without."""
-    return left + right if not _SET_OFF.search(f"{left[-2:]}\0{right[:2]}") else left.rstrip(" ") + right.lstrip(" ")
+    if left.isascii() or right.isascii():
+        return left + right
+    return (
+        left + right if not re.search(_SET_OFF, f"{left[-2:]}\0{right[:2]}") else left.rstrip(" ") + right.lstrip(" ")
+    )
 
 
 def shortest(value: float) -> str:

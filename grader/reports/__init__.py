@@ -9,9 +9,12 @@ import os
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader.messages.language import Language
-from grader.scorecard import Scorecard
+
+if TYPE_CHECKING:  # the layout of a page of help stands in this folder too, and needs none
+    from grader.scorecard import Scorecard
 
 REPORTS = {
     "terminal": "the scorecard as it stands on the screen, without colours",

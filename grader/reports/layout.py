@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 
 from rich.cells import cell_len, chop_cells, set_cell_size
@@ -11,7 +12,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"  # a line may be broken between two of these
 CLOSING = "\u3001\u3002\u300d\u300f\uff01\uff09\uff0c\uff1a\uff1b\uff1f"  # but not before one of these
-PIECES = re.compile(rf"\s+|(?:`[^`\s][^`]*`|[{WIDE}]|[^\s{WIDE}]+)[{CLOSING}]*")  # nor within `code`
+PIECES = rf"\s+|(?:`[^`\s][^`]*`|[{WIDE}]|[^\s{WIDE}]+)[{CLOSING}]*"  # nor within `code`
 BARS = "▁▂▃▄▅▆▇█"
 # What CI systems obey in a log, wherever wrapping may have put it: `::error::` and `##[error]` at the start of a line
 # (GitHub), `##vso[...]` (Azure) and `##teamcity[...]` anywhere.
@@ -46,9 +47,15 @@ def wrap(text: str, width: int, most: int = 1000) -> list[str]:
     return lines if len(lines) <= most else [*lines[: most - 1], "…"]
 
 
+@cache
+def _pieces() -> re.Pattern[str]:
+    """Compiled where a text is wrapped: that takes milliseconds."""
+    return re.compile(PIECES)
+
+
 def _wrapped(text: str, width: int) -> list[str]:
     lines, line = [], ""
-    for piece in PIECES.findall(text):
+    for piece in _pieces().findall(text):
         if cell_len(line + piece) > width and line.strip():
             lines.append(line.rstrip())
             line = "" if piece.isspace() else piece

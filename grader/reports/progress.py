@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from grader.messages.language import Language
 from grader.reports.layout import cut
-from grader.reports.table import amount, mark, word
+from grader.reports.table import amount, ended
 from grader.scorecard import KataResult, TestResult
 
 if TYPE_CHECKING:
@@ -95,8 +95,11 @@ class Progress:
         self._finished[result.id] = self.tests.get(result.id, len(result.tests))
         if not self._live:
             points = self.language.text("{points} points", points=f"{amount(result.points)}/{amount(result.max)}")
-            ended = f"{mark(result.verdict)} {word(result.verdict, self.language)}"
-            print(f"{result.id}  {ended}  {points}  {result.seconds:.1f} s", file=self.stream, flush=True)
+            print(
+                f"{result.id}  {ended(result, self.language)}  {points}  {result.seconds:.1f} s",
+                file=self.stream,
+                flush=True,
+            )
 
     def remaining(self) -> float | None:
         """Seconds that it may take yet, from the seconds of last time; None where they are not known."""

@@ -64,16 +64,15 @@ def _heading(test: TestResult, language: Language) -> str:
 def under_way(kata: KataResult, width: int, paint: Paint, language: Language) -> str:
     """Calm lines for a kata in which nothing that ran is wrong: the points so far, the tests that pass, and what comes next."""
     passing = [test for test in kata.tests if test.verdict is Verdict.PASS]
-    ran = [test for test in kata.tests if test.said is None or test.said.code != "not_run.unchosen"]
     points, most = amount(kata.points), amount(kata.max)
     told = [
-        language.text("{passed} of {count} tests pass", passed=len(passing), count=len(ran)),
+        language.text("{passed} of {count} tests pass", passed=len(passing), count=len(kata.chosen)),
         language.text("{points} of {most} points so far", points=points, most=most),
     ]
     lines = [paint(cut(f"{mark(kata.verdict)} {kata.id}  {' · '.join(told)}", width), "cyan", "bold")]
     lines += [line for said in notes(kata, language) for line in _indented(said, 2, width)]
     lines += [cut(f"  {mark(test.verdict)} {test.title.rstrip('.。')}", width) for test in passing]
-    to_do = next((test for test in ran if test.verdict is Verdict.TODO), None)
+    to_do = next((test for test in kata.chosen if test.verdict is Verdict.TODO), None)
     if to_do is not None and to_do.message:
         lines += _indented(language.text("next: {what}", what=to_do.message), 2, width, most=3)
     return "\n".join(lines)
@@ -103,8 +102,9 @@ def told(kata: KataResult, every: bool) -> list[TestResult]:
 
 
 def _others(kata: KataResult, told: Sequence[TestResult], width: int, language: Language) -> list[str]:
-    """How many tests beside those that were told do not pass, and how many were not run, and why."""
-    left = [other for other in kata.tests if other.verdict is not Verdict.PASS and other not in told]
+    """How many tests beside those that were told went wrong, and how many were not run, and why."""
+    calm = (Verdict.PASS, Verdict.TODO)  # how many are to do is said of the kata
+    left = [other for other in kata.tests if other.verdict not in calm and other not in told]
     not_run = [other for other in left if other.verdict is Verdict.NOT_RUN]
     lines, failing = [], len(left) - len(not_run)
     if failing:

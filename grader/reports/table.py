@@ -57,6 +57,12 @@ def row_lines(cause: Cause | None, language: Language) -> list[str]:
     return [language.text("{label}: {said}", label=label, said=said) for label, said in told]
 
 
+def ended(kata: KataResult, language: Language) -> str:
+    """How a kata ended, after its mark; that of which only some tests were chosen and pass did so in part."""
+    in_part = kata.verdict is Verdict.NOT_RUN and len(kata.chosen) < len(kata.tests)
+    return f"{mark(kata.verdict)} {language.text('in part') if in_part else word(kata.verdict, language)}"
+
+
 def mark(verdict: Verdict) -> str:
     return MARKS.get(verdict, "✗")
 
@@ -76,12 +82,13 @@ def table(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
     begun = [kata for kata in card.katas if kata.verdict is not Verdict.TODO or kata.points]
     unbegun = card.unbegun
     kinds = [kind for kind in KINDS if any(kind in kata.by_kind for kata in begun)]
-    words = [word(kata.verdict, language) for kata in card.katas] + [word(Verdict.NOT_RUN, language)] * bool(unbegun)
+    left = f"{mark(Verdict.NOT_RUN)} {word(Verdict.NOT_RUN, language)}"
+    ends = [ended(kata, language) for kata in card.katas]
     points = [f"{amount(kata.points)}/{amount(kata.max)}" for kata in card.katas]
     times = [language.text("stored") if kata.from_store else f"{kata.seconds:.1f} s" for kata in card.katas]
     heads = [language.text("kata"), language.text("points"), language.text("time")]
     outer = [
-        2 + _widest(words),
+        _widest([*ends, *[left] * bool(unbegun)]),
         _widest([kata.id for kata in card.katas] + list(unbegun) + heads[:1]),
         _widest([*points, heads[1]]),
         _widest([*times, heads[2]]),
@@ -95,14 +102,11 @@ def table(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
 
     head = line("", heads[0], "", labels, heads[1], heads[2])
     rows = [paint(head, "dim")]
-    for kata, points_, time in zip(card.katas, points, times, strict=True):
+    for kata, end, points_, time in zip(card.katas, ends, points, times, strict=True):
         cells = [_cell(kata, kind, cell_len(label), paint) for kind, label in zip(kinds, labels, strict=False)]
-        ended = f"{mark(kata.verdict)} {word(kata.verdict, language)}"
-        rows.append(line(ended, kata.id, kata.title, cells, points_, time, style(kata.verdict)))
+        rows.append(line(end, kata.id, kata.title, cells, points_, time, style(kata.verdict)))
     blank = [" " * cell_len(label) for label in labels]
-    not_run = Verdict.NOT_RUN
-    left = f"{mark(not_run)} {word(not_run, language)}"
-    rows += [line(left, id, "", blank, "", "", style(not_run)) for id in unbegun]
+    rows += [line(left, id, "", blank, "", "", style(Verdict.NOT_RUN)) for id in unbegun]
     return "\n".join(rows)
 
 

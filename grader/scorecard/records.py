@@ -243,6 +243,11 @@ class KataResult(Record, frozen=True, kw_only=True):
     readme: str = ""  # the statement, as it is shown
     sha256: str = ""  # of the learner's file
 
+    @property
+    def chosen(self) -> tuple[TestResult, ...]:
+        """The tests that were asked for: all of them, unless some were chosen by their names."""
+        return tuple(test for test in self.tests if test.said is None or test.said.code != "not_run.unchosen")
+
 
 class Score(Record, frozen=True):
     """Points earned of points that there are."""

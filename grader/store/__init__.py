@@ -71,6 +71,14 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     origin: str = ""
 
 
+class Note(msgspec.Struct, frozen=True, array_like=True):
+    """Something that was noted of a kata."""
+
+    kata: str
+    name: str
+    value: str
+
+
 COLUMNS = ", ".join(Attempt.__struct_fields__)
 
 
@@ -123,6 +131,15 @@ class Store:
             keep = keep and storable(result)
             self._attempt(lambda: self._put(key, result, ",".join(sorted(layers)), keep, origin), None)
 
+    def own(self, result: KataResult) -> None:
+        """Count a stored result as an attempt of the learner's own, unless one on the same file ended so before: the file
+        may have been judged elsewhere."""
+        query = "SELECT 1 FROM attempts WHERE kata = ? AND sha256 = ? AND verdict = ? AND origin = ''"
+        if not self._rows(query, result.id, result.sha256, result.verdict):
+            self._rows(
+                f"INSERT INTO attempts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *_of(result, time.time(), "")
+            )
+
     def attempts(self, kata: str) -> list[Attempt]:
         """The history of a kata, oldest first."""
         query = f"SELECT {COLUMNS} FROM attempts WHERE kata = ? ORDER BY id"
@@ -138,9 +155,27 @@ class Store:
         rows = self._rows("SELECT value FROM notes WHERE kata = ? AND name = ?", kata, name)
         return str(rows[0][0]) if rows else ""
 
+    def noted(self, name: str) -> dict[str, str]:
+        """What was noted under this name, by kata."""
+        return dict(self._rows("SELECT kata, value FROM notes WHERE name = ?", name))
+
     def put_note(self, kata: str, name: str, value: str) -> None:
         """Note something of a kata, such as how many of its hints were given."""
         self._rows("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", kata, name, value)
+
+    def all_attempts(self) -> list[Attempt]:
+        """The history of all katas, oldest first."""
+        query = f"SELECT {COLUMNS} FROM attempts ORDER BY time, id"
+        return self._attempt(lambda: msgspec.convert(self._sql(query), list[Attempt]), [])
+
+    def all_notes(self) -> list[Note]:
+        """All that was noted."""
+        query = "SELECT kata, name, value FROM notes ORDER BY kata, name"
+        return self._attempt(lambda: msgspec.convert(self._sql(query), list[Note]), [])
+
+    def merge(self, attempts: Iterable[Attempt], notes: Iterable[Note]) -> int:
+        """Add what another store has; returns how many attempts were new. Of two notes the greater stays: more hints."""
+        return self._attempt(lambda: self._merge(attempts, notes), 0)
 
     def known_good(self, digest: str) -> bool:
         """Whether a manifest of this digest was found good before."""
@@ -186,6 +221,22 @@ class Store:
             self._sql("DELETE FROM results WHERE key = ?", key)
         return None
 
+    def _merge(self, attempts: Iterable[Attempt], notes: Iterable[Note]) -> int:
+        known, added = set(self.all_attempts()), 0
+        with self._database.transaction():
+            for attempt in attempts:
+                if attempt not in known:
+                    known.add(attempt)
+                    added += 1
+                    self._sql(f"INSERT INTO attempts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *_row(attempt))
+            for note in notes:
+                self._sql(
+                    "INSERT INTO notes VALUES (?, ?, ?) "
+                    "ON CONFLICT DO UPDATE SET value = max(value, excluded.value)",
+                    note.kata, note.name, note.value,
+                )  # fmt: skip
+        return added
+
     @staticmethod
     def _read(kata: str, key: str, content: bytes, sandbox: str, digest: str) -> KataResult | None:
         """A stored result; None for what is damaged."""
@@ -197,7 +248,7 @@ class Store:
 
     def _put(self, key: str, result: KataResult, sandbox: str, keep: bool, origin: str) -> None:
         now, content = time.time(), msgspec.json.encode(result)
-        attempt = (result.id, now, result.verdict, result.points, result.max, result.sha256, result.seconds, origin)
+        attempt = _of(result, now, origin)
         with self._database.transaction():
             self._sql(f"INSERT INTO attempts ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *attempt)
             if keep:
@@ -206,6 +257,15 @@ class Store:
                 newest = "SELECT key FROM results WHERE kata = ? ORDER BY stored DESC LIMIT ?"
                 drop = f"DELETE FROM results WHERE kata = ? AND key NOT IN ({newest})"
                 self._sql(drop, result.id, result.id, KEPT_PER_KATA)
+
+
+def _of(result: KataResult, now: float, origin: str) -> tuple[object, ...]:
+    """An attempt's row."""
+    return (result.id, now, result.verdict, result.points, result.max, result.sha256, result.seconds, origin)
+
+
+def _row(attempt: Attempt) -> tuple[object, ...]:
+    return tuple(getattr(attempt, name) for name in Attempt.__struct_fields__)
 
 
 def _digest(key: str, content: bytes) -> str:

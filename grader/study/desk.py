@@ -11,12 +11,11 @@ from grader.errors import UsageFault
 from grader.kata import Kata
 from grader.messages import Message, message, text
 from grader.messages.language import Language
-from grader.standing import standing
+from grader.standing import GIVEN_UP, standing
 from grader.store import Store
 from grader.stub import original, unmarked
 
 _FOLDED = re.compile(r"<details>\s*<summary>(?P<summary>.*?)</summary>|</details>")
-_GIVEN_UP = "given up"  # the name of a note in the store
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,16 @@ def solution(course: Course, store: Store, kata: Kata, *, give_up: bool = False)
         raise UsageFault(
             text("this course is a release, which has no solutions"), text("ask whoever gave you the course")
         )
-    solved = standing(course, store).of(kata).solved
-    if not solved and not give_up and not store.note(kata.id, _GIVEN_UP):
+    place = standing(course, store).of(kata)
+    if not place.solved and not give_up and not place.given_up:
         raise UsageFault(
             text("{kata} does not pass yet", kata=kata.id),
             text("`grade hint {kata}` helps; with --give-up the solution is shown, and that is noted", kata=kata.slug),
         )
-    if not solved:
-        store.put_note(kata.id, _GIVEN_UP, "yes")
+    if not place.solved:
+        store.put_note(kata.id, GIVEN_UP, "yes")
     mine = kata.stub.read_text(encoding="utf-8", errors="replace") if kata.stub.is_file() else ""
-    return Solution(mine, unmarked(path.read_text(encoding="utf-8")), not solved)
+    return Solution(mine, unmarked(path.read_text(encoding="utf-8")), not place.solved)
 
 
 def reset(course: Course, kata: Kata) -> Message:

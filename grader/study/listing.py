@@ -20,7 +20,14 @@ WORDS = {
 }
 SIGNS = {State.NEW: "○", State.BEGUN: "◐", State.PASSED: "✓", State.CHANGED: "~"}
 STYLES = {State.NEW: "dim", State.BEGUN: "cyan", State.PASSED: "green", State.CHANGED: "yellow"}
-_WIDE = 100  # cells from which requirements are listed too
+_TRACKS = {  # those of the course that comes with the harness, which have names in other languages
+    "foundations": text("foundations"),
+    "vision": text("vision"),
+    "sequences": text("sequences"),
+    "generative": text("generative"),
+    "attention": text("attention"),
+}
+_WIDE = 100  # cells from which tracks and requirements are listed too
 
 
 class Row(NamedTuple):
@@ -34,13 +41,14 @@ class Row(NamedTuple):
 def rows(places: Sequence[Place], width: int, language: Language) -> list[Row]:
     """A row for each place, all columns as wide as each other, in at most `width` cells."""
     shown = [_columns(place, width, language) for place in places]
-    widths = [max((cell_len(row[column]) for row in shown), default=0) for column in range(5)]
+    widths = [max((cell_len(row[column]) for row in shown), default=0) for column in range(7)]
     found = []
     for place, row in zip(places, shown, strict=True):
-        state, id, minutes, stars, requires = (pad(cell, size) for cell, size in zip(row, widths, strict=True))
-        rest = f"  {id}  {minutes}  {stars}  {place.kata.title_in(language.code)}"
-        rest = cut(f"{rest}{'  ' * bool(requires.strip())}{requires}", width - cell_len(state)).rstrip()
-        found.append(Row(place, state, rest))
+        state, *cells = (pad(cell, size) for cell, size in zip(row, widths, strict=True))
+        head, tail = ("".join(f"  {cell}" for cell in part if cell.strip()).rstrip() for part in (cells[:4], cells[4:]))
+        room = width - cell_len(f"{state}{head}  {tail}")
+        title = cut(place.kata.title_in(language.code), max(room, 0))
+        found.append(Row(place, state, cut(f"{head}  {title}{tail}", width - cell_len(state)).rstrip()))
     return found
 
 
@@ -74,9 +82,16 @@ def matching(places: Iterable[Place], words: str, language: Language) -> list[Pl
     ]
 
 
-def _columns(place: Place, width: int, language: Language) -> tuple[str, str, str, str, str]:
-    kata = place.kata
+def _columns(place: Place, width: int, language: Language) -> list[str]:
+    """State, id, track, minutes and difficulty; and, beside the title, what is required and that the kata was given up."""
+    kata, wide = place.kata, width >= _WIDE
     needs = language.text("after {katas}", katas=[each.partition("_")[0] for each in kata.requires])
-    minutes = language.text("{minutes} min", minutes=kata.minutes)
-    shown = needs if kata.requires and width >= _WIDE else ""
-    return state_of(place, language), kata.id, minutes, stars(kata.difficulty), shown
+    return [
+        state_of(place, language),
+        kata.id,
+        language.say(_TRACKS.get(kata.track, kata.track)) * wide,
+        language.text("{minutes} min", minutes=kata.minutes),
+        stars(kata.difficulty),
+        needs * bool(kata.requires and wide),
+        language.text("solution shown") * place.given_up,
+    ]

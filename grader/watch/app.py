@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -18,6 +19,7 @@ from grader.errors import GradeError
 from grader.kata import Kata
 from grader.messages import Value, text
 from grader.messages.language import Language
+from grader.scorecard import Verdict
 from grader.standing import Standing
 from grader.store import Store
 from grader.study import desk
@@ -30,6 +32,8 @@ from grader.watch.view import Shown
 T = TypeVar("T")
 
 _BEAT_SECONDS = 1.0
+_RESTART = text("the grader itself is another one now: quit with q, and restart")
+_OUT_OF_TIME = (Verdict.TIMEOUT, Verdict.INTERNAL)  # what may come of a sleep in the midst of a run
 _TAKE_LINES = frozenset(["vi", "vim", "nvim", "nano", "emacs", "kak", "micro", "gedit"])  # editors that know `+12`
 
 
@@ -57,6 +61,7 @@ class Watch(App[None]):
     """The screen, from which everything is started and stopped.
 
     store: for the screen's own thread, as the notes of hints; the session has another one
+    gone: whether there is no terminal any more
     """
 
     CSS_PATH = "watch.tcss"
@@ -71,19 +76,26 @@ class Watch(App[None]):
         kata: Kata,
         language: Language,
         jobs: int,
-        changes: Callable[[Path, Callable[[frozenset[Path]], None], Callable[[], None]], Changes] = Changes,
+        *,
+        runs: Callable[..., Runs] = Runs,
+        changes: Callable[..., Changes] = Changes,
+        gone: Callable[[], bool] = lambda: False,
+        pulse: Pulse | None = None,
+        upgrade: Upgrade | None = None,
     ) -> None:
         super().__init__(ansi_color=True)
         self._course, self._store, self._language = course, store, language
         self.state = Shown(kata, standing, language)
         self.main = Main(course.root.name, self.state)
-        self.runs = Runs(course, jobs, language, lambda news: self._post(Heard(news)))
+        self.runs = runs(course, jobs, language, lambda news: self._post(Heard(news)))
         self.changes = changes(course.root, lambda paths: self._post(Changed(paths)), lambda: self._post(Unannounced()))
-        self._pulse = Pulse()
-        self._upgrade = Upgrade()
+        self._gone = gone
+        self._pulse = pulse or Pulse()
+        self._upgrade = upgrade or Upgrade()
 
     def _post(self, posted: Posted) -> None:
-        self.post_message(posted)
+        with suppress(RuntimeError):  # the screen is closed already
+            self.post_message(posted)
 
     def on_mount(self) -> None:
         self.push_screen(self.main)
@@ -105,11 +117,21 @@ class Watch(App[None]):
     # What is found
 
     def judge(self, kata: Kata, *, fresh: bool = False) -> None:
-        """Judge a kata, and say so at once."""
+        """Judge a kata, and say so at once; not where processes of two graders would have to understand each other."""
         if kata.id != self.state.kata.id:
             self.main.top()
-        self.state.begin(kata, self.runs.ask(kata.id, fresh=fresh))
+        if self._upgraded():
+            self.state.begin(kata, 0)
+            self.state.checking, self.state.trouble = False, (_RESTART, "")
+        else:
+            self.state.begin(kata, self.runs.ask(kata.id, fresh=fresh))
         self.main.paint()
+
+    def _upgraded(self) -> bool:
+        """Whether the grader's own files are others than those of this process, which is then said for good."""
+        if "upgrade" not in self.state.notices and self._upgrade.came():
+            self.state.notices["upgrade"] = _RESTART
+        return "upgrade" in self.state.notices
 
     def on_heard(self, heard: Heard) -> None:
         state, news = self.state, heard.news
@@ -146,13 +168,15 @@ class Watch(App[None]):
         self.main.paint()
 
     def beat(self) -> None:
-        """Once a second: has this process been asleep, and is the grader still the one that was started?"""
+        """Once a second: is anybody there, was this process asleep, and is the grader the one that was started?"""
+        if self._gone():
+            self.exit()
         if self._pulse.beat():
             self.changes.look()
-            if self.state.checking:  # what ran across the sleep ran out of time
-                self.judge(self.state.kata, fresh=True)
-        if "upgrade" not in self.state.notices and self._upgrade.came():
-            self.state.notices["upgrade"] = text("the grader itself is another one now: quit with q, and restart")
+            state = self.state
+            if state.checking or (state.result is not None and state.result.verdict in _OUT_OF_TIME):
+                self.judge(state.kata, fresh=True)
+        if self._upgraded():
             self.main.paint()
 
     # What the keys ask for
@@ -241,8 +265,8 @@ class Watch(App[None]):
         done = self._try(deed)
         if done is not None:
             self.changes.look()
-            self.state.said = (done,)
-            self.main.paint()
+            self._say(done)
+            self.state.kept = True
 
     def _try(self, deed: Callable[[], T]) -> T | None:
         """What the deed gives; None where it is refused, which is then said."""
@@ -254,5 +278,5 @@ class Watch(App[None]):
             return None
 
     def _say(self, *said: Value) -> None:
-        self.state.said = said
+        self.state.said, self.state.kept = said, False
         self.main.paint()

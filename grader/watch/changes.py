@@ -88,7 +88,8 @@ class Changes:
     def stop(self) -> None:
         """End the thread, and wait for that."""
         self._end.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def look(self, named: Iterable[Path] = ()) -> bool:
         """Look now, and tell what is found. From any thread. Returns whether anything was."""

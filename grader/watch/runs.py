@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader import machine
 from grader.course import Course, find
 from grader.engine.brake import Brake
-from grader.engine.keeper import Keeper
+from grader.engine.shared import offered
 from grader.engine.shares import Memory
 from grader.errors import GradeError
 from grader.kata import Kata
@@ -123,17 +124,17 @@ class Runs:
             self._closing = True
             self._hold()
             self._wake.notify()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _hold(self) -> None:
         if self._running is not None:
             self._running.brake.pull()
 
     def _work(self) -> None:
-        # The keeper holds the warm ladder for as long as the screen is there: here it is to be offered to other commands.
         store = Store(self._course.root, lambda said: self._tell(Trouble(0, said)))
-        session = Session(self._course, store, jobs=self._jobs, keeper=Keeper(), memory=Memory())
-        try:
+        session = Session(self._course, store, jobs=self._jobs, memory=Memory(store))
+        with closing(session), offered(session.keeper, self._course.root, by="grade watch"):
             while (request := self._next()) is not None:
                 try:
                     self._judge(session, request)
@@ -143,8 +144,6 @@ class Runs:
                     refused = machine.refusal(error)
                     said = text("a fault of ours: {error}", error=f"{type(error).__name__}: {error}")
                     self._tell(Trouble(request.number, *((refused.said, refused.next_step) if refused else (said, ""))))
-        finally:
-            session.close()
 
     def _next(self) -> _Request | None:
         with self._wake:

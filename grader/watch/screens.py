@@ -13,8 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, Static
 
 from grader.kata import Kata
 from grader.messages import Message, text
@@ -25,6 +24,7 @@ from grader.standing import Place, Standing
 from grader.study import desk, listing
 from grader.watch import view
 
+_PAGE = 10  # rows
 _PAINT = Paint(True)  # where colours are not wanted, Textual takes them out again
 _CLOSE = (Binding("escape", "dismiss_none"), Binding("q", "dismiss_none"))
 
@@ -184,7 +184,7 @@ class Statement(Page):
 
     def put(self) -> None:
         page = desk.unfolded(desk.statement(self._kata, Language(self._codes[0])))
-        self.query_one("#page", Static).update(Markdown(page, hyperlinks=False))
+        self.query_one("#page", Static).update(Markdown(page, code_theme="ansi_dark", hyperlinks=False))
 
     def action_turn(self) -> None:
         self._codes = [*self._codes[1:], self._codes[0]]
@@ -249,8 +249,8 @@ class Listing(Screen[Kata | None]):
         Binding("escape", "dismiss_none"),
         Binding("tab", "filter", priority=True),
         *(
-            Binding(key, f"move('{action}')", priority=True)
-            for key, action in {"up": "up", "down": "down", "pageup": "page_up", "pagedown": "page_down"}.items()
+            Binding(key, f"move({steps})", priority=True)
+            for key, steps in {"up": -1, "down": 1, "pageup": -_PAGE, "pagedown": _PAGE}.items()
         ),
     ]
 
@@ -259,17 +259,18 @@ class Listing(Screen[Kata | None]):
         self._standing, self._kata, self._language = standing, kata, language
         self._filter = 0
         self._places: list[Place] = []
+        self._at = 0  # among the places
 
     def compose(self) -> ComposeResult:
         yield Static(id="head", classes="line")
         yield Input(placeholder=self._language.text("type to search"), id="search")
-        yield OptionList(id="katas")
+        with Reading(classes="reading", can_focus=False):
+            yield Static(id="katas")
         yield Static(id="below", classes="rule")
         keys = self._language.text("enter jumps  tab filters  escape goes back")
         yield Static(shown(_PAINT(keys, "dim")), id="keys", classes="line")
 
     def on_mount(self) -> None:
-        self.query_one("#katas", OptionList).can_focus = False
         self.query_one(Input).focus()
         self.put()
 
@@ -281,14 +282,13 @@ class Listing(Screen[Kata | None]):
         self.put()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        place = self.query_one("#katas", OptionList).highlighted
-        if place is not None:
-            self.dismiss(self._places[place].kata)
+        if self._places:
+            self.dismiss(self._places[self._at].kata)
 
-    def action_move(self, where: str) -> None:
-        getattr(
-            self.query_one("#katas", OptionList), f"action_cursor_{where}" if "_" not in where else f"action_{where}"
-        )()
+    def action_move(self, steps: int) -> None:
+        if self._places:
+            self._kata = self._places[min(max(self._at + steps, 0), len(self._places) - 1)].kata
+            self.put()
 
     def action_filter(self) -> None:
         self._filter = (self._filter + 1) % len(_FILTERS)
@@ -307,13 +307,16 @@ class Listing(Screen[Kata | None]):
         filtered = f"[{self._language.say(name)}]"
         head = pad(told, max(width - cell_len(filtered), 0)) + filtered
         self.query_one("#head", Static).update(shown(_PAINT(head, "bold")))
-        options = self.query_one("#katas", OptionList)
-        options.clear_options()
-        for row in listing.rows(self._places, width, self._language):
-            options.add_option(Option(shown(_PAINT(row.state, listing.STYLES[row.place.state]) + row.rest)))
-        ids = [place.kata.id for place in self._places]
-        if ids:
-            options.highlighted = ids.index(self._kata.id) if self._kata.id in ids else 0
+        self._at = next((i for i, place in enumerate(self._places) if place.kata.id == self._kata.id), 0)
+        lines = Text()
+        for place, row in enumerate(listing.rows(self._places, width - 2, self._language)):
+            line = shown(_PAINT(row.state, listing.STYLES[row.place.state]) + row.rest)
+            line = Text.assemble("▸ " if place == self._at else "  ", line, "\n")
+            line.stylize("reverse" if place == self._at else "")
+            lines.append_text(line)
+        self.query_one("#katas", Static).update(lines)
+        reading = self.query_one(Reading)
+        reading.scroll_to(y=max(self._at - reading.size.height // 2, 0), animate=False, force=True)
 
 
 class Asked(ModalScreen[bool]):

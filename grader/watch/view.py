@@ -54,28 +54,29 @@ class Shown:
     hints: Hints | None = None
     notices: dict[str, Value] = field(default_factory=dict)
     said: tuple[Value, ...] = ()
+    kept: bool = False  # what was said is of a deed to the file, and stays over the run that follows
 
     def begin(self, kata: Kata, number: int) -> None:
         """A run is asked for: what was found before is past, and so are the hints for another kata."""
         if kata.id != self.kata.id:
             self.hints = None
         self.kata, self.number, self.checking = kata, number, True
-        self.tests, self.result, self.killed, self.trouble, self.said = [], None, False, None, ()
+        self.tests, self.result, self.killed, self.trouble = [], None, False, None
+        self.said, self.kept = self.said if self.kept else (), False
 
 
 def head(shown: Shown, course: str, width: int, paint: Paint) -> str:
     """The course, and a bar of how much of it passes."""
     places = shown.standing.places
     passed = sum(place.state is State.PASSED for place in places)
-    filled = BAR * passed // max(len(places), 1) or (1 if passed else 0)
     told = shown.language.plural(
         "{passed} of {count} kata passes", "{passed} of {count} katas pass", len(places), passed=passed
     )
-    right = f"{'━' * BAR}  {told}"
-    left = cut(f"grade watch · {course}", max(width - cell_len(right) - 2, 0))
-    gap = " " * max(width - cell_len(left) - cell_len(right), 1)
-    bar = paint("━" * filled, "green") + paint("─" * (BAR - filled), "dim")
-    return f"{paint(left, 'dim')}{gap}{bar}  {told}"
+    bar = min(BAR, max(width - cell_len(told) - 2, 0))
+    filled = min(bar, bar * passed // max(len(places), 1) or bool(passed))
+    left = cut(f"grade watch · {course}", max(width - bar - cell_len(told) - 4, 0))
+    gap = " " * (width - cell_len(left) - bar - 2 - cell_len(told))
+    return f"{paint(left, 'dim')}{gap}{paint('━' * filled, 'green')}{paint('─' * (bar - filled), 'dim')}  {told}"
 
 
 def title(shown: Shown, width: int, paint: Paint) -> str:
@@ -110,14 +111,13 @@ def strip(shown: Shown, width: int, paint: Paint) -> str:
     """A sign for each test, by kinds: what passes is seen at a glance."""
     tests = shown.tests if shown.checking or shown.result is None else list(shown.result.tests)
     kinds = [kind for kind in KINDS if any(test.kind == kind for test in tests)]
-    for size in range(3):
-        labels = [shown.language.say(KINDS[kind][size]) for kind in kinds]
-        if sum(cell_len(label) + 3 for label in labels) + len(tests) <= width:
-            break
+    named = [[f"{shown.language.say(KINDS[kind][size])} " for kind in kinds] for size in range(3)]
+    room = width - len(tests) - 2 * len(kinds)
+    labels = next((each for each in named if sum(map(cell_len, each)) <= room), [""] * len(kinds))
     parts = []
-    for kind, label in zip(kinds, labels if kinds else (), strict=True):
+    for kind, label in zip(kinds, labels, strict=True):
         signs = "".join(paint(mark(test.verdict), style(test.verdict)) for test in tests if test.kind == kind)
-        parts.append(f"{paint(label, 'dim')} {signs}")
+        parts.append(f"{paint(label, 'dim')}{signs}")
     return "  ".join(parts)
 
 

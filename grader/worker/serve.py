@@ -11,6 +11,7 @@ from typing import Any
 from grader.given import Given
 from grader.wire import HEADER, Decoder, Encoder, Frame, Kinds, decode, read_header
 from grader.wire.message import Kind
+from grader.worker.heard import Heard
 from grader.worker.loader import Forbidden, load
 from grader.worker.objects import Objects
 from grader.worker.process import become
@@ -100,7 +101,7 @@ class Server:
         self._answer(frame.call, (names, absent))
 
     def _call(self, frame: Frame) -> None:
-        (target, name, args, kwargs, state, freed, grad, counted), decoder = self._decode(frame)
+        (target, name, args, kwargs, state, freed, grad, counted, watched), decoder = self._decode(frame)
         self._graphs.free(freed)
         self._objects.apply(state)
         inputs = decoder.differentiable
@@ -108,7 +109,7 @@ class Server:
             tensor.requires_grad_()
         function = getattr(self._objects[target], name) if name else self._objects[target]
         given = Given(function, args, kwargs)
-        with _grad_mode(grad):
+        with _grad_mode(grad), Heard({handle: self._objects[handle] for handle in watched}) as heard:
             parameters = self._objects.differentiable() if grad else []
             if counted:
                 with self._flop_counter(display=False) as counter:
@@ -116,6 +117,8 @@ class Server:
                 value = value, counter.get_total_flops()
             else:
                 value = function(*args, **kwargs)
+        if watched:
+            value = value, (heard.seen, heard.calls)
         self._answer(frame.call, value, given.changed(), decoder.generators, inputs + parameters if grad else None)
 
     def _get(self, frame: Frame) -> None:

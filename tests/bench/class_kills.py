@@ -1,4 +1,4 @@
-"""Kills of a class run, `make class-kills`: 50 times somebody sends SIGKILL to the command, a ladder, a judge or a worker.
+"""Kills of a class run, `make classkills`: 50 times somebody sends SIGKILL to the command, a ladder, a judge or a worker.
 
 A class of the toy course is judged into one output, and at a random moment one random process is killed; the same command
 goes on, and is killed again, until all is judged: then everything that a gradebook is made of must be, times and memory
@@ -7,6 +7,7 @@ apart, byte for byte what an undisturbed run found. `class_kills.py COUNT SEED` 
 
 from __future__ import annotations
 
+import difflib
 import os
 import random
 import shutil
@@ -89,7 +90,11 @@ def main(count: int, seed: int) -> int:
                     return 1
             if book(out) != expected:
                 wrong += 1
-                (Path.cwd() / f"class-kills-{rounds}.json").write_text(book(out))
+                print(
+                    "\n".join(
+                        difflib.unified_diff(expected.splitlines(), book(out).splitlines(), "calm", "killed", n=1)
+                    )
+                )
             print(f"{killed.total()} kills, {rounds} classes, {wrong} of them differ: {dict(killed)}", flush=True)
     return int(wrong > 0)
 

@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from grader.authoring.making.stubs import original
 from grader.classroom.hands import Bench, Finding, Work
 from grader.classroom.plan import Plan
 from grader.classroom.run import Listener, Run, Wanted
@@ -25,6 +24,7 @@ from grader.course import Course, find
 from grader.engine.sandbox import LAYERS, Sandbox
 from grader.messages import text
 from grader.scorecard import Verdict, reject_kata
+from grader.stub import original
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDENTS = 100

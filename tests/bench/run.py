@@ -306,6 +306,13 @@ def warm() -> Callable[[], float]:
     return once
 
 
+def watch() -> None:
+    """`grade watch`, from the write of a file to the painted line."""
+    from watching import measure
+
+    measure(row)
+
+
 def shared() -> None:
     """A whole `grade` on one kata, that starts a ladder, and that gets its judges from another command's."""
     from contextlib import closing
@@ -326,7 +333,7 @@ def shared() -> None:
 
 
 if __name__ == "__main__":
-    parts = {part.__name__: part for part in (bridge, protection, ladder, katas, shared)}
+    parts = {part.__name__: part for part in (bridge, protection, ladder, katas, shared, watch)}
     for name in sys.argv[1:] or parts:
         parts[name]()
     print(

@@ -32,7 +32,7 @@ def begin(root: Path, languages: Sequence[str]) -> tuple[list[Path], list[Path]]
     files = {
         FILE: pages.filled("course.toml", name=_quoted(root.resolve().name), languages=_quoted(list(languages))),
         "README.md": pages.filled("course.README.md", title=root.resolve().name),
-        ".gitignore": pages.filled("gitignore"),
+        ".gitignore": pages.verbatim("gitignore"),
         **pages.on_github(),
     }
     written: list[Path] = []

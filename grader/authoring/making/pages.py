@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +28,12 @@ _DISTRIBUTION = "gradkata"
 
 def filled(template: str, **words: str) -> str:
     """A template, with its words in their places."""
-    return Template((_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")).substitute(words)
+    return Template(verbatim(template)).substitute(words)
+
+
+def verbatim(template: str) -> str:
+    """A template that has no places for words."""
+    return (_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")
 
 
 def on_github() -> dict[str, str]:
@@ -117,7 +123,11 @@ def _recommendations(course: Course, titles: Mapping[str, str]) -> str:
 
 
 def _requirements() -> list[str]:
-    """What the grader needs to run, as its own installation says it."""
+    """What the grader needs to run: as its clone says it, whenever that was installed, else as its installation does."""
+    beside = PACKAGE.parent / "pyproject.toml"
+    project = tomllib.loads(beside.read_text(encoding="utf-8")).get("project", {}) if beside.is_file() else {}
+    if project.get("name") == _DISTRIBUTION:
+        return list(project["dependencies"])
     return [each for each in metadata.requires(_DISTRIBUTION) or [] if "extra ==" not in each]
 
 

@@ -30,6 +30,7 @@ from grader.kata import SETTINGS, Kata
 from grader.messages import text
 from grader.stub import ORIGINAL, generated
 
+CLASSROOM = ".github/workflows/classroom.yml"
 _COMMANDS = ("again", "author", "gradebook", "release", "scaffold", "teach")
 _COPIED = ("LICENSE", "CHANGELOG.md", "katas/README.md")
 _SUFFIXES = (".py", ".json", ".md", ".mo", ".typed", ".jinja", ".css", ".tcss")
@@ -39,38 +40,43 @@ _FORK = "github.event.repository.fork"
 Files = dict[str, bytes]  # by path in the release
 
 
-def contents(choice: Choice, *, published: bool = False) -> Files:
-    """Every file of a release; raises CourseFault with all faults of all katas."""
+def contents(choice: Choice, *, published: bool = False, classroom: bool = False) -> Files:
+    """Every file of a release; raises CourseFault with all faults of all katas.
+
+    With `classroom` it is the template of an assignment of GitHub Classroom: its workflow reports points there.
+    """
     course = choice.course
     files = katas(course)
     if not published:
-        files |= {f"grader/{name}": content for name, content in _package_files()}
-        files["grader/LICENSE"] = pages.licence().encode()
+        files |= grader_files()
     for name in (SETTINGS, *_COPIED):
         if (course.root / name).is_file():
             files[name] = (course.root / name).read_bytes()
     made = {
-        ".gitignore": _own(course, ".gitignore") or pages.filled("gitignore"),
-        # a template's copies are no forks, and the template itself has nothing to grade
-        **{
-            name: (_own(course, name) or shipped).replace(_FORK, "!github.event.repository.is_template")
-            for name, shipped in pages.on_github().items()
-        },
+        ".gitignore": _own(course, ".gitignore") or pages.verbatim("gitignore"),
         "pyproject.toml": pages.project(course, published=published),
         "Makefile": pages.makefile(course),
     }
+    if classroom:
+        made[CLASSROOM] = pages.verbatim("classroom.yml")
+    else:  # a template's copies are no forks, and the template itself has nothing to grade
+        for name, shipped in pages.on_github().items():
+            made[name] = (_own(course, name) or shipped).replace(_FORK, "!github.event.repository.is_template")
     files |= {name: page.encode() for name, page in made.items()}
     files["README.md"] = pages.readme(course, files, choice.recommended).encode()
     return {name: pages.without_dead_links(name, content, files) for name, content in sorted(files.items())}
 
 
-def katas(course: Course) -> Files:
-    """What a learner gets of every kata; raises CourseFault with all faults of all of them."""
+def katas(course: Course, *, hidden: bool = False) -> Files:
+    """What a learner gets of every kata; raises CourseFault with all faults of all of them.
+
+    With `hidden`, the manifests still speak of the hidden tests, which somebody else is going to run.
+    """
     files: Files = {}
     faults: list[Fault] = []
     for kata in course.katas:
         try:
-            files |= {f"katas/{kata.id}/{name}": content for name, content in _kata_files(course, kata)}
+            files |= {f"katas/{kata.id}/{name}": content for name, content in _kata_files(course, kata, hidden)}
         except CourseFault as fault:
             faults += fault.faults
     if faults:
@@ -84,12 +90,12 @@ def _own(course: Course, name: str) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def _kata_files(course: Course, kata: Kata) -> Iterator[tuple[str, bytes]]:
+def _kata_files(course: Course, kata: Kata, hidden: bool) -> Iterator[tuple[str, bytes]]:
     """The stub as it is generated, manifest, suite and statement, and the data that the suite names."""
     stub = generated(course, kata).encode()
     yield kata.stub.name, stub
     yield f"{kata.slug}{ORIGINAL}", stub  # for `grade reset`
-    yield "kata.toml", _manifest(kata).encode()
+    yield "kata.toml", _manifest(kata, hidden).encode()
     source = kata.suite.read_text(encoding="utf-8")
     for path in sorted(kata.folder.iterdir()):
         is_data = (
@@ -107,7 +113,7 @@ def _kata_files(course: Course, kata: Kata) -> Iterator[tuple[str, bytes]]:
         yield diagnosis.FILE, prints
 
 
-def _manifest(kata: Kata) -> str:
+def _manifest(kata: Kata, hidden: bool) -> str:
     """The manifest, comments kept, without what is outside the release.
 
     That is its hidden tests, their number and the points of kinds that only they have, and the katas that it requires
@@ -119,7 +125,7 @@ def _manifest(kata: Kata) -> str:
         if tuple(wanted.get(name, ())) != ids:
             released = manifest.with_list(released, name, ids)
             wanted[name] = list(ids)
-    if kata.hidden is not None:
+    if kata.hidden is not None and not hidden:
         tests = suite.read(kata.suite, kata.suite.name).tests
         kinds = {test.kind for test in tests}
         released = manifest.with_number(released, "tests", len(tests))
@@ -132,10 +138,12 @@ def _manifest(kata: Kata) -> str:
     return released
 
 
-def _package_files() -> Iterator[tuple[str, bytes]]:
-    """The grader, without what is for authors."""
+def grader_files() -> Files:
+    """The grader and its licence, without what is for authors."""
+    files: Files = {"grader/LICENSE": pages.licence().encode()}
     for path in sorted(pages.PACKAGE.rglob("*")):
         name = path.relative_to(pages.PACKAGE)
         kept = path.suffix in _SUFFIXES and "__pycache__" not in name.parts
         if kept and path.is_file() and not any(PurePosixPath(name).is_relative_to(each) for each in _OF_AUTHORS):
-            yield name.as_posix(), path.read_bytes()
+            files[f"grader/{name.as_posix()}"] = path.read_bytes()
+    return files

@@ -72,6 +72,11 @@ class Bench:
             self.tell(subject, trial.case, len(trials) - len(found))
         return [found[place] for place in range(len(trials))]
 
+    def anew(self) -> None:
+        """Begin another round on the same ladder: what lies on disk may be other than before."""
+        self._courses.clear()
+        self.judged = 0
+
     def close(self) -> None:
         """Take down the ladder, unless it was lent."""
         if self.lent is None:

@@ -64,6 +64,7 @@ _WORDS = {
     "tests": text("How many pass each test"),
     "time": text("time: median, most"),
     "verdict": text("verdict"),
+    "unnamed": text("The known mistakes were not judged on the seed of this class yet, which `grade mistakes` does:"),
     "weak": text("Judged behind a weaker sandbox than a class needs"),
 }  # fmt: skip
 
@@ -144,6 +145,7 @@ class Pages:
             told=self._told(found),
             internal=found.internal,
             weak=bool(self.facts.sandbox) and not self.facts.complete,
+            unnamed=sorted(found.unnamed),
             bugs=[(bug.kata, self._says(bug), count) for bug, count in found.worst_bugs()],
             katas=[self._kata(each) for each in found.katas.values()],
             distribution=[

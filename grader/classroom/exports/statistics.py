@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from grader.classroom.gradebook import Cell, Sheet
@@ -68,6 +68,8 @@ class OfClass:
     """The whole class, as far as it was added."""
 
     katas: dict[str, OfKata]
+    known: Collection[str] = ()  # katas whose mistakes were judged on the class's seed
+    unnamed: set[str] = field(default_factory=set)  # katas with failures whose mistakes were not
     students: int = 0
     complete: int = 0  # students of whom everything is judged
     shares: list[float] = field(default_factory=list)  # of the points that there are, of those who have a total
@@ -77,8 +79,8 @@ class OfClass:
     remarks: list[Remark] = field(default_factory=list)
 
     @classmethod
-    def of(cls, facts: Facts) -> OfClass:
-        return cls({kata.id: OfKata(kata) for kata in facts.katas})
+    def of(cls, facts: Facts, known: Collection[str] = ()) -> OfClass:
+        return cls({kata.id: OfKata(kata) for kata in facts.katas}, known)
 
     def add(self, sheet: Sheet) -> None:
         """One student more."""
@@ -135,6 +137,8 @@ class OfClass:
         if test.verdict not in _UNTRIED:
             about.tried += 1
             about.passed += test.verdict is Verdict.PASS
+        if test.verdict is Verdict.FAIL and of.kata.id not in self.known:
+            self.unnamed.add(of.kata.id)
         if test.cause is not None and test.cause.diagnosis:
             self.bugs[Bug(of.kata.id, test.cause.diagnosis, test.cause.diagnosis_zh)].add(student)
 

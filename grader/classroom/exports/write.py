@@ -30,12 +30,13 @@ _KINDS = {  # the first parts of the paths of each of FORMATS
 @dataclass(frozen=True)
 class Written:
     """What an export came to. open: students of whom not everything is judged, who are in no results.json and have empty
-    cells for Canvas; unknown: those whom Canvas does not know."""
+    cells for Canvas; unknown: those whom Canvas does not know; unnamed: katas whose failures a page cannot name."""
 
     files: int
     students: int
     open: tuple[str, ...]
     unknown: tuple[str, ...]
+    unnamed: tuple[str, ...]
 
 
 def write(
@@ -50,7 +51,7 @@ def write(
 
     worded: a scorecard in the language; exported: what Canvas exported, for canvas.csv.
     """
-    pages, found = Pages(book.facts, language), OfClass.of(book.facts)
+    pages, found = Pages(book.facts, language), OfClass.of(book.facts, book.known)
     plain: list[Sheet] = []  # without what was found, for the tables of whole classes
     rows: list[tuple[object, ...]] = [tables.ROWS]
     learners: list[str] = []
@@ -83,7 +84,7 @@ def write(
         files = len(export.paths)
     unknown = tables.unknown_to(exported, plain) if exported is not None else []
     still = tuple(sheet.student.id for sheet in plain if not sheet.complete)
-    return Written(files, len(plain), still, tuple(unknown))
+    return Written(files, len(plain), still, tuple(unknown), tuple(sorted(found.unnamed)))
 
 
 def _slim(sheet: Sheet) -> Sheet:
