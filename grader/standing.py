@@ -13,6 +13,7 @@ from grader.kata import Kata
 from grader.scorecard import Verdict
 from grader.store import NOTEBOOK, Attempt, Store
 
+OWN = ("", NOTEBOOK)  # origins of attempts that count for the learner: the file of the course, and a cell
 GIVEN_UP = "given up"  # the note of a kata whose solution was shown before it passed
 _QUESTION = re.compile(r"^\*\*(.+?[?？])\*\*", re.MULTILINE | re.DOTALL)
 
@@ -88,14 +89,12 @@ def standing(course: Course, store: Store) -> Standing:
 
 def _place(course: Course, kata: Kata, store: Store, given_up: bool) -> Place:
     names = (kata.id, *kata.aliases)
-    found = [attempt for name in names for attempt in store.attempts(name) if attempt.origin in ("", NOTEBOOK)]
+    found = [attempt for name in names for attempt in store.attempts(name) if attempt.origin in OWN]
     attempts = tuple(sorted(found, key=lambda attempt: attempt.time))
     passes = [attempt for attempt in attempts if attempt.verdict is Verdict.PASS]
     if passes:
         now = submission.read(kata, None, course).sha256
-        by_file = {
-            attempt.sha256 for attempt in passes if not attempt.origin
-        }  # none where it passed in notebooks alone
+        by_file = {each.sha256 for each in passes if not each.origin}  # none where it passed in notebooks alone
         return Place(kata, State.PASSED if now in by_file or not by_file else State.CHANGED, attempts, given_up)
     begun = any(attempt.verdict is not Verdict.TODO or attempt.points for attempt in attempts)
     return Place(kata, State.BEGUN if begun else State.NEW, attempts, given_up)

@@ -14,7 +14,7 @@ from grader.errors import UsageFault
 from grader.messages import text
 from grader.reports.layout import Paint, pad, wrap
 from grader.reports.table import amount, mark, style, word
-from grader.standing import GIVEN_UP, Standing, standing
+from grader.standing import GIVEN_UP, OWN, Standing, standing
 from grader.store import NOTEBOOK, Attempt
 from grader.study import desk, listing
 
@@ -144,12 +144,12 @@ def history(kata: str | None, root: Path | None) -> int:
         attempts = [each for one in chosen for name in (one.id, *one.aliases) for each in store.attempts(name)]
         given_up = store.noted(GIVEN_UP)
     attempts.sort(key=lambda attempt: attempt.time)
-    own = [each for each in attempts if each.origin in ("", NOTEBOOK)]
-    others = [each for each in attempts if each not in own]
+    own = [each for each in attempts if each.origin in OWN]
+    others = [each for each in attempts if each.origin not in OWN]
     if not attempts:
         print(spoken.text("no attempts yet: `grade` makes the first"))
     for each in own:
-        print(_attempt(each) + f"  {spoken.text('in a notebook')}" * (each.origin == NOTEBOOK))
+        print(_attempt(each))
     for one in chosen:
         if one.id in given_up:
             print(spoken.text("{kata}: its solution was shown before it passed", kata=one.id))
@@ -164,4 +164,8 @@ def _attempt(each: Attempt) -> str:
     when = datetime.fromtimestamp(each.time).strftime("%Y-%m-%d %H:%M")
     ended = pad(f"{mark(each.verdict)} {word(each.verdict, language())}", 12)
     points = pad(f"{amount(each.points)}/{amount(each.max)}", 8, right=True)
-    return f"{when}  {each.kata}  {Paint(coloured())(ended, style(each.verdict))}{points}"
+    return f"{when}  {each.kata}  {Paint(coloured())(ended, style(each.verdict))}{points}{_typed(each)}"
+
+
+def _typed(each: Attempt) -> str:
+    return f"  {language().text('in a notebook')}" if each.origin == NOTEBOOK else ""
