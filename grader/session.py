@@ -222,7 +222,7 @@ class _Run:
             if known is None:
                 yield _Work(kata, read, task, course, stored_as, Judgement([task]))
             else:
-                if self._source_dir is None:
+                if not self._origin(kata):
                     self._store.own(known)
                 self._learn(course, known)
                 shown = replace(known, stub=read.display_path, readme=_statement(kata))
