@@ -103,7 +103,7 @@ def check(
 
     Exit code 0: every rule holds; 1: there are faults, all of which are told; 2: usage or course at fault; 3: a fault of ours.
 
-    Examples: grade check lstm --mutate, grade check lstm --watch
+    Example: grade check lstm --mutate
     """
     if changed and (mutate or full):
         raise UsageFault(
