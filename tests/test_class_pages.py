@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from grader.classroom.exports.write import write
@@ -116,6 +117,34 @@ def test_a_students_page_has_nobody_elses_data(pages: dict[str, Path]) -> None:
         assert name in text and re.search(rf"\b{id}\b", text)
         for other in names.keys() - {id}:
             assert not re.search(rf"\b({other}|{names[other]})\b", text)
+
+
+def student_page(out: Path, made: Class) -> str:
+    with closing(Journal.read(made.put())) as journal:
+        write(Gradebook(journal, POLICY, Overrides()), out, ["html"], Language())
+    return (out / "students" / "s1.html").read_text(encoding="utf-8")
+
+
+def test_of_hidden_tests_a_student_reads_how_many_pass_and_no_more(tmp_path: Path) -> None:
+    made = Class(tmp_path, [kata(1)])
+    made.student("s1", {"01_kata": (WRONG, [P, F, F, P])}, printed="told by the code")
+    (result,) = made.results
+    secret = {"hidden": True, "title": "Secret", "message": "the secret is off", "output": "secretly printed"}
+    tests = [*result.tests[:2], replace(result.tests[2], **secret), replace(result.tests[3], **secret)]
+    made.results = [replace(result, tests=tuple(tests))]
+    page = student_page(tmp_path / "to", made)
+    assert "secret" not in page.lower()
+    assert "hidden tests" in page and "1 of 2 tests pass" in page
+    shown = [float(points) for points in re.findall(r"([\d.]+)/[\d.]+</span>", page)]
+    assert (sum(shown), len(shown)) == (2.0, 3)  # of the kata's four tests
+
+
+def test_what_all_tests_end_with_is_said_once(tmp_path: Path) -> None:
+    made = Class(tmp_path, [kata(1)])
+    made.student("s1", {"01_kata": (WRONG, [F, F, F, F])})
+    page = student_page(tmp_path / "to", made)
+    assert page.count("the output is off by 0.25") == 1
+    assert "All 4 tests end like this" in page and "0/4</span>" in page
 
 
 def test_a_student_reads_what_was_judged_what_counts_and_why(browser: Browser, pages: dict[str, Path]) -> None:

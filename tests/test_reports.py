@@ -24,10 +24,12 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from grader import reports
+from grader.messages.language import Language
 from grader.reports import github, layout, markdown, terminal
+from grader.reports.folded import folded
 from grader.reports.progress import Progress
 from grader.reports.table import amount
-from grader.scorecard import Cause, KataResult, Line, Scorecard, TestResult, Verdict
+from grader.scorecard import Cause, KataResult, Line, Scorecard, TestResult, Text, Verdict
 
 GOLDEN = Path(__file__).with_name("golden")
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
@@ -439,8 +441,9 @@ def test_totals_agree_across_reports(case: str) -> None:
     assert f"passed={passed}\n" in github.outputs(card)
     page = reports.render("html", card)
     assert f"<h1>{total}</h1>" in page
-    shown = re.findall(r'<span class="aside">[^<]* · ([\d.]+)/([\d.]+)</span>', page)
-    tests = [test for kata in card.katas for test in kata.tests]
+    shown = re.findall(r'<span class="aside">(?:[^<]* · )?([\d.]+)/([\d.]+)</span>', page)
+    tests = [test for kata in card.katas for test in folded(kata, Language()).tests]
+    assert math.fsum(test.points for test in tests) == pytest.approx(points)
     assert shown == [(amount(test.points), amount(test.max)) for test in tests]
 
 
@@ -582,3 +585,22 @@ def test_an_annotation_is_read_back_as_it_was_said() -> None:
 def test_a_run_that_was_ended_early_and_a_kata_without_tests_are_annotated_too() -> None:
     assert github.commands(golden("stopped")).startswith("::warning title=stopped early::not judged to the end: 07_vae")
     assert "::error file=katas/20_gpt2/gpt2.py,title=20_gpt2::" in github.commands(golden("our-fault"))
+
+
+def test_the_page_tells_of_hidden_tests_how_many_pass_and_no_more() -> None:
+    """Neither their titles, messages, outputs nor pictures."""
+    card = golden("hidden")
+    hidden = [test for kata in card.katas for test in kata.tests if test.hidden]
+    marked = [
+        replace(kata, tests=tuple(_secret(test) if test.hidden else test for test in kata.tests)) for kata in card.katas
+    ]
+    page = reports.render("html", replace(card, katas=tuple(marked)))
+    assert hidden and "secret" not in page
+    assert page.count('<span class="title">hidden tests</span>') == 4
+
+
+def _secret(test: TestResult) -> TestResult:
+    picture = Text("secret picture", "secret")
+    return replace(
+        test, title="secret", message="secret", output="secret", cause=Cause("secret"), line=Line(1, "secret"), pictures=(picture,)
+    )  # fmt: skip

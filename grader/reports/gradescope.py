@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from grader.messages.language import Language
+from grader.reports.folded import folded
 from grader.reports.layout import escaped
 from grader.reports.table import row_lines
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
@@ -47,11 +48,7 @@ def render(card: Scorecard, *, language: Language | None = None, note: str = "")
 
 
 def _tests(kata: KataResult, language: Language) -> list[dict[str, Any]]:
-    if not kata.tests:
-        return [_whole(kata)]
-    hidden = [test for test in kata.tests if test.hidden]
-    found = [_test(kata, test, language) for test in kata.tests if not test.hidden]
-    return [*found, _folded(kata, hidden, language)] if hidden else found
+    return [_test(kata, test, language) for test in folded(kata, language).tests] or [_whole(kata)]
 
 
 def _test(kata: KataResult, test: TestResult, language: Language) -> dict[str, Any]:
@@ -67,28 +64,14 @@ def _test(kata: KataResult, test: TestResult, language: Language) -> dict[str, A
         "tags": [test.kind],
         "visibility": "visible",
     }
-    return found | _status([test])
+    return found | _status(test.verdict)
 
 
-def _folded(kata: KataResult, hidden: Sequence[TestResult], language: Language) -> dict[str, Any]:
-    passed = sum(test.verdict is Verdict.PASS for test in hidden)
-    found = {
-        "name": f"{kata.id}: {language.text('hidden tests')}",
-        "score": math.fsum(test.points for test in hidden),
-        "max_score": math.fsum(test.max for test in hidden),
-        "output": language.text("{passed} of {count} tests pass", passed=passed, count=len(hidden)),
-        "tags": ["hidden"],
-        "visibility": "visible",
-    }
-    return found | _status(hidden)
-
-
-def _status(tests: Sequence[TestResult]) -> dict[str, str]:
-    """Failed where any of them did, passed where all did, and nothing where one is still to do or was not run."""
-    verdicts = {test.verdict for test in tests}
-    if verdicts == {Verdict.PASS}:
+def _status(verdict: Verdict) -> dict[str, str]:
+    """Nothing where it is still to do or was not run."""
+    if verdict is Verdict.PASS:
         return {"status": "passed"}
-    return {"status": "failed"} if verdicts - {Verdict.PASS, Verdict.TODO, Verdict.NOT_RUN} else {}
+    return {} if verdict in (Verdict.TODO, Verdict.NOT_RUN) else {"status": "failed"}
 
 
 def _not_judged(katas: Sequence[str], most: float, language: Language) -> dict[str, Any]:

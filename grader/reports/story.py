@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from grader.messages import text
 from grader.messages.language import Language
+from grader.reports.folded import alike
 from grader.reports.layout import Paint, cut, pad, wrap
 from grader.reports.table import KINDS, LABELS, amount, mark, rows, style, word
 from grader.scorecard import KataResult, TestResult, Verdict
@@ -39,7 +40,7 @@ def telling(kata: KataResult, width: int, paint: Paint, language: Language, *, e
     test = first_failing(kata)
     if test is None:
         return lines
-    same = len(kata.tests) > 1 == len({(each.verdict, each.message) for each in kata.tests})
+    same = alike(kata)
     heading = _heading(test, language)
     if same:
         heading = language.text("All {count} tests end like this", count=len(kata.tests))

@@ -10,12 +10,14 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
+from math import fsum
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from msgspec.structs import replace as edited
 
 from grader.classroom.exports import told
 from grader.classroom.exports.folder import file_name
@@ -24,6 +26,7 @@ from grader.classroom.gradebook import Cell, Sheet
 from grader.classroom.records import Facts, Student
 from grader.messages import text
 from grader.messages.language import Language
+from grader.reports.folded import alike, folded
 from grader.reports.table import KINDS, amount, mark, rows, style, word
 from grader.scorecard import KataResult, TestResult, Verdict
 
@@ -220,12 +223,25 @@ class Pages:
             points=points,
             notes=told.lines(cell, say),
             message="" if result is None else result.message,
-            tests=[] if result is None else [self._test(test, result) for test in result.tests],
+            tests=[] if result is None else self._tests(result),
         )
+
+    def _tests(self, result: KataResult) -> list[_Test]:
+        """A test each, but for those that all went wrong alike and for the hidden ones, which are one each."""
+        first = next((test for test in result.tests if not test.hidden), None)
+        if first is not None and first.verdict is not Verdict.PASS and alike(result):
+            title = self.language.text("All {count} tests end like this", count=len(result.tests))
+            points, most = (fsum(getattr(test, name) for test in result.tests) for name in ("points", "max"))
+            return [self._test(edited(first, title=title, kind="", points=points, max=most), result)]
+        return [self._test(test, result) for test in folded(result, self.language).tests]
 
     def _test(self, test: TestResult, result: KataResult) -> _Test:
         passed, end = test.verdict is Verdict.PASS, self._ends[test.verdict]
-        how = [self._kind(test.kind)] + [end.word] * (not passed) + [_of(test.points, test.max)]
+        how = (
+            [self._kind(test.kind)] * bool(test.kind and not test.hidden)
+            + [end.word] * (not passed)
+            + [_of(test.points, test.max)]
+        )
         return _Test(
             end=end,
             title=test.title,

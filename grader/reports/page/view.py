@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from grader.messages import text
 from grader.messages.language import Language
+from grader.reports.folded import folded
 from grader.reports.page import charts
 from grader.reports.page.figures import Figure, figure
 from grader.reports.page.past import Past
@@ -42,7 +43,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Test:
-    """One test; `rows` say under which words what was found."""
+    """One test, or the hidden ones as one, of no kind; `rows` say under which words what was found."""
 
     title: str
     kind: str
@@ -147,14 +148,15 @@ def _kata(kata: KataResult, past: Past, language: Language) -> Kata:
     number, _, name = kata.id.partition("_")
     anchor = re.sub(r"\W", "-", f"kata-{kata.id}", flags=re.ASCII)
     attempts = past.attempts.get(kata.id, ())
-    failing = None if kata.verdict is Verdict.PASS else first_failing(kata)
+    told = folded(kata, language)
+    failing = None if kata.verdict is Verdict.PASS else first_failing(told)
     untouched = kata.verdict is Verdict.TODO and not kata.points
     passed = sum(test.verdict is Verdict.PASS for test in kata.tests)
     summary = language.text("{passed} of {count} tests pass", passed=passed, count=len(kata.tests))
     message = kata.message
     if kata.verdict is Verdict.INTERNAL:
         message = "\n".join(filter(None, [language.text(OUR_FAULT.code, kata=kata.id), message]))
-    pictures = [picture for test in kata.tests for picture in test.pictures]
+    pictures = [picture for test in told.tests for picture in test.pictures]
     return Kata(
         id=kata.id,
         anchor=anchor,
@@ -171,7 +173,7 @@ def _kata(kata: KataResult, past: Past, language: Language) -> Kata:
         statement=kata.readme,
         kinds=tuple(_kinds(kata, language)),
         failing=None if failing is None or untouched else _test(failing, kata.stub, language),
-        tests=tuple(_test(test, kata.stub, language) for test in kata.tests),
+        tests=tuple(_test(test, kata.stub, language) for test in told.tests),
         summary=summary,
         figures=tuple(figure(each, f"{anchor}-{place}", language) for place, each in enumerate(pictures)),
         changed=kata.id in past.changed,
@@ -187,7 +189,7 @@ def _test(test: TestResult, stub: str, language: Language) -> Test:
         output += "\n" + language.text("and {count} bytes more, which were not kept", count=test.output_dropped)
     return Test(
         title=test.title,
-        kind=language.say(KINDS[test.kind][0]) if test.kind in KINDS else test.kind,
+        kind="" if test.hidden else language.say(KINDS[test.kind][0]) if test.kind in KINDS else test.kind,
         mark=mark(test.verdict),
         word=word(test.verdict, language),
         tone=_TONES.get(test.verdict, "bad"),
