@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 
 from grader import autograder
 from grader.authoring.making.choice import choose
+from grader.authoring.making.pages import on_github
 from grader.authoring.making.release import CLASSROOM, contents
 from grader.cli import main
 from grader.course import Course, find
@@ -235,8 +236,14 @@ def test_the_step_of_the_classroom_hands_points_to_its_reporter(course: Course, 
     assert [path.name for path in (tmp_path / CLASSROOM).parent.iterdir()] == ["classroom.yml"]
     shutil.copy(course.root / "reference/02_line/line.py", tmp_path / "katas/02_line")
     (tmp_path / "katas/01_scale/scale.py").write_text("def scale(x, factor):\n    return None\n", encoding="utf-8")
+    told = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "graded by GitHub Classroom, which shows the points" in told and "kata-history" not in told
+    assert "kata-history" in contents(choose(course))["README.md"].decode()
     workflow = yaml.safe_load((tmp_path / CLASSROOM).read_text(encoding="utf-8"))
     (job,) = workflow["jobs"].values()
+    pinned = on_github()[".github/workflows/grade.yml"] + on_github()[".github/actions/grade/action.yml"]
+    assert all(f"uses: {step['uses']} " in pinned for step in job["steps"][:-1] if "uses" in step)
+    assert "timeout --kill-after=10 12m pip install --quiet ." in [step.get("run") for step in job["steps"]]
     (step,) = [step for step in job["steps"] if step.get("id") == "grade"]
     output = tmp_path / "output"
     bin = tmp_path / "bin"

@@ -24,6 +24,13 @@ _ON_GITHUB = (
     ".github/actions/record/action.yml",
 )
 _DISTRIBUTION = "gradkata"
+_FORK = """\
+Each push is graded there too, on what changed. Green means that nothing that passed before got worse; what is to do is not red.
+What has passed is kept on the branch `kata-history`, with a badge, `badge.svg`. For that, let workflows write, in the
+repository's settings under Actions."""
+_CLASSROOM = """\
+Each push is graded by GitHub Classroom, which shows the points. Red means that something that you wrote is wrong; what is
+to do is not red."""
 
 
 def filled(template: str, **words: str) -> str:
@@ -73,8 +80,8 @@ def project(course: Course, *, published: bool) -> str:
     return filled("pyproject.carried.toml", version=__version__, **words)
 
 
-def readme(course: Course, files: Iterable[str], recommended: Mapping[str, str]) -> str:
-    """The README of a learner: the katas that are in, and what they recommend that is not."""
+def readme(course: Course, files: Iterable[str], recommended: Mapping[str, str], *, classroom: bool) -> str:
+    """The README of a learner: the katas that are in, what they recommend that is not, and who grades a push."""
     known = set(files)
     chinese = "zh" in course.languages
 
@@ -96,6 +103,7 @@ def readme(course: Course, files: Iterable[str], recommended: Mapping[str, str])
         katas="\n".join(table) + _recommendations(course, recommended),
         first=first.slug,
         first_id=first.id,
+        on_github=_CLASSROOM if classroom else _FORK,
     )
 
 

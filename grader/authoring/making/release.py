@@ -63,7 +63,7 @@ def contents(choice: Choice, *, published: bool = False, classroom: bool = False
         for name, shipped in pages.on_github().items():
             made[name] = (_own(course, name) or shipped).replace(_FORK, "!github.event.repository.is_template")
     files |= {name: page.encode() for name, page in made.items()}
-    files["README.md"] = pages.readme(course, files, choice.recommended).encode()
+    files["README.md"] = pages.readme(course, files, choice.recommended, classroom=classroom).encode()
     return {name: pages.without_dead_links(name, content, files) for name, content in sorted(files.items())}
 
 
