@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from grader.classroom.exports.statistics import OfClass
 from grader.classroom.gradebook import Cell, Gradebook, Sheet, scorecard
@@ -47,6 +48,17 @@ def test_points_that_were_judged_stay_and_what_is_late_counts_less(tmp_path: Pat
     assert (late.raw, late.late.days, late.late.percent) == (2.0, 3, 30.0)
     assert late.points == pytest.approx(1.4)
     assert sheets(tmp_path, policy=Policy())["s2"].points == 4.0
+
+
+def test_points_are_rounded_once_and_what_is_shown_adds_up(tmp_path: Path) -> None:
+    made = Class(tmp_path)
+    made.student("s1", {"01_kata": (WORKS, [P, P, F, F]), "02_kata": (WORKS, [P, P, F, F])})
+    made.results = [replace(each, points=points) for each, points in zip(made.results, (8 / 3, 1.005), strict=True)]
+    found = sheets(made.put())["s1"]
+    assert [(each.raw, each.points) for each in found.cells] == [(2.67, 2.67), (1.01, 1.01)]
+    assert found.points == 3.68
+    by_hand = sheets(tmp_path, decided("s1", points=1.125))["s1"]
+    assert (cell(by_hand).points, by_hand.points) == (1.13, 2.14)
 
 
 def test_what_is_not_judged_and_what_is_our_fault_has_no_points_and_gives_no_total(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A gradebook: what the journal of a class holds, with the late policy and a teacher's overrides over it.
 
 Read from a journal at any time and never kept: the points in the journal are those that were judged. What is not judged
-yet, or failed by a fault of ours, has no points, and no total is given that leaves it out.
+yet, or failed by a fault of ours, has no points, and no total is given that leaves it out. The points of each kata are
+rounded once, half up to hundredths, and a total is the sum of what is rounded, so that what is shown adds up.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from math import fsum
 
@@ -18,6 +20,8 @@ from grader.classroom.overrides import Override, Overrides
 from grader.classroom.records import Entry, Facts, KataFacts, Remark, Row, Student
 from grader.diagnosis import Fingerprints, diagnosed
 from grader.scorecard import KataResult, Score, Scorecard, Verdict
+
+_HUNDREDTH = Decimal("0.01")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class Cell:
     @property
     def raw(self) -> float | None:
         """The points that were judged; None where there are none yet."""
+        return None if self._judged is None else rounded(self._judged)
+
+    @property
+    def _judged(self) -> float | None:
         return None if self.result is None or self.ours else self.result.points
 
     @property
@@ -57,8 +65,8 @@ class Cell:
         if self.excused:
             return None
         if self.given is not None:
-            return self.given
-        return None if self.raw is None else self.late.of(self.raw)
+            return rounded(self.given)
+        return None if self._judged is None else rounded(self.late.of(self._judged))
 
     @property
     def max(self) -> float:
@@ -87,7 +95,7 @@ class Sheet:
     @cached_property
     def points(self) -> float:
         """Of what has any; not to be shown as a total unless it is complete."""
-        return fsum(cell.points or 0.0 for cell in self.cells)
+        return rounded(fsum(cell.points or 0.0 for cell in self.cells))
 
     @cached_property
     def max(self) -> float:
@@ -166,6 +174,12 @@ def scorecard(sheet: Sheet, facts: Facts) -> Scorecard:
         katas=results,
         unfinished=tuple(cell.kata.id for cell in sheet.cells if cell.result is None),
     )
+
+
+def rounded(points: float) -> float:
+    """Points in hundredths, half of one up."""
+    exact = Decimal(f"{points:.9f}")  # without what binary fractions leave over
+    return float(exact.quantize(_HUNDREDTH, ROUND_HALF_UP))
 
 
 def _moment(written: str) -> datetime | None:
