@@ -164,7 +164,16 @@ def test_canvas_is_given_its_own_columns_and_rows_back(tmp_path: Path) -> None:
         ["One, S.", "901", "s1", "one@example.org", "A", "4", "EX"],
         ["Two, S.", "902", "", "s2", "A", "1.4", "1.4"],
     ]
-    assert done.unknown == ("s3", "s4")
+    assert (done.unknown, done.absent) == (("s3", "s4"), ())
+    (apart,) = done.apart
+    assert str(apart).startswith("Canvas has 10 points for 02_kata, the course 4")
+
+
+def test_whom_canvas_alone_has_is_told(tmp_path: Path) -> None:
+    known = read_canvas(CANVAS + '"Nine, S.",909,s9,,A,,,\r\n', [("01_kata", "slug", "Scale")])
+    with opened(small(tmp_path)) as book:
+        done = write(book, tmp_path / "to", ["canvas"], ENGLISH, exported=known)
+    assert (done.absent, done.apart) == (("Nine, S.",), ())
 
 
 def test_canvas_is_asked_what_the_columns_are_where_nothing_was_exported(tmp_path: Path) -> None:

@@ -55,9 +55,12 @@ def test_only_the_formats_that_are_asked_for_are_written_where_they_are_asked_fo
 
 def test_whom_canvas_does_not_know_is_named(course: Path, tmp_path: Path) -> None:
     out, exported = small(tmp_path / "out"), tmp_path / "canvas.csv"
-    exported.write_text("Student,ID,SIS Login ID,Section,01_kata (7)\r\nOne,9,s1,A,\r\n", encoding="utf-8")
+    rows = ["Student,ID,SIS Login ID,Section,01_kata (7)", "    Points Possible,,,,10", "One,9,s1,A,", "Nine,8,s9,A,"]
+    exported.write_text("\r\n".join(rows), encoding="utf-8")
     done = grade(course, "gradebook", out, "--canvas", exported, "--format", "canvas")
     assert "Canvas does not know 3 students: s2, s3, s4" in done.stderr
+    assert "Canvas has 1 student who is not in this class: Nine" in done.stderr
+    assert "Canvas has 10 points for 01_kata, the course 4" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import click
 
 from grader.classroom.exports import FORMATS
 from grader.cli.options import coloured, course_option, opened
-from grader.cli.speech import language
+from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.course import Course
 from grader.errors import UsageFault, did_you_mean
@@ -93,9 +93,16 @@ def gradebook(
             "Canvas does not know {count} student: {names}",
             "Canvas does not know {count} students: {names}",
         ),
+        (
+            done.absent,
+            "Canvas has {count} student who is not in this class: {names}",
+            "Canvas has {count} students who are not in this class: {names}",
+        ),
     ):
         if students:
             print(spoken.plural(one, many, len(students), names=_names(students)), file=sys.stderr)
+    for said in done.apart:
+        note(said)
     if done.unnamed:
         print(
             spoken.text("bugs are not named yet in {katas}: `grade mistakes` does that", katas=[*done.unnamed]),

@@ -9,12 +9,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from grader.classroom.gradebook import Cell, Sheet
 from grader.classroom.records import Facts
 from grader.errors import UsageFault
-from grader.messages import text
+from grader.messages import Message, text
 from grader.reports.table import amount
 from grader.scorecard import visible
 
@@ -28,6 +28,7 @@ ROWS = (
 )  # fmt: skip
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 POSSIBLE = "    Points Possible"
+_NOBODY = ("student, test", "test student")
 
 
 def inert(cell: object) -> str:
@@ -92,10 +93,11 @@ def totals(sheets: Iterable[Sheet], facts: Facts) -> str:
 
 @dataclass(frozen=True)
 class Canvas:
-    """What an exported Canvas gradebook says: its columns of our katas, and the rows of our students, by their ids."""
+    """What an exported Canvas gradebook says: its columns of our katas, and the rows of its students, by their ids."""
 
     columns: Mapping[str, str]  # kata -> "Title (assignment)"
     students: Mapping[str, Sequence[str]]  # any of the row's ids -> the cells of CANVAS
+    possible: Mapping[str, float] = field(default_factory=dict)  # kata -> its points in Canvas, which it keeps
 
 
 def read_canvas(exported: str, katas: Iterable[tuple[str, str, str]]) -> Canvas:
@@ -126,11 +128,22 @@ def read_canvas(exported: str, katas: Iterable[tuple[str, str, str]]) -> Canvas:
         )
     places = [head.index(name) if name in head else None for name in CANVAS]
     students: dict[str, list[str]] = {}
+    possible: dict[str, float] = {}
     for row in rows[1:]:
         cells = ["" if place is None or place >= len(row) else row[place] for place in places]
         if cells[1].strip():  # the row of points possible, and the one above it, have no ID
             students |= {key.strip(): cells for key in cells[1:4] if key.strip()}
-    return Canvas(columns, students)
+        elif cells[0].strip() == POSSIBLE.strip():
+            told = dict(zip(head, row, strict=False))
+            possible = {id: most for id, name in columns.items() if (most := _number(told.get(name, ""))) is not None}
+    return Canvas(columns, students, possible)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def _names(column: str, names: Iterable[str]) -> bool:
@@ -160,6 +173,24 @@ def canvas(sheets: Iterable[Sheet], facts: Facts, exported: Canvas | None = None
 def unknown_to(exported: Canvas, sheets: Iterable[Sheet]) -> list[str]:
     """The ids of students of whom Canvas has no row: they are in none of what it imports."""
     return [sheet.student.id for sheet in sheets if _who(sheet, exported) is None]
+
+
+def absent_from(sheets: Iterable[Sheet], exported: Canvas) -> list[str]:
+    """The students whom Canvas has and the class has not, as Canvas calls them; its test student is nobody."""
+    ours = {who for sheet in sheets if (who := _who(sheet, exported)) is not None}
+    rows = dict.fromkeys(map(tuple, exported.students.values()))
+    return [row[0] or row[1] for row in rows if row not in ours and row[0].strip().casefold() not in _NOBODY]
+
+
+def other_points(exported: Canvas, facts: Facts) -> list[Message]:
+    """Where an assignment in Canvas has other points than its kata."""
+    told = "Canvas has {theirs} points for {kata}, the course {ours}: set its points in Canvas, which keeps its own"
+    most = {kata.id: kata.max for kata in facts.katas}
+    return [
+        text(told, theirs=amount(theirs), kata=kata, ours=amount(most[kata]))
+        for kata, theirs in exported.possible.items()
+        if theirs != most[kata]
+    ]
 
 
 def _who(sheet: Sheet, exported: Canvas | None) -> tuple[object, ...] | None:

@@ -14,6 +14,7 @@ from grader.classroom.exports.pages import Pages
 from grader.classroom.exports.statistics import OfClass
 from grader.classroom.exports.tables import Canvas
 from grader.classroom.gradebook import Gradebook, Sheet, scorecard
+from grader.messages import Message
 from grader.messages.language import Language
 from grader.scorecard import Scorecard
 
@@ -30,12 +31,15 @@ _KINDS = {  # the first parts of the paths of each of FORMATS
 @dataclass(frozen=True)
 class Written:
     """What an export came to. open: students of whom not everything is judged, who are in no results.json and have empty
-    cells for Canvas; unknown: those whom Canvas does not know; unnamed: katas whose failures a page cannot name."""
+    cells for Canvas; unknown: those whom Canvas does not know; absent: those whom Canvas alone has; apart: where it has other
+    points; unnamed: katas whose failures a page cannot name."""
 
     files: int
     students: int
     open: tuple[str, ...]
     unknown: tuple[str, ...]
+    absent: tuple[str, ...]
+    apart: tuple[Message, ...]
     unnamed: tuple[str, ...]
 
 
@@ -82,9 +86,13 @@ def write(
         if "html" in formats:
             export.add("teacher.html", pages.teacher(found))
         files = len(export.paths)
-    unknown = tables.unknown_to(exported, plain) if exported is not None else []
+    unknown, absent, apart = [], [], []
+    if exported is not None:
+        unknown, absent = tables.unknown_to(exported, plain), tables.absent_from(plain, exported)
+        apart = tables.other_points(exported, book.facts)
     still = tuple(sheet.student.id for sheet in plain if not sheet.complete)
-    return Written(files, len(plain), still, tuple(unknown), tuple(sorted(found.unnamed)))
+    unnamed = tuple(sorted(found.unnamed))
+    return Written(files, len(plain), still, tuple(unknown), tuple(absent), tuple(apart), unnamed)
 
 
 def _slim(sheet: Sheet) -> Sheet:
