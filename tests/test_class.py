@@ -171,6 +171,19 @@ def test_the_output_is_no_student(wanted: Wanted) -> None:
         go(replace(wanted, out=wanted.submissions / "out"))
 
 
+def test_where_no_student_is_found_nothing_is_written(wanted: Wanted, tmp_path: Path) -> None:
+    empty = hand_in(tmp_path / "none", {"stray.py": "x = 1\n"})
+    for dry in (False, True):
+        with pytest.raises(UsageFault, match="no student is found in"):
+            go(replace(wanted, submissions=empty), dry=dry)
+        assert not wanted.out.exists()
+    go(wanted)
+    before = book(wanted.out)
+    with pytest.raises(UsageFault, match="no student is found in"):
+        go(replace(wanted, submissions=empty))
+    assert book(wanted.out) == before
+
+
 # What ends a run costs nothing.
 
 KILLED = """

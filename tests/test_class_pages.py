@@ -167,6 +167,7 @@ def test_a_teacher_reads_our_faults_first_and_finds_every_student(browser: Brows
     heads = page.locator("h2").all_inner_texts()
     assert heads[:2] == ["Our fault", "The bugs of this class"]
     assert "s3 01_kata" in page.locator(".ours-box").inner_text()
+    assert "grade mistakes" in page.locator("code").all_inner_texts() and "`" not in page.locator("main").inner_text()
     page.locator("details summary").first.click()
     assert "1/2" in page.locator("details").first.inner_text()
     page.get_by_role("link", name="s2").click()

@@ -90,6 +90,21 @@ def test_one_test_can_be_named_and_the_debugger_left_out(course: Path) -> None:
     assert debug(course, "scale::(")[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("def broken(:\n", "SyntaxError: invalid syntax"),
+        ("import nowhere_at_all\n", "ModuleNotFoundError: No module named"),
+    ],
+)
+def test_a_suite_that_does_not_collect_is_named_with_its_line(course: Path, line: str, said: str) -> None:
+    suite = course / "katas/01_scale/test_scale.py"
+    head = "# one\n# two\n"
+    suite.write_text(f"{head}{line}", encoding="utf-8")
+    code, told = debug(course, "scale", "--no-stop")
+    assert code == 2 and f"the suite does not collect: katas/01_scale/test_scale.py:3: {said}" in told
+
+
 def test_where_nothing_fails_it_says_so_and_what_is_to_do(course: Path) -> None:
     assert debug(course, "scale") == (0, "no test fails that you can read: 4 were run\n")
     shutil.copy(TOY / "katas/01_scale/scale.py", course / "katas/01_scale/scale.py")

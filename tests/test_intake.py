@@ -163,6 +163,9 @@ def test_a_stub_with_one_word_more_is_judged(look: Look, toy: Course) -> None:
 DELIVERED = {
     "Canvas": ({"doejane_12345_678_scale.py": RIGHT, "doejane_12345_679_line-1.py": LINE}, "12345", "doejane"),
     "Canvas, late": ({"doejane_LATE_12345_678_scale.py": RIGHT, "doejane_12345_679_line-1.py": LINE}, "12345", "doejane"),
+    "Canvas, a quiz": (
+        {"doejane_12345_question_99_678_scale.py": RIGHT, "doejane_12345_question_98_679_line.py": LINE}, "12345", "doejane",
+    ),
     "Canvas, an archive": ({"doejane_12345_678_hw.zip": zipped({"scale.py": RIGHT, "line.py": LINE})}, "12345", "doejane"),
     "Moodle, folders": (
         {f"Jane Doe_77_assignsubmission_file_/{name}": file for name, file in (("scale.py", RIGHT), ("line.py", LINE))},
@@ -286,7 +289,7 @@ ROSTERS = {
     "without ids": ("name\nann\n", "no column with ids"),
     "an id twice": ("id\nann\nANN\n", "a second time"),
     "no id": ("id,name\n,ann\n", "no id"),
-    "no date": ("id,due\nann,tomorrow\n", "'tomorrow' is no date|tomorrow is no date"),
+    "no date": ("id,due\nann,tomorrow\n", ":2: due must look like 2026-10-01T23:59, found .?tomorrow"),
     "nobody": ("id\n", "lists no student"),
     "no text": ("id\n\x00\udcff", "UTF-8"),
 }

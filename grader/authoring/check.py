@@ -171,12 +171,17 @@ def _chosen(course: Course, names: Sequence[str], faults: Sequence[Fault]) -> tu
         try:
             course.select([name])
         except UsageFault:
-            folder = Path(name).name
-            if not any(folder in (id, id.partition("_")[2], id.partition("_")[0]) for id in broken):
+            if not any(_means(Path(name).name, id) for id in broken):
                 raise
         else:
             known.append(name)
     return course.select(known) if known or not names else ()
+
+
+def _means(name: str, id: str) -> bool:
+    """Whether a kata whose manifest cannot be read is meant: by its folder, its short name or its number."""
+    number, _, slug = id.partition("_")
+    return name in (id, slug) or (name.isdecimal() and number.isdecimal() and int(name) == int(number))
 
 
 def _stray_folders(course: Course) -> Iterator[Finding]:

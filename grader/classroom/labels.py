@@ -1,6 +1,7 @@
 """Whose a file is, by the names that learning platforms give what they deliver; never by what a learner wrote.
 
-Canvas: `doejane_12345_67890_lstm.py`, and `doejane_LATE_12345_67890_lstm.py`. Moodle: `Jane Doe_12345_assignsubmission_file_`
+Canvas: `doejane_12345_67890_lstm.py`, `doejane_LATE_12345_67890_lstm.py`, and of a quiz
+`doejane_12345_question_9_67890_lstm.py`. Moodle: `Jane Doe_12345_assignsubmission_file_`
 as a folder, or before each file's name. Gradescope: `submission_12345`, with a list beside them that says whose each is.
 GitHub Classroom and `git clone`: a folder `assignment-login`. Everybody else: a folder or an archive with the student's id.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from grader.classroom.archives import SUFFIXES, UNREAD
 
-_CANVAS = re.compile(r"([^_]+)_(LATE_)?(\d+)_(\d+)_(.+)", re.DOTALL)
+_CANVAS = re.compile(r"([^_]+)_(LATE_)?(\d+)_(?:question_\d+_)?(\d+)_(.+)", re.DOTALL)
 _MOODLE = re.compile(r"(.+)_(\d+)_assignsubmission_(?:file|onlinetext)(?:_(.*))?", re.DOTALL)
 
 

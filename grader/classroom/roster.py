@@ -2,7 +2,8 @@
 
 A CSV file with a heading: an id (`id`, `student id`, `sid`, `login`, `username`, `identifier`, `email`, as Canvas, Moodle
 and GitHub Classroom write them), and where there are such columns `name` (or first and last name), `section`, `due` and
-`late`. Dates are ISO 8601, in this machine's zone where they name none. Other columns are kept, and found by, too.
+`late`. Both are moments, as in `2026-10-01T23:59`: after `due` it is late, and after `late` nothing is earned. They are ISO
+8601, in this machine's zone where they name none. Other columns are kept, and found by, too.
 """
 
 from __future__ import annotations
@@ -68,8 +69,9 @@ def read(path: Path) -> Roster:
             continue
         try:
             student = _student(cells, heads[column], dict(zip(rows[0], map(str.strip, row), strict=False)))
-        except ValueError as error:
-            faults.append(Fault(f"{path}:{number}", wanted=text("{what} is no date", what=str(error))))
+        except _NoDate as wrong:
+            wanted = text("must look like {example}", example="2026-10-01T23:59")
+            faults.append(Fault(f"{path}:{number}", wrong.column, wanted, wrong.cell))
             continue
         if not student.id:
             faults.append(Fault(f"{path}:{number}", wanted=text("has no id")))
@@ -100,7 +102,7 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _student(cells: dict[str, str], id_column: str, told: dict[str, str]) -> Student:
-    """One row; raises ValueError with a date that is none."""
+    """One row; raises _NoDate."""
 
     def of(names: Iterable[str]) -> str:
         return next((cells[name] for name in names if cells.get(name)), "")
@@ -108,19 +110,29 @@ def _student(cells: dict[str, str], id_column: str, told: dict[str, str]) -> Stu
     known = {id_column, "due", "late", *_NAMES, *_FIRST, *_LAST, *_SECTIONS}
     name = of(_NAMES) or f"{of(_FIRST)} {of(_LAST)}".strip()
     more = {head: cell for (head, cell), key in zip(told.items(), cells, strict=False) if key not in known and cell}
-    due, late = _date(of(["due", "due date"])), _date(of(["late", "late date", "late until"]))
+    due, late = _date(cells, ["due", "due date"]), _date(cells, ["late", "late date", "late until"])
     return Student(
         id=cells[id_column], name=name, section=of(_SECTIONS), due=due, late=late, in_roster=True, more=more
     )  # fmt: skip
 
 
-def _date(cell: str) -> str:
-    if not cell:
+class _NoDate(ValueError):
+    """A cell of a column of dates that is none."""
+
+    def __init__(self, column: str, cell: str) -> None:
+        super().__init__(cell)
+        self.column, self.cell = column, cell
+
+
+def _date(cells: dict[str, str], columns: Iterable[str]) -> str:
+    """The moment in the first of these columns that has one; "" where none has. Raises _NoDate."""
+    column = next((name for name in columns if cells.get(name)), "")
+    if not column:
         return ""
     try:
-        when = datetime.fromisoformat(cell)
+        when = datetime.fromisoformat(cells[column])
     except ValueError:
-        raise ValueError(cell) from None
+        raise _NoDate(column, cells[column]) from None
     return (when if when.tzinfo else when.astimezone()).isoformat(timespec="seconds")
 
 

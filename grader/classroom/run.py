@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from grader import __version__, seeds
 from grader.classroom import snapshot
 from grader.classroom.hands import Bench, Finding, Hands, Local, Work
-from grader.classroom.intake import take_in
+from grader.classroom.intake import Intake, take_in
 from grader.classroom.journal import NAME, Job, Journal
 from grader.classroom.lock import alone
 from grader.classroom.matching import Desk
@@ -108,6 +108,7 @@ class Run:
         """
         wanted = self._wanted
         _apart(wanted.submissions, wanted.out)
+        found = None if (wanted.out / wanted.name).is_file() else self._take_in()  # before anything is written
         with ExitStack() as stack:
             place = wanted.out
             if dry:
@@ -117,16 +118,30 @@ class Run:
                         journal.copy_to(place / wanted.name)
             else:
                 stack.enter_context(alone(place / f"{wanted.name}.lock", wanted.wait, self._tell.say))
+            if (
+                found is None or (place / wanted.name).is_file()
+            ):  # another run may have ended, for which this one waited
+                found = self._take_in()
             packed = snapshot.pack(wanted.course, wanted.katas)
             course = stack.enter_context(snapshot.unpacked(packed, place / f".course-{wanted.name}"))
             journal = stack.enter_context(closing(Journal.write(place, wanted.name)))
-            return self._on(journal, course, packed, dry)
+            return self._on(journal, course, packed, found, dry)
 
-    def _on(self, journal: Journal, course: Course, packed: bytes, dry: bool) -> Outcome:
+    def _take_in(self) -> Intake:
+        """What was handed in. Raises UsageFault where that is nobody's."""
+        wanted = self._wanted
+        found = take_in(wanted.submissions, Desk(wanted.katas, wanted.stubs), wanted.roster)
+        if not found.students:
+            raise UsageFault(
+                text("no student is found in {folder}", folder=str(wanted.submissions)),
+                text("it must hold a folder or an archive for each student, or files as a platform names them"),
+            )
+        return found
+
+    def _on(self, journal: Journal, course: Course, packed: bytes, found: Intake, dry: bool) -> Outcome:
         wanted = self._wanted
         katas = course.select([kata.id for kata in wanted.katas])
         facts = self._facts(journal, course, katas)
-        found = take_in(wanted.submissions, Desk(wanted.katas, wanted.stubs), wanted.roster)
         journal.put_class(found.students, found.entries, found.remarks, found.contents)
         plan = make(journal, katas, wanted.durations, wanted.at_once, wanted.shard)
         self._tell.planned(plan)

@@ -143,7 +143,8 @@ def appeal(out: Path, id: str, kata: str, root: Path | None) -> int:
             return signals.exit_code()
         card = scorecard(sheet.only(chosen.id, now), journal.facts())
         width = shutil.get_terminal_size().columns
-        sys.stdout.write(terminal.render(speaker(course)(card), width=width, colour=coloured(), language=spoken))
+        told = speaker(course)(card)
+        sys.stdout.write(terminal.render(told, width=width, colour=coloured(), language=spoken, own=False))
         then = cell.result
     print()
     print(spoken.text("then: {ended}", ended=_ended(then)))
@@ -212,9 +213,11 @@ def _tell(found: Outcome) -> None:
     more, less = (sum(sign * change.gain > 0 for change in found.changes) for sign in (1, -1))
     count = len(found.changes)
     one, many = "{count} file changes", "{count} files change"
-    points = spoken.text(
-        "{more} gain points, {less} lose points, {same} stay as they are", more=more, less=less, same=found.same
-    )
+    points = [
+        spoken.plural("{count} gains points", "{count} gain points", more),
+        spoken.plural("{count} loses points", "{count} lose points", less),
+        spoken.plural("{count} stays as it is", "{count} stay as they are", found.same),
+    ]
     print(spoken.text("{changed}: {points}", changed=spoken.plural(one, many, count), points=points))
 
 

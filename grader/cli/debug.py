@@ -52,6 +52,12 @@ def debug(name: str, source_dir: Path | None, no_stop: bool, root: Path | None) 
         found = debugging.find(course, kata, test, source_dir)
     except ValueError:
         raise UsageFault(text("{test!r} names no test", test=test), text("give a part of a test's name")) from None
+    if found.fault:
+        place = f"katas/{kata.id}/{kata.suite.name}" + f":{found.fault_line}" * bool(found.fault_line)
+        raise UsageFault(
+            text("the suite does not collect: {place}: {error}", place=place, error=found.fault),
+            text("mend that line, or take the suite anew from the course"),
+        )
     if not found.ran:
         raise UsageFault(
             text("no test of {kata} is called like {test!r}", kata=kata.id, test=test),

@@ -215,7 +215,7 @@ def _of_student(out: Path, id: str, overrides: Path | None, root: Path | None, *
         if sheet.complete:
             counted = {"points": amount(sheet.points), "most": amount(sheet.max)}
             notes.append(spoken.text("{points} of {most} points count", **counted))
-        shown = terminal.render(card, width=width, colour=coloured(), language=spoken)
+        shown = terminal.render(card, width=width, colour=coloured(), language=spoken, own=False)
     return "\n".join([shown.rstrip("\n"), *notes, ""]).encode()
 
 

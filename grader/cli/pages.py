@@ -19,7 +19,7 @@ from grader.cli.commands import grade
 from grader.cli.speech import language
 
 FOLDER = Path(__file__).parents[2] / ".github" / "docs"
-_COMMON = {"--help", "--lang", "--course"}  # of every command: said once
+_COMMON = {"--help", "--lang", "--course"}  # of most commands: said once
 _MADE = "<!-- made by `make pages`: change the code and not this page -->"
 
 
@@ -41,7 +41,7 @@ def commands() -> str:
     say = language()
     parts = [f"# {say.text('The commands')}", _MADE, _table(verbs)]
     common = [param for param in verbs["list"].params if _COMMON & {*param.opts}]
-    parts += [say.text("Every command takes these:"), _options(common)]
+    parts += [say.text("Most commands take these:"), _options(common)]
     for name, command in verbs.items():
         inner = click.Context(command, info_name=f"grade {name}")
         usage = " ".join(["grade", name, *command.collect_usage_pieces(inner)])

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import extract_tb, format_exception_only
 from types import TracebackType
 from typing import Any
 
@@ -65,6 +66,8 @@ class Round:
     found: Found | None = None
     ran: int = 0
     to_do: str = ""  # what the first test says that is still to do
+    fault: str = ""  # why no test of the suite is found at all
+    fault_line: int = 0  # of the suite; 0 where none is at fault
 
 
 def find(course: Course, kata: Kata, names: str, source_dir: Path | None = None) -> Round:
@@ -119,6 +122,14 @@ class _Finding(_Run):
         if isinstance(call.function, type):
             self._making.append(call._replace(made=value))
         return value
+
+    def pytest_exception_interact(self, node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any]) -> None:
+        if isinstance(node, pytest.Module) and call.excinfo is not None:
+            error = call.excinfo.value.__cause__ or call.excinfo.value
+            self.round.fault = "".join(format_exception_only(error)).strip().splitlines()[-1]
+            own = [frame.lineno for frame in extract_tb(error.__traceback__) if Path(frame.filename) == node.path]
+            line = error.lineno if isinstance(error, SyntaxError) else next(iter(own), None)
+            self.round.fault_line = line or 0
 
     def pytest_runtest_setup(self) -> None:
         self._calls, self._last, self._making = 0, None, []

@@ -41,11 +41,11 @@ def _template() -> Template:
     room = Environment(
         loader=FileSystemLoader(_ROOM), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
-    room.filters["code"] = _code
+    room.filters["code"] = code
     return room.get_template("page.html.jinja")
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """A sentence whose names in backticks are shown as code; nothing in it is obeyed."""
     from markupsafe import Markup, escape
 

@@ -38,10 +38,12 @@ def render(
     after: After | None = None,
     every: bool = False,
     prints: bool = False,
+    own: bool = True,
 ) -> str:
     """The whole scorecard as text of at most `width` cells a line.
 
-    after: None where nobody knows what comes next; every: tell all failing tests; prints: what passing tests print too.
+    after: None where nobody knows what comes next; every: tell all failing tests; prints: what passing tests print too;
+    own: its reader wrote what was judged, and may go on with what comes next.
     """
     language = language or Language()
     paint = Paint(colour)
@@ -57,7 +59,8 @@ def render(
         parts += [whole_output(kata, shown.get(kata.id, ()), width, paint, language) for kata in card.katas]
     parts.append(_curves(card, width, paint, language))
     parts += [moment(each, width, paint, language) for each in after.moments] if after else []
-    parts += [_footer(card, width, paint, language), _closing(card, width, paint, language, after)]
+    advice = _next(card, language, after) if own else ""
+    parts += [_footer(card, width, paint, language, own=own), _closing(card, width, paint, language, advice)]
     return disarmed("\n\n".join(part for part in parts if part) + "\n")
 
 
@@ -93,14 +96,14 @@ def _curve(name: str, curve: Curve, width: int, paint: Paint, language: Language
     return [line] if beside else [cut(name, width), line]
 
 
-def _footer(card: Scorecard, width: int, paint: Paint, language: Language) -> str:
+def _footer(card: Scorecard, width: int, paint: Paint, language: Language, *, own: bool) -> str:
     """What protected the run, and what it takes to repeat it; the JSON report has every version."""
     versions = ", ".join(f"{name} {card.versions[name]}" for name in FOOTER if name in card.versions)
     jobs = language.plural("{count} job", "{count} jobs", card.jobs)
     seed = language.text("seed {seed}", seed=card.seed)
     if card.seed is None:
         seed = language.text("secret seed (its SHA-256: {sha256})", sha256=card.seed_sha256)
-    facts = [" · ".join(filter(None, [language.text("self-check"), seed, jobs, versions]))]
+    facts = [" · ".join(filter(None, [language.text("self-check") if own else "", seed, jobs, versions]))]
     facts.append(language.text("sandbox: {sandbox}", sandbox=text(card.sandbox)))
     recorded = sum(test.recorded for kata in card.katas for test in kata.tests)
     if recorded:
@@ -111,7 +114,7 @@ def _footer(card: Scorecard, width: int, paint: Paint, language: Language) -> st
     return "\n".join(paint(line, "dim") for line in lines)
 
 
-def _closing(card: Scorecard, width: int, paint: Paint, language: Language, after: After | None) -> str:
+def _closing(card: Scorecard, width: int, paint: Paint, language: Language, advice: str) -> str:
     passed = sum(kata.verdict is Verdict.PASS for kata in card.katas)
     asked = len(card.katas) + len(card.unbegun)
     facts = [
@@ -121,7 +124,7 @@ def _closing(card: Scorecard, width: int, paint: Paint, language: Language, afte
     ]
     if not card.complete:
         facts.insert(0, language.text("stopped early"))
-    total, advice = " · ".join(facts), _next(card, language, after)
+    total = " · ".join(facts)
     together = f"{total}   {advice}".rstrip()
     lines = [together] if cell_len(together) <= width else [*wrap(total, width), *wrap(advice, width)]
     all_pass = card.complete and passed == asked

@@ -27,6 +27,7 @@ from grader.classroom.records import Facts, Student
 from grader.messages import text
 from grader.messages.language import Language
 from grader.reports.folded import alike, folded
+from grader.reports.html import code
 from grader.reports.table import KINDS, amount, mark, rows, style, word
 from grader.scorecard import KataResult, TestResult, Verdict
 
@@ -261,6 +262,7 @@ class Pages:
             loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True, keep_trailing_newline=True,
         )  # fmt: skip
+        made.filters["code"] = code
         sheet = (TEMPLATES / "style.css").read_text(encoding="utf-8")
         made.globals |= {
             "facts": self.facts,
