@@ -204,7 +204,7 @@ def test_a_class_is_judged_killed_gone_on_with_shown_doubted_and_regraded(tmp_pa
     fixed = suite.read_text(encoding="utf-8").replace("x * factor, tol=1e-12", "x * factor + 1, tol=1e-12")
     suite.write_text(fixed, encoding="utf-8")
     again_then = grade(root, "appeal", out, "s2", "scale")
-    assert again_then.returncode == 1
+    assert again_then.returncode == 1 and "self-check" not in again_then.stdout and "Next: " not in again_then.stdout
     assert "is not what it was when the class was judged" in again_then.stderr
     assert "  test_values: fail, now pass" in again_then.stdout
     tried = grade(root, "regrade", out)
@@ -213,6 +213,7 @@ def test_a_class_is_judged_killed_gone_on_with_shown_doubted_and_regraded(tmp_pa
         ("s1", "-1"),
         ("s2", "+1"),
     ]
+    assert "1 gains points, 1 loses points, 0 stay as they are" in tried.stdout
     done = grade(root, "regrade", out, "--write")
     assert done.returncode == 0
     assert grade(root, "gradebook", out, "--format", "csv").returncode == 0

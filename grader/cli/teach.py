@@ -187,7 +187,7 @@ def _cluster(scheduler: str | None, tls: Sequence[Path] | None) -> Callable[[Ben
     """Who judges, where it is a cluster."""
     if scheduler is None:
         raise UsageFault(
-            text("--engine dask needs a scheduler"),
+            text("`--engine dask` needs a scheduler"),
             text("name it with --scheduler tls://HOST:PORT; `dask scheduler` starts one"),
         )
     try:
