@@ -79,6 +79,13 @@ def test_next_is_what_is_begun_then_what_is_ready_and_in_the_end_nothing(
     assert said(capsys, "next") == "All katas of this course pass.\n"
 
 
+def test_next_stays_with_what_passed_before_and_was_found_not_to_now(course: Course) -> None:
+    first, second = course.katas
+    attempt(course, first.id, Verdict.PASS)
+    stands = standing(course, Store(course.root, print))
+    assert stands.next() == second and stands.next(among={first.id}) == first
+
+
 def test_the_list_has_a_line_for_each_kata_that_fits(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
     attempt(course, course.katas[0].id, Verdict.PASS)
     lines = said(capsys, "list").splitlines()
