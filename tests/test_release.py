@@ -439,3 +439,13 @@ def test_a_course_without_references_tells_all_that_is_missing(released: Course,
         contents(choose(released))
     assert len(refused.value.faults) == len(released.katas)
     assert "reference/01_scale/scale.py: is missing" in refused.value.message
+
+
+@pytest.mark.parametrize("words", [("check",), ("stub",), ("new", "my_other")])
+def test_a_release_is_no_place_for_its_authors(
+    released: Course, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--course", str(released.root)])
+    assert ended.value.code == 2 and "this course is a release" in capsys.readouterr().err
+    assert not (released.root / "reference").exists()

@@ -23,6 +23,7 @@ from grader.machine import ready_to_judge as ready_to_judge
 from grader.messages import text
 from grader.seeds import Secret
 from grader.store import Store
+from grader.stub import ORIGINAL
 
 _DIGITS = 18  # of a public seed: what other programs read from JSON as a whole number
 
@@ -120,6 +121,17 @@ def readable(path: Path) -> Path:
             text("{path}: this name is not UTF-8", path=ascii(str(path))), text("give the folder another name")
         ) from None
     return path
+
+
+def authors_place(root: Path | None) -> Path:
+    """The folder of the course around here, as its authors have it. Raises UsageFault in a release, which has no references."""
+    place = readable(locate(here(), root))
+    if not (place / "reference").is_dir() and any(place.glob(f"katas/*/*{ORIGINAL}")):
+        raise UsageFault(
+            text("this course is a release, which has no references"),
+            text("authors work in the course from which it was made"),
+        )
+    return place
 
 
 def learners_course(place: Path, store: Store) -> Course:
