@@ -85,7 +85,8 @@ def show(kata: str, root: Path | None) -> int:
         sys.stdout.write(statement)
         return 0
     from rich.console import Console
-    from rich.markdown import Markdown
+
+    from grader.study.pages import Markdown
 
     console = Console(no_color=not coloured(), width=min(shutil.get_terminal_size().columns, 110))
     with console.pager(styles=coloured()):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
-from rich.markdown import Markdown
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -19,9 +18,10 @@ from grader.kata import Kata
 from grader.messages import Message, text
 from grader.messages.language import Language
 from grader.reports.beside import SIDE_BY_SIDE, beside
-from grader.reports.layout import Paint, pad, wrap
+from grader.reports.layout import Paint, hang, pad, wrap
 from grader.standing import Place, Standing
 from grader.study import desk, listing
+from grader.study.pages import Markdown
 from grader.watch import view
 
 _PAGE = 10  # rows
@@ -213,7 +213,9 @@ class Answer(Page):
         else:
             head = self.language.text("yours") if self._mine else self.language.text("the solution")
             file = self._found.mine if self._mine else self._found.theirs
-            lines = "\n".join([_PAINT(head, "bold"), "", *(wrap_code(line, width) for line in file.split("\n"))])
+            lines = "\n".join(
+                [_PAINT(head, "bold"), "", *(part for line in file.split("\n") for part in hang(line, width))]
+            )
         self.query_one("#page", Static).update(shown(lines))
 
     def action_turn(self) -> None:
@@ -337,8 +339,3 @@ class Asked(ModalScreen[bool]):
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
-
-
-def wrap_code(line: str, width: int) -> str:
-    """A line of code in as many lines as it takes: nothing of it is cut."""
-    return "\n".join(wrap(line, width))
