@@ -99,7 +99,10 @@ def solution(course: Course, store: Store, kata: Kata, *, give_up: bool = False)
     if not place.solved and not give_up and not place.given_up:
         raise UsageFault(
             text("{kata} does not pass yet", kata=kata.id),
-            text("`grade hint {kata}` helps; with --give-up the solution is shown, and that is noted", kata=kata.slug),
+            text(
+                "`grade hint {kata}` helps; `grade solution {kata} --give-up` shows the solution, and that is noted",
+                kata=kata.slug,
+            ),
         )
     if not place.solved:
         store.put_note(kata.id, GIVEN_UP, "yes")

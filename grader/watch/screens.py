@@ -29,7 +29,7 @@ _PAINT = Paint(True)  # where colours are not wanted, Textual takes them out aga
 _CLOSE = (Binding("escape", "dismiss_none"), Binding("q", "dismiss_none"))
 
 HELP: tuple[tuple[str, Message], ...] = (
-    ("n", text("go on to the next kata; passing one never does that by itself")),
+    ("n", text("go to what `grade next` names, or, from there, to the kata after it; passing never goes on by itself")),
     ("h", text("a hint, one level more each time; the last has most of the code")),
     ("l", text("the list of katas: type to search, tab to filter, enter to jump")),
     ("r", text("judge again, also what is known already")),
@@ -303,14 +303,15 @@ class Listing(Screen[Kata | None]):
         """The rows that are searched for, and of those the one of the kata at hand highlighted."""
         width = max(self.size.width - 2 * view.MARGIN - 2, 20)
         name, wanted = _FILTERS[self._filter]
-        found = listing.matching(self._standing.places, self.query_one(Input).value, self._language)
+        words = self.query_one(Input).value.lstrip().removeprefix("/")  # which begins a search elsewhere
+        found = listing.matching(self._standing.places, words, self._language)
         self._places = [place for place in found if wanted(place)]
         told = listing.summary(self._standing, self._language)
         filtered = f"[{self._language.say(name)}]"
         head = pad(told, max(width - cell_len(filtered), 0)) + filtered
         self.query_one("#head", Static).update(shown(_PAINT(head, "bold")))
         self._at = next((i for i, place in enumerate(self._places) if place.kata.id == self._kata.id), 0)
-        lines = Text()
+        lines = Text("" if self._places else self._language.text("no kata matches"))
         for place, row in enumerate(listing.rows(self._places, width - 2, self._language)):
             line = shown(_PAINT(row.state, listing.STYLES[row.place.state]) + row.rest)
             line = Text.assemble("▸ " if place == self._at else "  ", line, "\n")
