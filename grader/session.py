@@ -39,6 +39,7 @@ from grader.store import NOTEBOOK, Store
 from grader.submission import Submission, Typed
 
 _NOTHING_RAN = str(text("nothing was run: every result is from the store"))
+_NO_FILE = str(text("nothing was run: there was no file to judge"))
 _TOO_EARLY = str(text("nothing was run: the run ended before a worker could start"))
 
 
@@ -283,7 +284,7 @@ class _Run:
         found = {}
         for work in dict.fromkeys(self._work.values()):
             judgement = work.judgement
-            if work.kata.id not in self._results and judgement.begun and not judgement.faults:
+            if work.kata.id not in self._results and judgement.begun and judgement.surveyed and not judgement.faults:
                 left = [not_run(test, "not_run.stopped") for test in judgement.left]
                 tests = judgement.in_order([*judgement.tests, *left])
                 seconds = round(sum(test.seconds for test in tests), 3)
@@ -296,7 +297,9 @@ class _Run:
         ladder = self.engine.began
         if ladder is not None and ladder.standing:
             return ladder.sandbox.text
-        return _TOO_EARLY if self._work or len(self._results) < len(self._katas) else _NOTHING_RAN
+        if self._work or len(self._results) < len(self._katas):
+            return _TOO_EARLY
+        return _NOTHING_RAN if all(result.from_store for result in self._results.values()) else _NO_FILE
 
     def _dated(self, work: _Work, result: KataResult) -> KataResult:
         """The result, with the day on which the same file passed if the kata is another one since.

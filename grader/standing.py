@@ -63,6 +63,7 @@ class Standing:
         passing: ids of katas that pass as well; among: those that are asked about. None where all of these pass.
         """
         solved = {place.kata.id for place in self.places if place.solved} | set(passing)
+        solved -= set(among or ())  # one of them may have passed before, and does not now
         left = [place for place in self.places if place.kata.id not in solved]
         left = left if among is None else [place for place in left if place.kata.id in among]
         ready = [place for place in left if solved.issuperset(place.kata.requires)]

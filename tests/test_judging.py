@@ -133,7 +133,7 @@ IMPORTS = {
     "a syntax error": ("def scale(x, factor)\n    return x", Verdict.ERROR, "is not Python yet", 1),
     "an error": ("import numpy as np\n\nnp.nope", Verdict.ERROR, "does not import: AttributeError", 3),
     "a missing package": (
-        "\nimport tqdm_at_all",
+        "\nimport tqdm_at_all\ntqdm_at_all.tqdm()",
         Verdict.ERROR,
         "No module named 'tqdm_at_all'.*leave all else out",
         2,
@@ -155,7 +155,7 @@ IMPORTS = {
         "No such file.*your file alone is handed",
         2,
     ),
-    "a module beside it": ("import helpers_beside_it", Verdict.ERROR, "files beside yours are not there either", 1),
+    "a module beside it": ("import helpers_beside_it\nhelpers_beside_it.help()", Verdict.ERROR, "files beside yours are not there either", 1),
     "a name of a newer Python": ("from itertools import batching_of_tomorrow", Verdict.ERROR, "run by Python 3", 1),
     "deep nesting": ("x = " + "(" * 5000 + ")" * 5000, Verdict.ERROR, "is not Python yet|does not import", None),
 }

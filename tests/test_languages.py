@@ -36,7 +36,7 @@ ZH = Language("zh")
 SENTENCE = re.compile(r"\b[A-Za-z]+,? [a-z]{2,}\b")
 # What is the same in every language: names of what code is made of, of the command's files, and of its places for values.
 NAMES = {
-    "ADMITTED", "ALLOWED", "API", "ARGS", "BEGIN", "CLASS", "CODE", "COMMAND", "CPU", "Canvas", "DIR", "END", "EXPR", "FILE", "False",
+    "ADMITTED", "ALLOWED", "API", "ARGS", "BEGIN", "CLASS", "CODE", "COMMAND", "CPU", "Canvas", "Dask", "DIR", "END", "EXPR", "FILE", "False",
     "GRADE_DIAGNOSIS", "GRADE_LANG", "Gradescope", "HUP", "ID", "JSON", "Jupyter", "KATA", "KATAS", "Landlock", "Linux", "MUTANT", "MiB", "NAME",
     "NUL", "None", "OUT", "PAGE", "PATH", "Python", "SHA", "SIGHUP", "SIGKILL", "SIGTERM", "SOLUTION", "STUDENT", "TOML", "True", "UTF",
     "WSL", "Windows", "ZIP", "lsm", "pdb",

@@ -62,7 +62,7 @@ def test_what_is_on_record_is_tried_in_part_once_in_some_weeks(proved: Course, b
 def test_every_mistake_has_its_turn_in_the_weeks_of_its_kata(proved: Course) -> None:
     subject, tried = Subject(proved, proved.katas[0]), []
     for week in range(DUE, PARTS * PARTS, PARTS):
-        part = list(Evidence(subject, 1, Depth.PART, week).base(full=False))
+        part = list(Evidence(subject, 1, depth=Depth.PART, week=week).base(full=False))
         assert {trial.case for trial in part if trial.case.right} == {case for case in subject.cases if case.right}
         tried += [trial.case for trial in part if not trial.case.right]
     assert sorted(case.name for case in tried) == sorted(case.name for case in subject.of(Role.MISTAKE))

@@ -11,10 +11,10 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from grader.authoring.making.stub import make_stub, unmarked
 
 from grader.classroom import similarity
 from grader.classroom.similarity import MANY, groups
+from grader.stub import make_stub, unmarked
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 KATAS = sorted(folder.name for folder in REFERENCE.iterdir() if folder.is_dir())

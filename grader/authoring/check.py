@@ -119,7 +119,7 @@ def _evidence(subject: Subject, place: int, wanted: Wanted) -> Evidence:
     if wanted.week is None:
         return Evidence(subject, wanted.seeds)
     depth = proof.due(subject, place, wanted.week)
-    return Evidence(subject, wanted.seeds if depth is Depth.WHOLE else 1, depth, wanted.week)
+    return Evidence(subject, wanted.seeds if depth is Depth.WHOLE else 1, depth=depth, week=wanted.week)
 
 
 def _settings(root: Path) -> Settings:

@@ -196,6 +196,7 @@ def run(
             after = elsewhere(card, course) if source_dir else after_run(card, course, store, before, language())
         finally:
             session.close()
+        chosen_pass = bool(choose) and _chosen(card, choose)
         write(card)
         gate.keep(card)
         form = to_stdout[0] if to_stdout else "terminal"
@@ -215,7 +216,7 @@ def run(
     if course.left_out and not katas and exit_code(card) != 3:
         return 2
     if choose and exit_code(card) != 3:
-        return 0 if _chosen(card, choose) else 1
+        return 0 if chosen_pass else 1
     return gate.code(card)
 
 

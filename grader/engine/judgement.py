@@ -110,6 +110,11 @@ class Judgement:
         return [fault for part in self._parts.values() for fault in part.faults]
 
     @property
+    def surveyed(self) -> bool:
+        """Whether every judge has said which tests it has."""
+        return all(part.collected for part in self._parts.values())
+
+    @property
     def over(self) -> bool:
         """Whether nothing more will be heard."""
         return all(part.ended for part in self._parts.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from grader.todo import is_the_stubs
 _NO_MEMORY = re.compile(
     r"can't allocate memory|cannot allocate memory|std::bad_alloc|Unable to allocate", re.IGNORECASE
 )
+_LACKING = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
 _MOST_LINES = 8  # of an exception's text: torch names the keys that do not fit in lines of their own
 
 
@@ -96,6 +98,8 @@ def plain_ending(error: BaseException | None, filename: str, nothing: str = "") 
         return Ending(Verdict.FAIL, message("test.cannot_go_on", error=_described(error)))
     if _passed_through(error.__traceback__, filename):
         return Ending(Verdict.FAIL, message("raised", error=_described(error)))
+    if (missing := _missing(error, filename)) is not None:
+        return Ending(Verdict.FAIL, missing)
     return _without_worker(error, nothing)
 
 
@@ -114,7 +118,15 @@ def raised(error: LearnerError, bridge: Bridge) -> Ending:
         return Ending(Verdict.MEMORY, message("raised.out_of_memory", error=error.described), None, error.line)
     if error.type_name in ("SystemExit", "KeyboardInterrupt"):
         return Ending(Verdict.CRASH, message("raised.exit", error=error.described), None, error.line)
-    return Ending(Verdict.FAIL, message("raised", error=_of_learner(error)), _help(error, bridge), error.line)
+    missing = _missing(error, bridge.filename) if error.line is None else None
+    said = missing or message("raised", error=_of_learner(error))
+    return Ending(Verdict.FAIL, said, _help(error, bridge), error.line)
+
+
+def _missing(error: BaseException, file: str) -> Message | None:
+    """The function or class that a suite asks for and that the learner's file does not define, if that is all there is to it."""
+    found, name = _LACKING.fullmatch(str(error)), PurePath(file).name
+    return message("missing", file=name, name=found[2]) if found and f"{found[1]}.py" == name else None
 
 
 def unimportable(error: LearnerError | WorkerGone, bridge: Bridge) -> Ending:

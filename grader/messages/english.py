@@ -193,6 +193,7 @@ SAYS = {
     "law.normal": Says("normal with standard deviation {std}"),
     "law.constant": Says("{value} everywhere"),
     # how a test ended
+    "missing": Says("{file} defines no {name}: the suite asks for just this name"),
     "raised": Says("your code raised {error}"),
     "raised.out_of_memory": Says("out of memory: {error}"),
     "raised.exit": Says("your code ends the process ({error})"),

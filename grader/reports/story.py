@@ -107,6 +107,7 @@ def _others(kata: KataResult, told: Sequence[TestResult], width: int, language: 
     left = [other for other in kata.tests if other.verdict not in calm and other not in told]
     not_run = [other for other in left if other.verdict is Verdict.NOT_RUN]
     lines, failing = [], len(left) - len(not_run)
+    not_run = [other for other in not_run if other.said is None or other.said.code != "not_run.unchosen"]  # said above
     if failing:
         lines.append(
             language.plural("and {count} more test does not pass", "and {count} more tests do not pass", failing)

@@ -21,11 +21,11 @@ class Evidence:
 
     subject: Subject
     seeds: int
+    found: dict[Trial, Outcome] = field(default_factory=dict)
+    pace: float = 1.0
     depth: Depth = Depth.WHOLE
     week: int = 0
     seed: int | str = 0
-    found: dict[Trial, Outcome] = field(default_factory=dict)
-    pace: float = 1.0
 
     def base(self, full: bool, again: bool = False) -> Iterator[Trial]:
         """The trials that are always needed; with `full` nothing is left to plain pytest that a judge can say.
