@@ -4,12 +4,15 @@ import io
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from grader.reports.layout import hang
 from grader.study import desk
-from grader.study.pages import Markdown
+from grader.study.pages import Markdown, _hung, _Prose
 
 KATAS = Path(__file__).parents[1] / "katas"
 PAGES = sorted(KATAS.glob("*/README*.md"))
@@ -61,6 +64,15 @@ def test_lines_of_chinese_are_joined_without_a_space(page: str, joined: str) -> 
 def test_a_line_of_chinese_is_full_before_the_next_begins() -> None:
     first, *_ = shown(f"用 torch 来算，{'单元' * 30}", 40).splitlines()
     assert cell_len(first.rstrip()) >= 38
+
+
+@given(st.lists(st.text("ab 中，（`\t", max_size=90), min_size=1, max_size=3), st.integers(8, 40))
+def test_whatever_stands_in_a_paragraph_or_in_code_is_shown_whole(lines: list[str], width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    for element, text in ((_Prose("\n".join(lines)), lines), (_hung(Text(lines[0].expandtabs(4)), width), lines[:1])):
+        found = element.wrap(console, width)
+        assert bare("".join(line.plain for line in found)) == bare("".join(text))
+        assert all(cell_len(line.plain.rstrip()) <= max(width, 16) for line in found)
 
 
 def test_code_goes_on_further_in() -> None:

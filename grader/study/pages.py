@@ -24,7 +24,10 @@ class _Prose(Text):
     """Text that is broken wherever its language lets a line be broken."""
 
     def wrap(self, console: Console, width: int, *, justify: JustifyMethod | None = None, **settings: Any) -> Lines:
-        lines = Lines(part for line in self.split(allow_blank=True) for part in _parts(line, wrap(line.plain, width)))
+        lines = Lines()
+        for line in self.split(allow_blank=True):
+            line.expand_tabs(4)
+            lines.extend(_parts(line, wrap(line.plain, width)))
         lines.justify(console, width, justify or self.justify or "default", "fold")
         return lines
 
