@@ -20,7 +20,7 @@ from grader.errors import Fault, GradeError, UsageFault
 from grader.kata import Kata
 from grader.machine import processors as processors
 from grader.machine import ready_to_judge as ready_to_judge
-from grader.messages import text
+from grader.messages import Message, text
 from grader.seeds import Secret
 from grader.store import Store
 from grader.stub import ORIGINAL
@@ -84,6 +84,22 @@ class Seed(click.ParamType[int | Secret]):
             wrong = "{value!r} is no seed: give a number of at most {digits} digits, `secret`, or @FILE"
             self.fail(language().text(wrong, value=value, digits=_DIGITS))
         return int(value)
+
+
+def askable(yes: bool) -> None:
+    """Raises UsageFault where a question can be put to nobody and was not answered by `--yes`."""
+    if not yes and not sys.stdin.isatty():
+        raise UsageFault(
+            text("this asks first, and standard input is no terminal: nothing was changed"),
+            text("say --yes if that is what you want"),
+        )
+
+
+def confirm(question: Message, yes: bool) -> None:
+    """Ask, unless that was answered already. Raises Abort where the answer is no, and UsageFault where nobody can give one."""
+    askable(yes)
+    if not yes:
+        click.confirm(language().say(question), abort=True)
 
 
 def coloured() -> bool:
