@@ -82,6 +82,10 @@ def take_in(course: Course, store: Store, path: Path) -> Moved:
             if len(names) > _MOST_COPIES:
                 raise ValueError(f"{len(names)} files")
             found = {name: _read(archive, name, MAX_BYTES) for name in names if _COPY.fullmatch(name)}
+    except FileNotFoundError:
+        raise UsageFault(
+            text("there is no file {file}", file=str(path)), text("`grade export` writes one, on the other machine")
+        ) from None
     except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise UsageFault(
             text("{file} is not what `grade export` writes: {error}", file=str(path), error=str(error)),

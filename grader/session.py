@@ -284,7 +284,7 @@ class _Run:
         found = {}
         for work in dict.fromkeys(self._work.values()):
             judgement = work.judgement
-            if work.kata.id not in self._results and judgement.begun and judgement.surveyed and not judgement.faults:
+            if work.kata.id not in self._results and judgement.begun and not judgement.faults:
                 left = [not_run(test, "not_run.stopped") for test in judgement.left]
                 tests = judgement.in_order([*judgement.tests, *left])
                 seconds = round(sum(test.seconds for test in tests), 3)

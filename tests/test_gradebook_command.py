@@ -103,7 +103,7 @@ def test_a_student_is_shown_exported_and_deleted(course: Path, tmp_path: Path) -
     shown = grade(course, "student", out, "s2")
     assert shown.returncode == 0 and "self-check" not in shown.stdout and "Next: " not in shown.stdout
     assert "01_kata: 3 days late: 30 % less" in shown.stdout and shown.stdout.endswith("2.8 of 8 points count\n")
-    done = grade(course, "student", out, "s2", "--export", tmp_path / "s2.zip", "--delete")
+    done = grade(course, "student", out, "s2", "--export", tmp_path / "s2.zip", "--delete", "--yes")
     assert done.returncode == 0
     with zipfile.ZipFile(tmp_path / "s2.zip") as zipped:
         assert json.loads(zipped.read("student.json"))["student"]["id"] == "s2"
@@ -113,10 +113,18 @@ def test_a_student_is_shown_exported_and_deleted(course: Path, tmp_path: Path) -
     assert not (out / "gradebook" / "students" / "s2.html").exists()
 
 
+@pytest.mark.parametrize("deed", ["--delete", "--pseudonymise"])
+def test_where_nobody_can_be_asked_a_student_stays_until_yes_is_said(course: Path, tmp_path: Path, deed: str) -> None:
+    out = small(tmp_path / "out")
+    done = grade(course, "student", out, "s2", "--export", tmp_path / "s2.zip", deed)
+    assert done.returncode == 2 and "--yes" in done.stderr
+    assert grade(course, "student", out, "s2").returncode == 0 and not (tmp_path / "s2.zip").exists()
+
+
 def test_a_pseudonym_is_the_same_in_every_journal_of_the_folder(course: Path, tmp_path: Path) -> None:
     out = small(tmp_path / "out")
     shutil.copy(out / "class.sqlite", out / "class.before-1.sqlite")
-    done = grade(course, "student", out, "s2", "--pseudonymise")
+    done = grade(course, "student", out, "s2", "--pseudonymise", "--yes")
     new = done.stdout.split()[2]
     for journal in ("class.sqlite", "class.before-1.sqlite"):
         assert grade(course, "student", out / journal, new).returncode == 0

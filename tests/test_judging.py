@@ -155,7 +155,12 @@ IMPORTS = {
         "No such file.*your file alone is handed",
         2,
     ),
-    "a module beside it": ("import helpers_beside_it\nhelpers_beside_it.help()", Verdict.ERROR, "files beside yours are not there either", 1),
+    "a module beside it": (
+        "import helpers_beside_it\nhelpers_beside_it.help()",
+        Verdict.ERROR,
+        "files beside yours are not there either",
+        1,
+    ),
     "a name of a newer Python": ("from itertools import batching_of_tomorrow", Verdict.ERROR, "run by Python 3", 1),
     "deep nesting": ("x = " + "(" * 5000 + ")" * 5000, Verdict.ERROR, "is not Python yet|does not import", None),
 }
@@ -325,3 +330,9 @@ def test_what_was_told_of_is_in_the_scorecard_of_an_interrupted_run(toy: Course,
     card = session.grade(toy.katas[:1], listener=Impatient())
     session.close()
     assert [kata.id for kata in card.katas] == [toy.katas[0].id] and card.unfinished == ()
+
+
+def test_a_function_that_the_file_lacks_is_told_as_such(grade_source: Grade) -> None:
+    result = grade_source("import numpy as np\n\n\ndef scale(x, factor):\n    return x * factor\n")
+    said = {test.name: test.message for test in result.tests if test.verdict is not Verdict.PASS}
+    assert said["test_halves"] == "scale.py defines no halves: the suite asks for just this name"

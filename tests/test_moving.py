@@ -140,7 +140,7 @@ def test_what_is_no_progress_changes_nothing(tmp_path: Path, files: dict[str, st
 
 def test_no_zip_at_all_is_told(tmp_path: Path) -> None:
     here, file = made(tmp_path / "here"), tmp_path / "progress.zip"
-    with pytest.raises(UsageFault, match="is not what `grade export` writes"):
+    with pytest.raises(UsageFault, match="there is no file"):
         taken_in(here, file)
     file.write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(UsageFault, match="is not what `grade export` writes"):

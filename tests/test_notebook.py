@@ -365,6 +365,14 @@ def test_options_are_read_as_the_command_reads_them() -> None:
             words.read(line)
 
 
+def test_help_says_how_it_goes_and_judges_nothing(started: tuple[Path, Kernel]) -> None:
+    for asked in ("--help", "-h"):
+        told = "".join(each["text"] for each in started[1].run(f"%grade {asked}"))
+        assert told.startswith("Judge the cell") and "\n%grade [KATA...] [--all]" in told
+    (told,) = started[1].run(f"%%grade scale --help --lang zh\n{RIGHT}")
+    assert told["text"].startswith("把单元格当作")
+
+
 # Pictures
 
 

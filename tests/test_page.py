@@ -129,6 +129,25 @@ def test_every_kind_of_end_is_readable(browser: Browser, tmp_path: Path, case: t
     seen.page.close()
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_stands_in_a_row_or_below_each_other_is_in_line(browser: Browser, tmp_path: Path, width: int) -> None:
+    """A card whose title takes two lines has its state where the others of its row have theirs."""
+    card = golden("mixed")
+    first, *others = card.katas
+    text = html.render(replace(card, katas=(replace(first, title="word " * 12), *others)))
+    seen = Seen(browser, tmp_path / "page.html", text, width)
+    box = "each => { const box = each.getBoundingClientRect(); return [Math.round(box.left), Math.round(box.top)]; }"
+    cards, states, points = (
+        seen.page.locator(f".map {name}").evaluate_all(f"all => all.map({box})") for name in ("a", ".state", ".points")
+    )
+    rows = len({top for _, top in cards})
+    assert rows == (1 if width == 1280 else len(cards)) and len({top for _, top in states}) == rows
+    assert len({top for _, top in points}) == rows
+    files = [file.locator("> span").evaluate_all(f"all => all.map({box})") for file in seen.page.locator(".file").all()]
+    assert {len({edge for edge, _ in parts}) for parts in files if len(parts) > 1} == {2 if width == 1280 else 1}
+    seen.page.close()
+
+
 def hostile(evil: str) -> Scorecard:
     """A scorecard all of whose words are these."""
     curve, map_ = Curve(evil, ONE, 1.0, ONE), Matrix(evil, ONE, (evil,))

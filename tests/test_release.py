@@ -178,6 +178,41 @@ def test_the_release_is_one_commit_of_exactly_its_files(released: Course) -> Non
     assert set(git("ls-files")) == set(files(released.root))
 
 
+def test_what_pip_installs_of_a_release_is_all_that_its_grader_reads(released: Course) -> None:
+    settings = tomllib.loads((released.root / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["grader"]
+    grader = released.root / "grader"
+    installed = {path for pattern in patterns for path in grader.glob(pattern)}
+    carried = {path for path in grader.rglob("*") if path.is_file() and path.suffix not in (".py", ".md", ".pyc", "")}
+    assert {path.suffix for path in carried} >= {".json", ".mo", ".jinja", ".css", ".tcss"}
+    assert carried == installed
+
+
+def test_a_release_of_the_same_leaves_gits_index_alone(course: Course, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["release", str(out), "--course", str(course.root), "--git"]
+    for _ in range(2):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 0
+        (out / "notes.txt").write_text("a learner's own", encoding="utf-8")
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=out, capture_output=True, text=True, check=True)
+    assert status.stdout == "?? notes.txt\n"
+
+
+@pytest.mark.parametrize(("more", "said"), [(b"def broken(:\n", "is not valid Python"), (b"\xff", "is not UTF-8 text")])
+def test_a_suite_that_cannot_be_read_is_named_with_its_line(
+    course: Course, tmp_path: Path, more: bytes, said: str
+) -> None:
+    shutil.copytree(course.root, tmp_path / "course", ignore=shutil.ignore_patterns(".grade", "__pycache__"))
+    copy = find(tmp_path / "course", tmp_path / "course")
+    with open(copy.katas[0].suite, "ab") as suite:
+        suite.write(more)
+    with pytest.raises(CourseFault) as caught:
+        contents(choose(copy))
+    assert re.search(rf"test_\w+\.py:\d+: {said}", str(caught.value))
+
+
 def test_the_released_manifest_counts_without_the_hidden_test(course: Course, released: Course) -> None:
     text = (released.root / "katas/51_my_topic/kata.toml").read_text(encoding="utf-8")
     assert "tests = 7  # one is hidden" in text
@@ -404,3 +439,13 @@ def test_a_course_without_references_tells_all_that_is_missing(released: Course,
         contents(choose(released))
     assert len(refused.value.faults) == len(released.katas)
     assert "reference/01_scale/scale.py: is missing" in refused.value.message
+
+
+@pytest.mark.parametrize("words", [("check",), ("stub",), ("new", "my_other")])
+def test_a_release_is_no_place_for_its_authors(
+    released: Course, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--course", str(released.root)])
+    assert ended.value.code == 2 and "this course is a release" in capsys.readouterr().err
+    assert not (released.root / "reference").exists()

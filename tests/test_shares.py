@@ -12,8 +12,11 @@ import pytest
 from grader.course import Course, find
 from grader.engine import key
 from grader.engine.brake import Brake
+from grader.engine.events import Heard
+from grader.engine.judgement import Judgement
 from grader.engine.shares import Known, Memory, shared
 from grader.engine.task import Task, job_for
+from grader.judge.job import Collected, Named
 from grader.scorecard import KataResult, Scorecard, TestResult, Verdict
 from grader.session import Listener, Session
 from grader.store import Store
@@ -63,6 +66,20 @@ def graded(session: Session, source: str, listener: Listener | None = None) -> K
 def task(course: Course) -> Task:
     kata = course.katas[0]
     return Task(("", kata.id), job_for(course, kata, read(kata, None, course)), kata.tests)
+
+
+def test_a_run_that_ends_before_all_judges_said_their_tests_is_no_fault_of_ours(course: Course) -> None:
+    """The tests are known, so those of a judge that had not begun were not run."""
+    tests = tuple(Named(name, "value", "T") for name in ("test_shape", "test_values", "test_halves", "test_pure"))
+    known = Known("", {test.name: 1.0 for test in tests}, "", tests)
+    parts = shared(task(course), known, 2)
+    judgement = Judgement(parts, known.tests)
+    judgement.take(Heard(parts[0], Collected(tuple(test for test in tests if test.name in parts[0].job.only))))
+    assert (
+        [test.name for test in judgement.collected]
+        == [test.name for test in tests]
+        == [each.name for each in judgement.left]
+    )
 
 
 def test_parts_are_as_long_as_each_other_and_the_test_at_hand_leads(course: Course) -> None:

@@ -1,5 +1,6 @@
 """What learners do between two runs: the course and its next kata, hints, and files that come back whatever replaced them."""
 
+import io
 import re
 import shutil
 import time
@@ -79,6 +80,13 @@ def test_next_is_what_is_begun_then_what_is_ready_and_in_the_end_nothing(
     assert said(capsys, "next") == "All katas of this course pass.\n"
 
 
+def test_next_stays_with_what_passed_before_and_was_found_not_to_now(course: Course) -> None:
+    first, second = course.katas
+    attempt(course, first.id, Verdict.PASS)
+    stands = standing(course, Store(course.root, print))
+    assert stands.next() == second and stands.next(among={first.id}) == first
+
+
 def test_the_list_has_a_line_for_each_kata_that_fits(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
     attempt(course, course.katas[0].id, Verdict.PASS)
     lines = said(capsys, "list").splitlines()
@@ -123,6 +131,15 @@ def test_reset_keeps_what_was_there_and_undo_goes_to_and_fro(
     assert kata.stub.read_bytes() == stub
 
 
+def test_where_nobody_can_be_asked_nothing_is_replaced(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    kata = course.katas[0]
+    kata.stub.write_bytes(b"mine = 1\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with pytest.raises(UsageFault, match="nothing was changed") as fault:
+        run(["reset", kata.slug])
+    assert "--yes" in str(fault.value.next_step) and kata.stub.read_bytes() == b"mine = 1\n"
+
+
 def test_with_no_copy_there_is_nothing_to_undo(course: Course) -> None:
     with pytest.raises(UsageFault, match="nothing to undo"):
         run(["undo", course.katas[0].slug])
@@ -160,6 +177,13 @@ def test_history_tells_every_attempt_and_where_its_file_was(course: Course, caps
     assert ["fail" in line for line in own.splitlines()] == [True, False] and "elsewhere" not in own
     heading, line = others.splitlines()
     assert heading.startswith("files from elsewhere (--from)") and "✓ pass" in line and "from /elsewhere" in line
+
+
+def test_the_history_of_all_katas_is_a_table(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    for kata in course.katas:
+        attempt(course, kata.id, Verdict.PASS)
+    lines = said(capsys, "history").splitlines()
+    assert len({len(kata.id) for kata in course.katas}) == 2 and len({line.index("✓") for line in lines}) == 1
 
 
 def test_who_gave_up_reads_so_later(course: Course, capsys: pytest.CaptureFixture[str]) -> None:

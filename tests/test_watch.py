@@ -456,8 +456,8 @@ def test_the_list_is_searched_filtered_and_jumped_from(app: Watch) -> None:
         await pressed(pilot, "tab")
         assert rows() == ["01_scale"] and "[done]" in painted(app)
         await pressed(pilot, "tab", "q")
-        assert rows() == [] and isinstance(app.screen, Listing)
-        await pressed(pilot, "enter", "backspace", "l", "i", "n")
+        assert rows() == [] and isinstance(app.screen, Listing) and "no kata matches" in painted(app)
+        await pressed(pilot, "enter", "backspace", "slash", "l", "i", "n")
         assert rows() == ["02_line"]
         await pressed(pilot, "enter")
         assert isinstance(app.screen, Main) and app.state.kata.id == "02_line"
@@ -493,6 +493,7 @@ def test_the_solution_is_for_who_solved_it(app: Watch, course: Course, store: St
     async def steps(pilot: Pilot[None]) -> None:
         await pressed(pilot, "o")
         assert isinstance(app.screen, Main) and "does not pass yet" in painted(app)
+        assert "`grade solution scale --give-up`" in painted(app)
         kata.stub.write_text("mine = 1\n")
         score = KindScore(points=4.0, max=4.0, passed=4, total=4)
         store.put("any", replace(all_pass(), by_kind={"value": score}, sha256="0"))

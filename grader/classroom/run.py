@@ -190,7 +190,7 @@ class Run:
             return before
         seed = wanted.seed or seeds.draw()
         facts = Facts(
-            course=wanted.course.root.name,
+            course=wanted.course.name,
             course_digest=snapshot.digest(told),
             grader=f"{__version__}+{key.grader_digest()[:12]}",
             versions=key.versions(),

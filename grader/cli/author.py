@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from grader.cli.options import (
     Report,
+    authors_place,
     coloured,
     course_option,
-    here,
     jobs_option,
     katas_argument,
     processors,
-    readable,
     ready_to_judge,
     write_report,
 )
 from grader.cli.speech import language, note
 from grader.cli.spoken import Whole, command, option
-from grader.course import Course, locate
+from grader.course import Course
 from grader.errors import GradeError, UsageFault
 from grader.kata import survey
 from grader.messages import text
@@ -123,7 +122,7 @@ def check(
             raise UsageFault(text(needs, form=form), text("for example {example}", example=example))
         if form == "markdown":
             tables.earlier(_text(path), str(path), keep=bool(katas) or changed)  # raises now, and not after an hour
-    course = readable(locate(here(), root))
+    course = authors_place(root)
     store = Store(course, note)
     bench = Bench(store, jobs=jobs, fresh=fresh, tell=_Telling(sys.stderr))
     try:

@@ -10,7 +10,7 @@ import click
 
 from grader import __version__
 from grader.cli import speech
-from grader.cli.spoken import Command, Group, Option
+from grader.cli.spoken import Command, Group, Option, missing
 from grader.cli.verbs import COMMANDS
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def run(args: list[str] | None) -> int:
     try:
         code: Any = grade.main(args, prog_name="grade", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        (missing(error) if isinstance(error, click.MissingParameter) else error).show()
         return 2
     except click.Abort:
         raise KeyboardInterrupt from None

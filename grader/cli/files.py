@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from grader import moving
-from grader.cli.options import course_option, kata_argument, one_kata, opened, readable
+from grader.cli.options import confirm, course_option, kata_argument, one_kata, opened, readable
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, named, option
 from grader.messages import Message, text
@@ -27,12 +27,11 @@ def reset(kata: str, yes: bool, root: Path | None) -> int:
 
     Example: grade reset lstm
     """
-    spoken = language()
     with opened(root) as (course, _):
         chosen = one_kata(course, kata)
-    if not yes and sys.stdin.isatty() and not desk.is_stub(course, chosen):
-        click.confirm(spoken.text("put the stub in the place of {file}?", file=desk.file_of(chosen)), abort=True)
-    print(spoken.say(desk.reset(course, chosen)))
+    if not desk.is_stub(course, chosen):
+        confirm(text("put the stub in the place of {file}?", file=desk.file_of(chosen)), yes)
+    print(language().say(desk.reset(course, chosen)))
     return 0
 
 
@@ -54,7 +53,7 @@ def undo(kata: str, root: Path | None) -> int:
 @option("--give-up", "gives_up", is_flag=True, help="Show it although the kata does not pass; this is noted.")
 @course_option
 def solution(kata: str, gives_up: bool, root: Path | None) -> int:
-    """Show the solution of KATA beside yours, once yours passes.
+    """Show the solution of KATA, once yours passes. It stands beside yours where a terminal has 120 columns, else alone.
 
     Example: grade solution lstm
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from grader.classroom.exports import FORMATS
-from grader.cli.options import coloured, course_option, opened
+from grader.cli.options import askable, coloured, confirm, course_option, opened
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.course import Course
@@ -187,6 +187,8 @@ def student(
     """
     from grader.classroom import person
 
+    if pseudonymise or delete:
+        askable(yes)  # before anything is written
     if archive is not None:
         person.keep(archive, _of_student(out, id, overrides, root, zipped=True))
         print(language().text("{file}: all that is known of {student}", file=str(archive), student=id))
@@ -228,9 +230,8 @@ def _without(out: Path, id: str, *, pseudonymise: bool, yes: bool) -> None:
     with closing(Journal.read(out)) as journal:
         one_student(journal, id)
         submissions = journal.facts().submissions
-    if not yes and sys.stdin.isatty():
-        asked = "take the name of {student} out of {folder}?" if pseudonymise else "delete {student} from {folder}?"
-        click.confirm(spoken.text(asked, student=id, folder=str(folder)), abort=True)
+    asked = "take the name of {student} out of {folder}?" if pseudonymise else "delete {student} from {folder}?"
+    confirm(text(asked, student=id, folder=str(folder)), yes)
     new = person.pseudonym()
     for path in sorted(folder.glob("*.sqlite")):  # those of shards, of a regrade and from before one, too
         if pseudonymise:

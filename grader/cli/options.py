@@ -20,9 +20,10 @@ from grader.errors import Fault, GradeError, UsageFault
 from grader.kata import Kata
 from grader.machine import processors as processors
 from grader.machine import ready_to_judge as ready_to_judge
-from grader.messages import text
+from grader.messages import Message, text
 from grader.seeds import Secret
 from grader.store import Store
+from grader.stub import ORIGINAL
 
 _DIGITS = 18  # of a public seed: what other programs read from JSON as a whole number
 
@@ -85,6 +86,22 @@ class Seed(click.ParamType[int | Secret]):
         return int(value)
 
 
+def askable(yes: bool) -> None:
+    """Raises UsageFault where a question can be put to nobody and was not answered by `--yes`."""
+    if not yes and not sys.stdin.isatty():
+        raise UsageFault(
+            text("this asks first, and standard input is no terminal: nothing was changed"),
+            text("say --yes if that is what you want"),
+        )
+
+
+def confirm(question: Message, yes: bool) -> None:
+    """Ask, unless that was answered already. Raises Abort where the answer is no, and UsageFault where nobody can give one."""
+    askable(yes)
+    if not yes:
+        click.confirm(language().say(question), abort=True)
+
+
 def coloured() -> bool:
     """Whether standard output is a screen that wants colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -120,6 +137,17 @@ def readable(path: Path) -> Path:
             text("{path}: this name is not UTF-8", path=ascii(str(path))), text("give the folder another name")
         ) from None
     return path
+
+
+def authors_place(root: Path | None) -> Path:
+    """The folder of the course around here, as its authors have it. Raises UsageFault in a release, which has no references."""
+    place = readable(locate(here(), root))
+    if not (place / "reference").is_dir() and any(place.glob(f"katas/*/*{ORIGINAL}")):
+        raise UsageFault(
+            text("this course is a release, which has no references"),
+            text("authors work in the course from which it was made"),
+        )
+    return place
 
 
 def learners_course(place: Path, store: Store) -> Course:

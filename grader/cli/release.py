@@ -174,7 +174,8 @@ def _commit(out: Path, paths: Sequence[str]) -> Message:
     else:
         tracked = set(_git(out, "ls-files", "-z").split("\0"))
         paths = [path for path in paths if path in tracked or (out / path).exists()]
-        _git(out, "add", "--all", "--force", *_FROM_INPUT, given="\0".join(paths))
+        if paths:  # without any, git would take all that lies there
+            _git(out, "add", "--all", "--force", *_FROM_INPUT, given="\0".join(paths))
         if not paths or not _git(out, "diff", "--cached", "--name-only", "--", *paths):
             return text("git: nothing has changed since the last commit")
     try:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.cli.options import course_option, here, katas_argument, readable
+from grader.cli.options import authors_place, course_option, here, katas_argument
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
-from grader.course import find, locate
+from grader.course import find
 from grader.store import Store
 from grader.stub import generated
 
@@ -59,7 +59,8 @@ def new(id: str, worker: str, title: str, title_zh: str, track: str, root: Path 
     from grader.authoring.making.new import new as make
     from grader.authoring.making.new import next_steps, numbered
 
-    course = find(here(), root)
+    place = authors_place(root)
+    course = find(place, place)
     id = numbered(course, id)
     for path in make(course, id, worker=worker, title=title, title_zh=title_zh, track=track):
         print(path.relative_to(course.root).as_posix())
@@ -83,7 +84,7 @@ def stub(katas: Sequence[str], check: bool, root: Path | None) -> int:
     from grader.authoring.making import filling, stubs
 
     spoken = language()
-    place = readable(locate(here(), root))
+    place = authors_place(root)
     first = _filled(filling.missing(place), place, check)
     if check and first:
         return 1

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from grader.cli.speech import OPTION, language
 from grader.messages.language import SOURCE
-from grader.reports.layout import cut, pad, wrap
+from grader.reports.layout import CLOSING, WIDE, cut, pad, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,11 +98,19 @@ class Command(click.Command):
     def get_short_help_str(self, limit: int = 45) -> str:
         if language().code == SOURCE:
             return super().get_short_help_str(limit)
-        return cut(re.split("[。：；（]", self.help or "", maxsplit=1)[0], 2 * limit)
+        said = re.split("[。：；]", re.sub(r"\s*（[^（）]*）\s*", " ", self.help or ""), maxsplit=1)[0]
+        return cut(re.sub(rf"(?<=[{WIDE}])\s+(?=[{WIDE}])|\s+(?=[{CLOSING}]|$)", "", said), 2 * limit)
 
 
 class Group(Command, click.Group):
     """Commands of these."""
+
+
+def missing(error: click.MissingParameter) -> click.UsageError:
+    """The same complaint, which click ends in an English full stop in any language."""
+    name = error.param.get_error_hint(error.ctx) if error.param and error.ctx else error.param_hint
+    said = "Missing option {name}." if isinstance(error.param, click.Option) else "Missing argument {name}."
+    return click.UsageError(language().text(said, name=name), error.ctx)
 
 
 def command(function: F) -> Command:

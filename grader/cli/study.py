@@ -85,7 +85,8 @@ def show(kata: str, root: Path | None) -> int:
         sys.stdout.write(statement)
         return 0
     from rich.console import Console
-    from rich.markdown import Markdown
+
+    from grader.study.pages import Markdown
 
     console = Console(no_color=not coloured(), width=min(shutil.get_terminal_size().columns, 110))
     with console.pager(styles=coloured()):
@@ -146,25 +147,27 @@ def history(kata: str | None, root: Path | None) -> int:
     attempts.sort(key=lambda attempt: attempt.time)
     own = [each for each in attempts if each.origin in OWN]
     others = [each for each in attempts if each.origin not in OWN]
+    widest = max((len(each.kata) for each in attempts), default=0)
     if not attempts:
         print(spoken.text("no attempts yet: `grade` makes the first"))
     for each in own:
-        print(_attempt(each))
+        print(_attempt(each, widest))
     for one in chosen:
         if one.id in given_up:
             print(spoken.text("{kata}: its solution was shown before it passed", kata=one.id))
     if others:
         print("\n" * bool(own) + spoken.text("files from elsewhere (--from), which count for nothing here"))
     for each in others:
-        print(f"{_attempt(each)}  {spoken.text('from {folder}', folder=each.origin)}")
+        print(f"{_attempt(each, widest)}  {spoken.text('from {folder}', folder=each.origin)}")
     return 0
 
 
-def _attempt(each: Attempt) -> str:
+def _attempt(each: Attempt, widest: int) -> str:
+    """An attempt in a line, in which a kata's name takes `widest` cells."""
     when = datetime.fromtimestamp(each.time).strftime("%Y-%m-%d %H:%M")
     ended = pad(f"{mark(each.verdict)} {word(each.verdict, language())}", 12)
     points = pad(f"{amount(each.points)}/{amount(each.max)}", 8, right=True)
-    return f"{when}  {each.kata}  {Paint(coloured())(ended, style(each.verdict))}{points}{_typed(each)}"
+    return f"{when}  {pad(each.kata, widest)}  {Paint(coloured())(ended, style(each.verdict))}{points}{_typed(each)}"
 
 
 def _typed(each: Attempt) -> str:

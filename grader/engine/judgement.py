@@ -32,12 +32,12 @@ class _Part:
 class Judgement:
     """What is known of one submission on one kata. Only one that is `done` and without faults counts.
 
-    order: the names of the tests as the suite has them, where its judges are not given them in that order
+    known: the tests as the suite has them, where that is known before, and its judges are not given them in that order
     """
 
-    def __init__(self, tasks: Iterable[Task], order: Iterable[str] = ()) -> None:
+    def __init__(self, tasks: Iterable[Task], known: Iterable[Named] = ()) -> None:
         self._parts = {task: _Part() for task in tasks}
-        self._order = tuple(order)
+        self._known = {test.name: test for test in known}
 
     def take(self, event: Event) -> None:
         """Add what an event says. To be called with the events of its own tasks, in their order."""
@@ -78,15 +78,15 @@ class Judgement:
 
     def in_order(self, tests: Iterable[TestResult]) -> list[TestResult]:
         """Results of tests, in the order of the suite."""
-        names = dict.fromkeys([*self._order, *(test.name for test in self.collected)])
-        places = {name: place for place, name in enumerate(names)}
+        places = {test.name: place for place, test in enumerate(self.collected)}
         return sorted(tests, key=lambda test: places.get(test.name, len(places)))
 
     @property
     def collected(self) -> list[Named]:
         """The tests that there are, as far as judges have said."""
-        found = {test.name: test for part in self._parts.values() for test in part.collected}
-        return [found[name] for name in dict.fromkeys([*self._order, *found]) if name in found]
+        return list(
+            (self._known | {test.name: test for part in self._parts.values() for test in part.collected}).values()
+        )
 
     @property
     def left(self) -> list[Named]:
@@ -108,11 +108,6 @@ class Judgement:
     def faults(self) -> list[Message]:
         """The suite's or ours, never the learner's."""
         return [fault for part in self._parts.values() for fault in part.faults]
-
-    @property
-    def surveyed(self) -> bool:
-        """Whether every judge has said which tests it has."""
-        return all(part.collected for part in self._parts.values())
 
     @property
     def over(self) -> bool:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from grader.engine.judgement import Judgement
 from grader.engine.task import Task
+from grader.judge.job import Named
 from grader.scorecard import KataResult, Verdict
 from grader.store import Store
 
@@ -20,13 +21,15 @@ _NOTE = "suite"  # under which a store keeps what is known of one
 class Known:
     """What was seen of a suite when it was judged the last time.
 
-    course: the digest of all that its verdicts depend on beside the file; seconds: of its tests, in the suite's order
+    course: the digest of all that its verdicts depend on beside the file; seconds: of its tests, by their names
     at_hand: the test that the learner is at, which is the first that did not pass; "" where all do
+    tests: in the suite's order
     """
 
     course: str
     seconds: Mapping[str, float]
     at_hand: str
+    tests: tuple[Named, ...] = ()
 
 
 class Memory:
@@ -40,7 +43,8 @@ class Memory:
         """Keep in mind which tests a kata has, where all of them ran on this state of the course."""
         if result.verdict is not Verdict.INTERNAL and result.tests:
             at_hand = next((test.name for test in result.tests if test.verdict is not Verdict.PASS), "")
-            known = Known(course, {test.name: test.seconds for test in result.tests}, at_hand)
+            tests = tuple(Named(test.name, test.kind, test.title, test.hidden) for test in result.tests)
+            known = Known(course, {test.name: test.seconds for test in result.tests}, at_hand, tests)
             self._known[result.id] = known
             if self._store is not None:
                 self._store.put_note(result.id, _NOTE, msgspec.json.encode(known).decode())
@@ -48,9 +52,9 @@ class Memory:
     def judgement(self, task: Task, course: str, judges: int) -> Judgement:
         """Of a task that is alone: in as many parts as there are judges, if its suite was seen in this state of the course."""
         known = self._known.get(task.job.kata) or self._noted(task.job.kata)
-        if known is None or known.course != course:
+        if known is None or known.course != course or len(known.tests) != len(known.seconds):
             return Judgement([task])
-        return Judgement(shared(task, known, judges), known.seconds)
+        return Judgement(shared(task, known, judges), known.tests)
 
     def _noted(self, kata: str) -> Known | None:
         try:

@@ -51,16 +51,12 @@ class GradeMagic:
         before._desk.close()
 
     def grade(self, line: str, cell: str | None = None) -> None:
-        """Judge the cell as the learner's file for a kata: same judge, same verdicts as `grade` in a terminal.
-
-        %%grade KATA [--all] [-k EXPR] [-x] [-s] [--fresh] [--define] [--seed N] [--lang CODE] [--course DIR]
-            judges the cell; --define also runs it in the kernel, so that what it defines can be tried
-        %grade [KATA...] [--all] [-k EXPR] [-x] [-s] [--fresh] [--jobs N] [--seed N] [--lang CODE] [--course DIR]
-            judges the files of the course
-        """
         try:
             asked = words.read(line)
             self._language = asked.language
+            if asked.help:
+                print(asked.language.say(words.HELP))
+                return
             found = self._judged(asked, cell)
         except GradeError as error:
             raise _usage_error(error, self._language) from None
@@ -68,6 +64,8 @@ class GradeMagic:
             raise KeyboardInterrupt
         if asked.define and cell is not None:
             self._shell.run_cell(self._typed(cell), store_history=False)
+
+    grade.__doc__ = words.HELP.code  # which `%grade?` shows
 
     def _judged(self, asked: Asked, cell: str | None) -> Found:
         """Judge, and show what came of it in the place where its progress was shown."""

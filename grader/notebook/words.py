@@ -13,9 +13,17 @@ from grader.messages import Message, text
 from grader.messages.language import VARIABLE, Language, code_of, known, of_environment
 
 _WITH_VALUE = ("--seed", "--lang", "--course", "--jobs", "-k")
-_FLAGS = ("--fresh", "--define", "--all", "-x", "-s")
+_FLAGS = ("--fresh", "--define", "--all", "-x", "-s", "--help")
 _NO = ("0", "false", "no", "off", "f", "n")
-_SHORT = {"-j": "--jobs"}
+_SHORT = {"-j": "--jobs", "-h": "--help"}
+HELP = text(
+    """Judge the cell as the learner's file for a kata: same judge, same verdicts as `grade` in a terminal.
+
+%%grade KATA [--all] [-k EXPR] [-x] [-s] [--fresh] [--define] [--seed N] [--lang CODE] [--course DIR]
+    judges the cell; --define also runs it in the kernel, so that what it defines can be tried
+%grade [KATA...] [--all] [-k EXPR] [-x] [-s] [--fresh] [--jobs N] [--seed N] [--lang CODE] [--course DIR]
+    judges the files of the course"""
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class Asked:
     choose: str = ""  # tests, by parts of their names
     stop_at_first: bool = False
     course: Path | None = None
+    help: bool = False
 
 
 def read(line: str) -> Asked:
@@ -76,6 +85,7 @@ def read(line: str) -> Asked:
         _expression(options.get("-k", "")),
         "-x" in options,
         Path(options["--course"]) if "--course" in options else None,
+        "--help" in options,
     )
 
 

@@ -47,6 +47,16 @@ def wrap(text: str, width: int, most: int = 1000) -> list[str]:
     return lines if len(lines) <= most else [*lines[: most - 1], "…"]
 
 
+def hang(line: str, width: int) -> list[str]:
+    """A line of code in as many lines as it takes: where it is too wide, the others stand four cells further in."""
+    if cell_len(line.expandtabs(4)) <= width:
+        return [line.expandtabs(4)]
+    code = line.expandtabs(4).lstrip()
+    indent = " " * min(len(line.expandtabs(4)) - len(code), width // 2)
+    first, *others = wrap(code, width - len(indent) - 4)
+    return [indent + first, *(f"{indent}    {other}" for other in others)]
+
+
 @cache
 def _pieces() -> re.Pattern[str]:
     """Compiled where a text is wrapped: that takes milliseconds."""

@@ -1,5 +1,6 @@
 """What a learner does between two runs, for whoever shows it: the verbs of the command and the screens of `grade watch`.
 
-`desk.py` has what they may do and the rules for it, `listing.py` the course as a list, `after.py` what comes after a
-run, and `speaker.py` the words of a course in the learner's language. Nothing here prints.
+`desk.py` has what they may do and the rules for it, `listing.py` the course as a list, `pages.py` a statement as a
+terminal shows it, `after.py` what comes after a run, and `speaker.py` the words of a course in the learner's language.
+Nothing here prints.
 """

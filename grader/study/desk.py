@@ -15,6 +15,9 @@ from grader.standing import GIVEN_UP, standing
 from grader.store import Store
 from grader.stub import original, unmarked
 
+_FENCE = re.compile(r"[\s>]*(?:```|~~~)")
+_CJK = "\u3000-\u9fff\uff00-\uffef"  # Chinese characters and their punctuation
+_HEADING = re.compile(r"[\s>]*#")
 _FOLDED = re.compile(r"<details>\s*<summary>(?P<summary>.*?)</summary>|</details>")
 
 
@@ -63,8 +66,26 @@ def statement(kata: Kata, language: Language) -> str:
 
 
 def unfolded(page: str) -> str:
-    """A statement for a screen on which nothing folds: what is folded away in it has a heading of its own."""
-    return _FOLDED.sub(lambda found: f"\n### {found['summary']}\n" if found["summary"] else "", page)
+    """A statement for a screen on which nothing folds: what is folded away in it has a heading of its own.
+
+    Nor does a line of Chinese end in a space there, as the end of a line in Markdown would have it.
+    """
+    return _joined(_FOLDED.sub(lambda found: f"\n### {found['summary']}\n" if found["summary"] else "", page))
+
+
+def _joined(page: str) -> str:
+    """The page, where a line that ends in Chinese goes on in the same one, if Chinese follows in the same paragraph."""
+    lines: list[str] = []
+    code = False
+    for line in page.split("\n"):
+        code ^= bool(_FENCE.match(line))
+        quote = ">" if lines and lines[-1].lstrip().startswith(">") else ""
+        goes_on = re.match(rf"[ ]*{quote}[ ]*(?=[{_CJK}])", line)
+        if lines and not code and goes_on and re.search(rf"[{_CJK}]$", lines[-1]) and not _HEADING.match(lines[-1]):
+            lines[-1] += line[goes_on.end() :]
+        else:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def solution(course: Course, store: Store, kata: Kata, *, give_up: bool = False) -> Solution:
@@ -78,7 +99,10 @@ def solution(course: Course, store: Store, kata: Kata, *, give_up: bool = False)
     if not place.solved and not give_up and not place.given_up:
         raise UsageFault(
             text("{kata} does not pass yet", kata=kata.id),
-            text("`grade hint {kata}` helps; with --give-up the solution is shown, and that is noted", kata=kata.slug),
+            text(
+                "`grade hint {kata}` helps; `grade solution {kata} --give-up` shows the solution, and that is noted",
+                kata=kata.slug,
+            ),
         )
     if not place.solved:
         store.put_note(kata.id, GIVEN_UP, "yes")

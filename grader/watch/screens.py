@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
-from rich.markdown import Markdown
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -19,9 +18,10 @@ from grader.kata import Kata
 from grader.messages import Message, text
 from grader.messages.language import Language
 from grader.reports.beside import SIDE_BY_SIDE, beside
-from grader.reports.layout import Paint, pad, wrap
+from grader.reports.layout import Paint, hang, pad, wrap
 from grader.standing import Place, Standing
 from grader.study import desk, listing
+from grader.study.pages import Markdown
 from grader.watch import view
 
 _PAGE = 10  # rows
@@ -29,7 +29,7 @@ _PAINT = Paint(True)  # where colours are not wanted, Textual takes them out aga
 _CLOSE = (Binding("escape", "dismiss_none"), Binding("q", "dismiss_none"))
 
 HELP: tuple[tuple[str, Message], ...] = (
-    ("n", text("go on to the next kata; passing one never does that by itself")),
+    ("n", text("go to what `grade next` names, or, from there, to the kata after it; passing never goes on by itself")),
     ("h", text("a hint, one level more each time; the last has most of the code")),
     ("l", text("the list of katas: type to search, tab to filter, enter to jump")),
     ("r", text("judge again, also what is known already")),
@@ -213,7 +213,9 @@ class Answer(Page):
         else:
             head = self.language.text("yours") if self._mine else self.language.text("the solution")
             file = self._found.mine if self._mine else self._found.theirs
-            lines = "\n".join([_PAINT(head, "bold"), "", *(wrap_code(line, width) for line in file.split("\n"))])
+            lines = "\n".join(
+                [_PAINT(head, "bold"), "", *(part for line in file.split("\n") for part in hang(line, width))]
+            )
         self.query_one("#page", Static).update(shown(lines))
 
     def action_turn(self) -> None:
@@ -301,14 +303,15 @@ class Listing(Screen[Kata | None]):
         """The rows that are searched for, and of those the one of the kata at hand highlighted."""
         width = max(self.size.width - 2 * view.MARGIN - 2, 20)
         name, wanted = _FILTERS[self._filter]
-        found = listing.matching(self._standing.places, self.query_one(Input).value, self._language)
+        words = self.query_one(Input).value.lstrip().removeprefix("/")  # which begins a search elsewhere
+        found = listing.matching(self._standing.places, words, self._language)
         self._places = [place for place in found if wanted(place)]
         told = listing.summary(self._standing, self._language)
         filtered = f"[{self._language.say(name)}]"
         head = pad(told, max(width - cell_len(filtered), 0)) + filtered
         self.query_one("#head", Static).update(shown(_PAINT(head, "bold")))
         self._at = next((i for i, place in enumerate(self._places) if place.kata.id == self._kata.id), 0)
-        lines = Text()
+        lines = Text("" if self._places else self._language.text("no kata matches"))
         for place, row in enumerate(listing.rows(self._places, width - 2, self._language)):
             line = shown(_PAINT(row.state, listing.STYLES[row.place.state]) + row.rest)
             line = Text.assemble("▸ " if place == self._at else "  ", line, "\n")
@@ -337,8 +340,3 @@ class Asked(ModalScreen[bool]):
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
-
-
-def wrap_code(line: str, width: int) -> str:
-    """A line of code in as many lines as it takes: nothing of it is cut."""
-    return "\n".join(wrap(line, width))

@@ -96,7 +96,10 @@ def _kata_files(course: Course, kata: Kata, hidden: bool) -> Iterator[tuple[str,
     yield kata.stub.name, stub
     yield f"{kata.slug}{ORIGINAL}", stub  # for `grade reset`
     yield "kata.toml", _manifest(kata, hidden).encode()
-    source = kata.suite.read_text(encoding="utf-8")
+    read = suite.read(kata.suite, f"katas/{kata.id}/{kata.suite.name}")
+    if not read.whole:
+        raise CourseFault([Fault(finding.where, wanted=text(finding.message)) for finding in read.findings])
+    source = read.text
     for path in sorted(kata.folder.iterdir()):
         is_data = (
             path.suffix not in (".py", ".toml") and path.name in source and path.name not in (RECORDING, diagnosis.FILE)
