@@ -375,8 +375,8 @@ def speak(root: Path, offer: shared.Offer, data: bytes) -> bytes:
     """What the offer answers to bytes; nothing where it hangs up."""
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) as peer:
         peer.connect(terms.address(offer._folder, offer._name))
-        peer.send(data)
-        with suppress(ConnectionResetError):
+        with suppress(ConnectionResetError, BrokenPipeError):  # it may hang up before anything is said to it
+            peer.send(data)
             return peer.recv(1 << 16)
         return b""
 
