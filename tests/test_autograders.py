@@ -25,6 +25,8 @@ from grader.cli import main
 from grader.course import Course, find
 from grader.engine.ladder import Ladder
 
+from .workshop import run
+
 TOY = Path(__file__).parent / "toy"
 SCHEMAS = Path(__file__).parent / "schemas"
 HIDDEN = '''"""Hidden."""
@@ -50,13 +52,6 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     manifest = root / "katas/01_scale/kata.toml"
     manifest.write_text(manifest.read_text(encoding="utf-8").replace("tests = 4", "tests = 5"), encoding="utf-8")
     return find(root, root)
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, *capsys.readouterr()
 
 
 @pytest.fixture(scope="module")

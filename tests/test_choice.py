@@ -14,9 +14,10 @@ import pytest
 from grader.authoring.making import manifest
 from grader.authoring.making.choice import choose
 from grader.authoring.making.release import contents
-from grader.cli import main
 from grader.course import Course, find
 from grader.errors import UsageFault
+
+from .workshop import run
 
 TOY = Path(__file__).parent / "toy"
 SOLVED = "SOLVED-7c1"
@@ -52,13 +53,6 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
         'format_version = 2\nname = "Lines & more"\nlanguages = ["en", "zh"]\n', encoding="utf-8"
     )
     return find(root, root)
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, *capsys.readouterr()
 
 
 def test_what_is_required_outside_the_choice_is_recommended(course: Course) -> None:

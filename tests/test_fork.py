@@ -161,8 +161,8 @@ def test_a_new_branch_is_held_to_what_the_default_branch_has(fork: Fork) -> None
     fork.solve(SCALE)
     assert not fork.grade().failed
     fork.edit(SCALE, "x * factor", "x + factor")
-    assert fork.grade("work/one").failed
-    assert list(json.loads(fork.kept("solved/work/one.json"))["katas"]) == ["01_scale"]
+    assert fork.grade("topic/one").failed
+    assert list(json.loads(fork.kept("solved/topic/one.json"))["katas"]) == ["01_scale"]
     assert "1 of 1" in fork.kept("badge.svg")  # of the default branch alone
 
 

@@ -13,17 +13,11 @@ from grader import __version__
 from grader.authoring.making.new import new, numbered
 from grader.authoring.proving.rules import ON_FILES
 from grader.authoring.proving.subject import Subject
-from grader.cli import main
 from grader.course import Course, find
 from grader.errors import UsageFault
 from grader.settings import Settings
 
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, *capsys.readouterr()
+from .workshop import run
 
 
 def tree(root: Path) -> dict[str, bytes]:

@@ -8,13 +8,14 @@ import pytest
 from grader.authoring.making.new import new, next_steps
 from grader.authoring.proving.rules import ON_FILES
 from grader.authoring.proving.subject import Subject
-from grader.cli import main
 from grader.course import Course, find
 from grader.errors import CourseFault, UsageFault
 from grader.scorecard import Verdict
 from grader.session import Session
 from grader.store import Store
 from grader.stub import is_in_step
+
+from .workshop import run
 
 TOY = Path(__file__).parent / "toy"
 
@@ -30,14 +31,6 @@ def course(tmp_path: Path) -> Course:
 
 def tree(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    code = ended.value.code
-    assert isinstance(code, int)
-    return code, *capsys.readouterr()
 
 
 def test_new_katas_are_right_from_the_first_minute(course: Course, tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import pytest
+
 from grader.authoring.making.new import new
 from grader.authoring.proving.bench import Bench
 from grader.authoring.proving.evidence import Evidence
 from grader.authoring.proving.outcome import Trial
 from grader.authoring.proving.subject import Subject
+from grader.cli import main
 from grader.course import Course, find
 from grader.settings import Settings
 from grader.store import Store
@@ -74,3 +77,11 @@ def judge(bench: Bench, subject: Subject, trials: Iterable[Trial], seeds: int = 
         outcomes = bench.run([(subject, trial) for trial in left])
         evidence.found.update(zip(left, outcomes, strict=True))
     return evidence
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """The command with these words in this process: its exit code, its output, and what went to standard error."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, *capsys.readouterr()
