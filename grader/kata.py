@@ -49,6 +49,7 @@ class Kata:
     blurb: str
     blurb_zh: str
     track: str
+    track_zh: str  # as the course calls it in Chinese
     difficulty: int
     minutes: int
     requires: tuple[str, ...]
@@ -80,6 +81,10 @@ class Kata:
     def blurb_in(self, language: str) -> str:
         """The line that says what it is about, likewise."""
         return self.blurb_zh if language == "zh" and self.blurb_zh else self.blurb
+
+    def track_in(self, language: str) -> str:
+        """What the course calls its track, likewise."""
+        return self.track_zh if language == "zh" and self.track_zh else self.track
 
     def statement(self, language: str = "en") -> Path:
         """The page of its statement in a language, which need not be there."""
@@ -133,7 +138,7 @@ def survey(
     for path in manifests:
         try:
             fields = formats.read(root, path, FORMAT, known_good=known_good, on_good=on_good)
-            katas.append(_kata(root, path.parent, fields))
+            katas.append(_kata(root, path.parent, fields, settings))
         except CourseFault as fault:
             faults += map(_with_help, fault.faults)
     faults += _rules(katas, {path.parent.name for path in manifests}, settings.tracks)
@@ -164,7 +169,7 @@ def sound(
     return tuple(good), tuple(fault for fault in faults if fault.file not in names)
 
 
-def _kata(root: Path, folder: Path, fields: dict[str, Any]) -> Kata:
+def _kata(root: Path, folder: Path, fields: dict[str, Any], settings: Settings) -> Kata:
     taken: dict[str, Any] = {
         **{name: fields[name] for name in ("id", "title", "blurb", "track", "worker")},
         **{name: fields.get(name, "") for name in ("title_zh", "blurb_zh")},
@@ -175,6 +180,7 @@ def _kata(root: Path, folder: Path, fields: dict[str, Any]) -> Kata:
     hidden = root / "reference" / folder.name / "test_hidden.py"
     return Kata(
         **taken,
+        track_zh=settings.names.get("zh", {}).get(fields["track"], ""),
         forbidden_operators=tuple(forbidden.get("operators", ())),
         forbidden_imports=tuple(forbidden.get("imports", ())),
         forbidden_jobs=tuple(forbidden.get("jobs", ())),

@@ -7,15 +7,16 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
 from grader import __version__
-from grader.authoring.showing.course import course_table
+from grader.authoring.showing.course import course_table, course_tracks
 from grader.cli.commands import grade
-from grader.course import find
+from grader.course import Course, find
 
 ROOT = Path(__file__).parents[1]
 
@@ -137,17 +138,18 @@ def test_the_readme_has_room_for_what_is_measured() -> None:
         assert re.search(rf"<!-- {name} -->\n.+?<!-- /{name} -->", readme, re.DOTALL)
 
 
-def test_the_readme_lists_the_course() -> None:
+@pytest.mark.parametrize(("page", "listed"), [("README.md", course_table), ("katas/README.md", course_tracks)])
+def test_the_pages_list_the_course(page: str, listed: Callable[[Course], str]) -> None:
     """With COURSE=write in the environment the list is written instead."""
-    path = ROOT / "README.md"
+    path = ROOT / page
     before, found, after = re.split(
         r"(?<=<!-- course -->\n)(.*?)(?=<!-- /course -->)", path.read_text("utf-8"), flags=re.DOTALL
     )
-    wanted = course_table(find(ROOT, ROOT)) + "\n"
+    wanted = listed(find(ROOT, ROOT)) + "\n"
     if os.environ.get("COURSE") == "write":
         path.write_text(before + wanted + after, encoding="utf-8")
     elif found != wanted:
-        pytest.fail("README.md lists another course: COURSE=write pytest tests/test_repository.py writes it anew")
+        pytest.fail(f"{page} lists another course: COURSE=write pytest tests/test_repository.py writes it anew")
 
 
 def test_every_command_and_option_on_a_page_is_one_of_the_commands() -> None:

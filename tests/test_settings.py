@@ -27,6 +27,10 @@ fail_under = 60
 reports = ["json=out/card.json", "junit=card.xml"]
 diagnosis = false
 
+[names.zh]
+"first steps" = "入门"
+vision = "视觉"
+
 [points]
 gradient = 5
 
@@ -63,6 +67,7 @@ def test_all_that_may_be_said_is_read(tmp_path: Path) -> None:
         name="Lines",
         languages=("en", "zh"),
         tracks=("first steps", "vision"),
+        names={"zh": {"first steps": "入门", "vision": "视觉"}},
         points={**POINTS, "gradient": 5},
         fail_under=60,
         reports=("json=out/card.json", "junit=card.xml"),
@@ -152,6 +157,18 @@ def test_the_tracks_of_a_course_are_its_own(course: Course) -> None:
     changed_back = manifest.read_text(encoding="utf-8").replace('"my owm"', '"anything at all"')
     manifest.write_text(changed_back, encoding="utf-8")
     assert changed(course, "").katas[0].track == "anything at all"
+
+
+def test_tracks_have_names_in_other_languages(course: Course) -> None:
+    named = changed(course, 'tracks = ["foundations"]\n[names.zh]\nfoundations = "基础"\n').katas[0]
+    assert (named.track_in("zh"), named.track_in("en")) == ("基础", "foundations")
+    assert changed(course, 'tracks = ["foundations"]\n').katas[0].track_in("zh") == "foundations"
+    with pytest.raises(CourseFault) as caught:
+        changed(course, 'tracks = ["foundations", "vision"]\n[names.zh]\nvison = "视觉"\nfoundations = "基础"\n')
+    assert [str(fault) for fault in caught.value.faults] == [
+        "course.toml: names.zh.vision is missing",
+        "course.toml: names.zh must be one of foundations, vision, found vison; did you mean vision?",
+    ]
 
 
 def test_a_run_honours_the_settings_of_its_course(course: Course, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.cli import speech
 from grader.cli.commands import run
 from grader.course import Course, find
 from grader.errors import UsageFault
@@ -198,6 +199,16 @@ def test_who_gave_up_reads_so_later(course: Course, capsys: pytest.CaptureFixtur
     assert said(capsys, "history").splitlines()[-1] == f"{kata.id}: its solution was shown before it passed"
 
 
+NAMED = """\
+format_version = 2
+languages = ["en", "zh"]
+tracks = ["foundations", "vision"]
+[names.zh]
+foundations = "基础"
+vision = "视觉"
+"""
+
+
 def test_tracks_are_shown_where_there_is_room_and_can_be_asked_for(
     course: Course, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +220,13 @@ def test_tracks_are_shown_where_there_is_room_and_can_be_asked_for(
     assert [line.split()[3] for line in lines[:2]] == ["foundations", "vision"]
     lines = said(capsys, "list", "--track", "vision").splitlines()
     assert course.katas[1].id in lines[0] and lines[-1].startswith("0 of 1 kata passes")
+    (course.root / "course.toml").write_text(NAMED, encoding="utf-8")
+    speech.choose(["--lang", "zh"])
+    try:
+        assert "视觉" in said(capsys, "list")
+    finally:
+        speech.choose(["--lang", "en"])
+    assert "vision" in said(capsys, "list")
     with pytest.raises(UsageFault, match="no track 'visions'"):
         run(["list", "--track", "visions"])
 

@@ -20,13 +20,6 @@ WORDS = {
 }
 SIGNS = {State.NEW: "○", State.BEGUN: "◐", State.PASSED: "✓", State.CHANGED: "~"}
 STYLES = {State.NEW: "dim", State.BEGUN: "cyan", State.PASSED: "green", State.CHANGED: "yellow"}
-_TRACKS = {  # those of the course that comes with the harness, which have names in other languages
-    "foundations": text("foundations"),
-    "vision": text("vision"),
-    "sequences": text("sequences"),
-    "generative": text("generative"),
-    "attention": text("attention"),
-}
 _WIDE = 100  # cells from which tracks and requirements are listed too
 
 
@@ -89,7 +82,7 @@ def _columns(place: Place, width: int, language: Language) -> list[str]:
     return [
         state_of(place, language),
         kata.id,
-        language.say(_TRACKS.get(kata.track, kata.track)) * wide,
+        kata.track_in(language.code) * wide,
         language.text("{minutes} min", minutes=kata.minutes),
         stars(kata.difficulty),
         needs * bool(kata.requires and wide),

@@ -1,10 +1,12 @@
-"""The course as a table, for the page on which a visitor looks for it."""
+"""The course for the pages on which a visitor looks for it: as one table, and track by track."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from grader.course import Course
+from grader.kata import Kata
+from grader.study.listing import stars
 
 
 def course_table(course: Course) -> str:
@@ -12,14 +14,35 @@ def course_table(course: Course) -> str:
     return "\n".join(_lines(course))
 
 
+def course_tracks(course: Course) -> str:
+    """A heading for each track that has katas, in English and Chinese, and a line of Markdown for each of its katas.
+
+    Links are seen from `katas/`; requirements that stand in another track are links too.
+    """
+    tracks = dict.fromkeys([*course.settings.tracks, *(kata.track for kata in course.katas)])
+    parts = ((track, [kata for kata in course.katas if kata.track == track]) for track in tracks)
+    return "\n\n".join("\n".join(_track(katas)) for _, katas in parts if katas)
+
+
 def _lines(course: Course) -> Iterator[str]:
     yield "| kata | what you build | track | difficulty | minutes | after |"
     yield "|---|---|---|---|---:|---|"
     for kata in course.katas:
         after = ", ".join(each.partition("_")[0] for each in kata.requires)
-        stars = "★" * kata.difficulty + "☆" * (5 - kata.difficulty)
         link = f"[{kata.id}](katas/{kata.id}/README.md)"
-        yield f"| {link} | {kata.blurb} | {kata.track} | {stars} | {kata.minutes} | {after} |"
+        yield f"| {link} | {kata.blurb} | {kata.track} | {stars(kata.difficulty)} | {kata.minutes} | {after} |"
     hours = sum(kata.minutes for kata in course.katas) / 60
     yield ""
     yield f"{len(course.katas)} katas, about {hours:.0f} hours."
+
+
+def _track(katas: Sequence[Kata]) -> Iterator[str]:
+    names = dict.fromkeys((katas[0].track, katas[0].track_in("zh")))
+    yield f"### {' · '.join(names)}"
+    yield ""
+    yield "| kata | 题目 | difficulty | minutes | after |"
+    yield "|---|---|---|---:|---|"
+    for kata in katas:
+        after = ", ".join(f"[{each}]({each}/README.md)" for each in kata.requires)
+        english, chinese = (f"[{kata.title_in(code)}]({kata.id}/{kata.statement(code).name})" for code in ("en", "zh"))
+        yield f"| {kata.number:02} {english} | {chinese} | {stars(kata.difficulty)} | {kata.minutes} | {after} |"
