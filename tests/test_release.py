@@ -15,7 +15,7 @@ import torch
 
 from grader.authoring.making.choice import choose
 from grader.authoring.making.new import new
-from grader.authoring.making.recorded import record
+from grader.authoring.making.recording import record
 from grader.authoring.making.release import contents
 from grader.authoring.proving.subject import Subject
 from grader.cli import main

@@ -185,7 +185,7 @@ class Store:
         """Remember that a manifest of this digest is good."""
         self._rows("INSERT OR IGNORE INTO manifests VALUES (?)", digest)
 
-    def check(self, key: str) -> bytes | None:
+    def known_check(self, key: str) -> bytes | None:
         """What an author's check found under this key; what is damaged counts as unknown."""
         rows = self._rows("SELECT result, digest FROM checks WHERE key = ?", key)
         return next((found for found, digest in rows if type(found) is bytes and digest == _digest(key, found)), None)

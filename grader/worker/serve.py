@@ -11,12 +11,12 @@ from typing import Any
 from grader.given import Given
 from grader.wire import HEADER, Decoder, Encoder, Frame, Kinds, decode, read_header
 from grader.wire.message import Kind
+from grader.worker.graphs import Graphs
 from grader.worker.heard import Heard
 from grader.worker.loader import Forbidden, load
 from grader.worker.objects import Objects
 from grader.worker.process import become
 from grader.worker.raised import raised
-from grader.worker.twin import Graphs
 
 
 class Server:

@@ -19,7 +19,7 @@ from pathlib import PurePosixPath
 from grader import diagnosis
 from grader.authoring.making import manifest, pages
 from grader.authoring.making.choice import Choice
-from grader.authoring.making.recorded import record
+from grader.authoring.making.recording import record
 from grader.authoring.proving import fingerprints, suite
 from grader.authoring.proving.statement import PAGES
 from grader.authoring.proving.subject import Subject

@@ -101,7 +101,7 @@ class Bench:
         return Task((str(place), subject.id), job, len(trial.only) or subject.kata.tests)
 
     def _known(self, stored_as: str) -> Outcome | None:
-        content = self.store.check(stored_as)
+        content = self.store.known_check(stored_as)
         try:
             return None if content is None else unpack(content)
         except (msgspec.MsgspecError, ZlibError):

@@ -3,7 +3,7 @@ import sys
 import torch
 from torch import nn
 
-Graphs = sys.modules["grader.worker.twin"].Graphs
+Graphs = sys.modules["grader.worker.graphs"].Graphs
 
 
 def predict(x, w, b):

@@ -1,4 +1,4 @@
-"""The gradient twin: the worker's half of autograd.
+"""The graphs of a learner's calls: the worker's half of autograd.
 
 A call whose outputs require grad leaves its graph here, under a number. The judge's half (`grader.judge.autograd`)
 holds a node with the same number, asks for vector-Jacobian products when it is walked backward, and frees the graph

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from grader.worker.twin import Graphs
+from grader.worker.graphs import Graphs
 
 
 def test_graphs_have_numbers_of_their_own_until_they_are_freed() -> None:

@@ -1,6 +1,6 @@
 """Records what the reference answers to its suite, so that a release can do without it: numbers only, and no code.
 
-The suite is run by plain pytest, in a process of its own (`python -m grader.authoring.making.recorded ROOT KATA FILE`), on the
+The suite is run by plain pytest, in a process of its own (`python -m grader.authoring.making.recording ROOT KATA FILE`), on the
 reference and with the default seed, and every call through the fixture `reference` is kept. Then it is run on the variants
 and the mistakes: a call that comes up only there depends on what the learner returned, which no recording can foresee.
 """
@@ -38,7 +38,7 @@ def record(course: Course, kata: Kata) -> bytes | None:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "recording")
-        command = [sys.executable, "-m", "grader.authoring.making.recorded", str(course.root), kata.id, str(file)]
+        command = [sys.executable, "-m", "grader.authoring.making.recording", str(course.root), kata.id, str(file)]
         try:
             done = subprocess.run(command, capture_output=True, env=environment, timeout=_SECONDS)
             words = done.stderr.decode(errors="replace").splitlines() or [f"its process ended with {done.returncode}"]
