@@ -14,6 +14,8 @@ import pytest
 from grader.authoring.making import manifest
 from grader.authoring.making.choice import choose
 from grader.authoring.making.release import contents
+from grader.authoring.proving import proof
+from grader.authoring.proving.subject import Subject
 from grader.course import Course, find
 from grader.errors import UsageFault
 
@@ -86,12 +88,17 @@ def test_a_release_of_some_katas_says_what_is_in_it_and_what_each_line_means(
     course: Course, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
+    (course.root / "katas/README.md").write_text(
+        "# Katas\n\n<!-- course -->\nold\n<!-- /course -->\n", encoding="utf-8"
+    )
+    proof.write(Subject(course, course.select(["scale"])[0]), 5)
     code, said, _ = run(capsys, "release", str(out), "--katas", "3, scale", "--course", str(course.root))
     assert code == 0
     first, *meaning = said.splitlines()
     assert first == f"{out}: 2 katas"
-    assert meaning[:2] == [
+    assert meaning[:3] == [
         "  03_curve builds on what is not in here, and recommends it: 02_line",
+        "  not proved as they stand; `grade check --record` proves them: 03_curve",
         "  the grader is in it, in grader/, without the commands for authors",
     ]
     released = find(out, out)
@@ -104,6 +111,13 @@ def test_a_release_of_some_katas_says_what_is_in_it_and_what_each_line_means(
     assert "| 1 | " in readme and "| 3 | " in readme and "| 2 | " not in readme
     assert "- 03_curve builds on " in readme and "(02_line)" in readme
     assert not (out / "katas/02_line").exists()
+    listed = (out / "katas/README.md").read_text(encoding="utf-8")
+    assert (
+        "(01_scale/README.md)" in listed
+        and "### sequences\n" in listed
+        and "02_line" not in listed
+        and "old" not in listed
+    )
     texts = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert not [path for path, content in texts.items() if SOLVED.encode() in content]
     assert b"raise NotImplementedError" in (out / "katas/01_scale/scale.py").read_bytes()

@@ -136,6 +136,9 @@ def _names(katas: str | None) -> list[str]:
 
 def _meaning(choice: Choice, files: Mapping[str, bytes], published: bool) -> Iterator[str]:
     """What is in a release beside stubs, suites and statements, a line each."""
+    from grader.authoring.proving.proof import is_proved
+    from grader.authoring.proving.subject import Subject
+
     spoken, course = language(), choice.course
     recorded = sum(path.endswith(f"/{_RECORDING}") for path in files)
     if recorded:
@@ -159,6 +162,8 @@ def _meaning(choice: Choice, files: Mapping[str, bytes], published: bool) -> Ite
             yield spoken.text(
                 "{kata} builds on what is not in here, and recommends it: {katas}", kata=kata.id, katas=outside
             )
+    if unproved := [kata.id for kata in course.katas if not is_proved(Subject(course, kata))]:
+        yield spoken.text("not proved as they stand; `grade check --record` proves them: {katas}", katas=unproved)
     if published:
         yield spoken.text("the grader is gradkata {version}, which pip brings", version=__version__)
     else:

@@ -23,6 +23,7 @@ from grader.authoring.making.recording import record
 from grader.authoring.proving import fingerprints, suite
 from grader.authoring.proving.statement import PAGES
 from grader.authoring.proving.subject import Subject
+from grader.authoring.showing.course import course_tracks, relisted
 from grader.course import Course
 from grader.errors import CourseFault, Fault
 from grader.judge.recorded import FILE as RECORDING
@@ -32,7 +33,8 @@ from grader.stub import ORIGINAL, generated
 
 CLASSROOM = ".github/workflows/classroom.yml"
 _COMMANDS = ("again", "author", "gradebook", "release", "scaffold", "teach")
-_COPIED = ("LICENSE", "CHANGELOG.md", "katas/README.md")
+_ABOUT = "katas/README.md"
+_COPIED = ("LICENSE", "CHANGELOG.md", _ABOUT)
 _SUFFIXES = (".py", ".json", ".md", ".mo", ".typed", ".jinja", ".css", ".tcss")
 _OF_AUTHORS = ("authoring", "classroom", *(f"cli/{name}.py" for name in _COMMANDS))
 _FORK = "github.event.repository.fork"
@@ -63,6 +65,8 @@ def contents(choice: Choice, *, published: bool = False, classroom: bool = False
         for name, shipped in pages.on_github().items():
             made[name] = (_own(course, name) or shipped).replace(_FORK, "!github.event.repository.is_template")
     files |= {name: page.encode() for name, page in made.items()}
+    if about := files.get(_ABOUT):
+        files[_ABOUT] = relisted(about.decode(), course_tracks(course)).encode()
     files["README.md"] = pages.readme(course, files, choice.recommended, classroom=classroom).encode()
     return {name: pages.without_dead_links(name, content, files) for name, content in sorted(files.items())}
 

@@ -65,10 +65,16 @@ def week() -> int:
     return date.today().toordinal() // 7
 
 
+def is_proved(subject: Subject) -> bool:
+    """Whether the kata's files are those with which every rule held, be it before a grader of another version."""
+    proof = on_record(subject)
+    return proof is not None and proof.files == _files(subject)
+
+
 def due(subject: Subject, place: int, week: int) -> Depth:
     """How much of a kata, the `place`-th of its course, is proved this week for a change that may have touched anything."""
     proof = on_record(subject)
-    if proof is None or proof.files != _files(subject):
+    if proof is None or not is_proved(subject):
         return Depth.WHOLE
     return Depth.PART if proof.grader != judging_digest() or place % PARTS == week % PARTS else Depth.FILES
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from grader.course import Course
 from grader.kata import Kata
 from grader.study.listing import stars
+
+_LISTED = re.compile(r"(<!-- course -->\n)(.*?)(<!-- /course -->)", re.DOTALL)
 
 
 def course_table(course: Course) -> str:
@@ -22,6 +25,11 @@ def course_tracks(course: Course) -> str:
     tracks = dict.fromkeys([*course.settings.tracks, *(kata.track for kata in course.katas)])
     parts = ((track, [kata for kata in course.katas if kata.track == track]) for track in tracks)
     return "\n\n".join("\n".join(_track(katas)) for _, katas in parts if katas)
+
+
+def relisted(page: str, listed: str) -> str:
+    """The page with this list between the two marks that it has for it; as it is where it has none."""
+    return _LISTED.sub(lambda found: f"{found[1]}{listed}\n{found[3]}", page, count=1)
 
 
 def _lines(course: Course) -> Iterator[str]:
