@@ -91,6 +91,9 @@ def test_a_release_of_some_katas_says_what_is_in_it_and_what_each_line_means(
     (course.root / "katas/README.md").write_text(
         "# Katas\n\n<!-- course -->\nold\n<!-- /course -->\n", encoding="utf-8"
     )
+    for kata in course.katas:
+        kata.statement("zh").write_text(kata.title, encoding="utf-8")
+        kata.statement().write_text(kata.title, encoding="utf-8")
     proof.write(Subject(course, course.select(["scale"])[0]), 5)
     code, said, _ = run(capsys, "release", str(out), "--katas", "3, scale", "--course", str(course.root))
     assert code == 0
