@@ -113,6 +113,11 @@ def test_a_release_of_some_katas_says_what_is_in_it_and_what_each_line_means(
     assert readme.startswith("# Lines & more\n")
     assert "| 1 | " in readme and "| 3 | " in readme and "| 2 | " not in readme
     assert "- 03_curve builds on " in readme and "(02_line)" in readme
+    assert "[中文](README.zh.md)" in readme
+    chinese = (out / "README.zh.md").read_text(encoding="utf-8")
+    line = course.select(["line"])[0]
+    assert f"- 03_curve 以 {line.title_zh} (02_line) 为基础" in chinese and "$" not in chinese
+    assert "(katas/01_scale/README.zh.md)" in chinese and released.katas[0].blurb_zh in chinese
     assert not (out / "katas/02_line").exists()
     listed = (out / "katas/README.md").read_text(encoding="utf-8")
     assert (

@@ -139,7 +139,7 @@ def test_a_release_holds_what_a_learner_needs_and_no_more(released: Course) -> N
     found = files(released.root)
     top = {name.split("/")[0] for name in found}
     assert top == {
-        "katas", "grader", ".github", "pyproject.toml", "Makefile", "README.md", ".gitignore",
+        "katas", "grader", ".github", "pyproject.toml", "Makefile", "README.md", "README.zh.md", ".gitignore",
         ".gradkata-release.toml", "course.toml",
     }  # fmt: skip
     assert {name for name in found if name.startswith("katas/51")} == {

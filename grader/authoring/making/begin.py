@@ -31,7 +31,7 @@ def begin(root: Path, languages: Sequence[str]) -> tuple[list[Path], list[Path]]
         )
     files = {
         FILE: pages.filled("course.toml", name=_quoted(root.resolve().name), languages=_quoted(list(languages))),
-        "README.md": pages.filled("course.README.md", title=root.resolve().name),
+        **pages.beginning(root.resolve().name, languages),
         ".gitignore": pages.verbatim("gitignore"),
         **pages.on_github(),
     }

@@ -13,10 +13,10 @@ from grader.messages import text
 
 @dataclass(frozen=True)
 class Choice:
-    """A course of the chosen katas, and the titles of those that they recommend, by id."""
+    """A course of the chosen katas, and those outside that they recommend, by id."""
 
     course: Course
-    recommended: Mapping[str, str]
+    recommended: Mapping[str, Kata]
 
 
 def choose(course: Course, names: Sequence[str] = (), tracks: Sequence[str] = ()) -> Choice:
@@ -36,8 +36,8 @@ def choose(course: Course, names: Sequence[str] = (), tracks: Sequence[str] = ()
     everyone, chosen = {kata.id: kata for kata in course.katas}, {kata.id for kata in katas}
     ready = tuple(_within(kata, everyone, chosen) for kata in katas)
     outside = dict.fromkeys(id for kata in ready for id in kata.recommends if id not in chosen)
-    titles = {id: everyone[id].title for id in outside if id in everyone}
-    return Choice(Course(course.root, ready, course.settings), titles)
+    recommended = {id: everyone[id] for id in outside if id in everyone}
+    return Choice(Course(course.root, ready, course.settings), recommended)
 
 
 def _within(kata: Kata, everyone: Mapping[str, Kata], chosen: set[str]) -> Kata:

@@ -6,7 +6,7 @@ import json
 import posixpath
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from string import Template
@@ -15,6 +15,7 @@ from grader import __version__
 from grader.authoring.proving.statement import PAGES
 from grader.course import Course
 from grader.kata import Kata
+from grader.study.listing import stars
 
 PACKAGE = Path(__file__).parents[2]
 _TEMPLATES = Path(__file__).parent / "template"
@@ -24,13 +25,27 @@ _ON_GITHUB = (
     ".github/actions/record/action.yml",
 )
 _DISTRIBUTION = "gradkata"
-_FORK = """\
+_FORK = {
+    "en": """\
 Each push is graded there too, on what changed. Green means that nothing that passed before got worse; what is to do is not red.
 What has passed is kept on the branch `kata-history`, with a badge, `badge.svg`. For that, let workflows write, in the
-repository's settings under Actions."""
-_CLASSROOM = """\
+repository's settings under Actions.""",
+    "zh": """\
+每次推送也会在那里评分，只评有改动的。绿色表示从前通过的没有变差；还没写的不算红。已经通过的记在分支 `kata-history` 上，还有一枚徽章
+`badge.svg`。为此请在仓库的 Actions 设置里允许工作流写入。""",
+}
+_CLASSROOM = {
+    "en": """\
 Each push is graded by GitHub Classroom, which shows the points. Red means that something that you wrote is wrong; what is
-to do is not red."""
+to do is not red.""",
+    "zh": "每次推送都由 GitHub Classroom 评分并显示分数。红色表示你写的某处有错；还没写的不算红。",
+}
+_SPOKEN = {"zh": "中文"}
+_HEADS = {"en": ("kata", "minutes", "difficulty"), "zh": ("练习", "分钟", "难度")}
+_AFTER = {
+    "en": ("Good to have done before, and not in here:", "{kata} builds on {others}"),
+    "zh": ("最好先做过，但这里没有的：", "{kata} 以 {others} 为基础"),
+}
 
 
 def filled(template: str, **words: str) -> str:
@@ -57,6 +72,12 @@ def _shipped(name: str) -> str:
     return Path(str(copy.locate())).read_text(encoding="utf-8")
 
 
+def beginning(title: str, languages: Sequence[str]) -> dict[str, str]:
+    """The README of a course that begins, in each of its languages, by name."""
+    made = {PAGES[code][0]: filled(f"course.{PAGES[code][0]}", title=title) for code in languages}
+    return made | {"README.md": linking(made["README.md"], languages)}
+
+
 def licence() -> str:
     """The licence of the grader, which goes where the grader goes."""
     return metadata.distribution(_DISTRIBUTION).read_text("licenses/LICENSE") or ""
@@ -80,31 +101,48 @@ def project(course: Course, *, published: bool) -> str:
     return filled("pyproject.carried.toml", version=__version__, **words)
 
 
-def readme(course: Course, files: Iterable[str], recommended: Mapping[str, str], *, classroom: bool) -> str:
-    """The README of a learner: the katas that are in, what they recommend that is not, and who grades a push."""
-    known = set(files)
-    chinese = "zh" in course.languages
+def readmes(
+    course: Course, files: Iterable[str], recommended: Mapping[str, Kata], *, classroom: bool
+) -> dict[str, str]:
+    """The README of a learner in each language of the course, by name.
 
-    def linked(kata: Kata, title: str, language: str) -> str:
+    It lists the katas that are in, what they recommend that is not, and who grades a push.
+    """
+    known = set(files)
+    return {PAGES[code][0]: _readme(course, code, known, recommended, classroom) for code in course.languages}
+
+
+def _readme(course: Course, code: str, known: set[str], recommended: Mapping[str, Kata], classroom: bool) -> str:
+    def linked(kata: Kata, language: str) -> str:
         path = f"katas/{kata.id}/{PAGES[language][0]}"
-        return f"[{title}]({path})" if path in known else title
+        return f"[{kata.title_in(language)}]({path})" if path in known else kata.title_in(language)
 
     def row(kata: Kata) -> str:
-        cells = [str(kata.number), f"{linked(kata, kata.title, 'en')}: {kata.blurb}"]
-        cells += [linked(kata, kata.title_zh, "zh")] if chinese else []
-        return f"| {' | '.join([*cells, str(kata.minutes), '★' * kata.difficulty + '☆' * (5 - kata.difficulty)])} |"
+        cells = [str(kata.number), f"{linked(kata, code)}: {kata.blurb_in(code)}"]
+        cells += [linked(kata, other) for other in others]
+        return f"| {' | '.join([*cells, str(kata.minutes), stars(kata.difficulty)])} |"
 
-    heads = ["", "kata", *([""] if chinese else []), "minutes", "difficulty"]
+    others = [other for other in course.languages if other != code]
+    what, *measures = _HEADS[code]
+    heads = ["", what, *("" for _ in others), *measures]
     table = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads), *map(row, course.katas)]
     first = course.katas[0]
-    return filled(
-        "release.README.md",
+    page = filled(
+        f"release.{PAGES[code][0]}",
         title=course.name,
-        katas="\n".join(table) + _recommendations(course, recommended),
+        katas="\n".join(table) + _recommendations(course, code, recommended),
         first=first.slug,
         first_id=first.id,
-        on_github=_CLASSROOM if classroom else _FORK,
+        on_github=(_CLASSROOM if classroom else _FORK)[code],
     )
+    return linking(page, course.languages) if code == "en" else page
+
+
+def linking(page: str, languages: Sequence[str]) -> str:
+    """An English page that leads, below its title, to the same in the other languages."""
+    links = " · ".join(f"[{_SPOKEN[code]}]({PAGES[code][0]})" for code in languages if code != "en")
+    title, rest = page.split("\n\n", 1)
+    return "\n\n".join([title, *([links] if links else []), rest])
 
 
 def makefile(course: Course) -> str:
@@ -119,15 +157,15 @@ def without_dead_links(name: str, content: bytes, files: Mapping[str, bytes]) ->
     return "\n\n".join(each for each in paragraphs if not _dead(name, each, files)).rstrip("\n").encode() + b"\n"
 
 
-def _recommendations(course: Course, titles: Mapping[str, str]) -> str:
+def _recommendations(course: Course, code: str, recommended: Mapping[str, Kata]) -> str:
     """Which katas build on what is not in here."""
+    head, line = _AFTER[code]
     lines = [
-        f"- {kata.id} builds on {', '.join(f'{titles[id]} ({id})' for id in outside)}"
+        "- " + line.format(kata=kata.id, others=", ".join(f"{recommended[id].title_in(code)} ({id})" for id in outside))
         for kata in course.katas
-        if (outside := [id for id in kata.recommends if id in titles])
+        if (outside := [id for id in kata.recommends if id in recommended])
     ]
-    head = "\n\nGood to have done before, and not in here:\n\n"
-    return head + "\n".join(lines) if lines else ""
+    return f"\n\n{head}\n\n" + "\n".join(lines) if lines else ""
 
 
 def _requirements() -> list[str]:

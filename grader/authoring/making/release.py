@@ -67,7 +67,8 @@ def contents(choice: Choice, *, published: bool = False, classroom: bool = False
     files |= {name: page.encode() for name, page in made.items()}
     if about := files.get(_ABOUT):
         files[_ABOUT] = relisted(about.decode(), course_tracks(course)).encode()
-    files["README.md"] = pages.readme(course, files, choice.recommended, classroom=classroom).encode()
+    readmes = pages.readmes(course, files, choice.recommended, classroom=classroom)
+    files |= {name: page.encode() for name, page in readmes.items()}
     return {name: pages.without_dead_links(name, content, files) for name, content in sorted(files.items())}
 
 
