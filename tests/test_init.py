@@ -34,7 +34,9 @@ def test_an_empty_folder_becomes_a_course_that_holds(
     assert code == 0
     named = said.partition("\n\n")[0].splitlines()
     assert sorted(named) == sorted(name for name in tree(root) if not name.startswith(".grade/"))
-    assert ("README.zh.md" in named) == ("zh" in languages) == ("[中文](README.zh.md)" in (root / "README.md").read_text())
+    assert (
+        ("README.zh.md" in named) == ("zh" in languages) == ("[中文](README.zh.md)" in (root / "README.md").read_text())
+    )
     course = find(root)
     assert (course.name, course.languages, course.settings.tracks) == (root.name, languages, ("foundations",))
     assert [kata.id for kata in course.katas] == ["01_line"]

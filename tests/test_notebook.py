@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -30,11 +30,12 @@ from grader.engine.borrowed import BorrowedLadder, borrowing, holders
 from grader.engine.keeper import Keeper
 from grader.errors import UsageFault
 from grader.messages.language import Language
-from grader.notebook import document, drawn, words
+from grader.notebook import drawn, words
 from grader.scorecard import Curve, Image, Images, Matrix, Numbers, Picture, Shades, Verdict
 from grader.session import Session
 from grader.standing import State, standing
 from grader.store import NOTEBOOK, Store
+from grader.study import notebooks
 from grader.submission import MAX_BYTES, Typed, typed
 
 TOY = Path(__file__).parent / "toy"
@@ -471,7 +472,31 @@ def test_it_is_made_in_chinese_too(root: Path) -> None:
     assert cells[-1].source.startswith("%%grade scale --lang zh\n")
 
 
+def test_a_release_has_every_kata_as_a_notebook_too(root: Path, tmp_path: Path) -> None:
+    """In each language with a statement; it judges where it stands, and what a learner wrote into it stays."""
+    out = tmp_path / "out"
+    assert "2 of" not in grade(root, "release", str(out), "--katas", "scale")
+    assert not [*out.rglob("*.ipynb")]
+    grade(root, "release", str(out), "--katas", "scale", "--notebooks")
+    mine, chinese = out / "katas/01_scale/scale.ipynb", out / "katas/01_scale/scale.zh.ipynb"
+    found = nbformat.read(mine, as_version=4)
+    stub = (out / "katas/01_scale/scale.py").read_text(encoding="utf-8").rstrip("\n")
+    assert found.cells[-1].source == f"%%grade scale\n{stub}"
+    assert nbformat.read(chinese, as_version=4).cells[-1].source == f"%%grade scale --lang zh\n{stub}"
+    client = NotebookClient(found, timeout=100, resources={"metadata": {"path": str(mine.parent)}})
+    client.execute()
+    assert "○ to do  01_scale" in text(found.cells[-1].outputs)
+    needed = tomllib.loads((out / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    assert any(each.startswith("ipykernel") for each in needed)
+    mine.write_text("my work", encoding="utf-8")
+    (root / "katas/01_scale/README.md").write_text("# Another\n", encoding="utf-8")
+    said = grade(root, "release", str(out), "--katas", "scale", "--notebooks")
+    assert "katas/01_scale/scale.ipynb is yours and stays; the stub has changed: see scale.new.ipynb" in said
+    assert mine.read_text(encoding="utf-8") == "my work"
+    assert nbformat.read(mine.with_name("scale.new.ipynb"), as_version=4).cells[0].source == "# Another"
+
+
 def test_a_notebook_is_the_same_each_time(root: Path) -> None:
     course = find(root, root)
-    one, other = (document.made(course, course.katas[0], root, Language()) for _ in range(2))
-    assert json.dumps(one) == json.dumps(other)
+    one, other = (notebooks.made(course.katas[0], root, Language(), "x = 1") for _ in range(2))
+    assert one == other

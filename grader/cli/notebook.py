@@ -11,8 +11,6 @@ from grader.cli.options import course_option, here, one_kata, readable
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
 from grader.course import find
-from grader.errors import UsageFault
-from grader.messages import text
 
 
 @command
@@ -26,19 +24,12 @@ def notebook(kata: str, output: Path | None, root: Path | None) -> int:
 
     Example: grade notebook lstm
     """
-    try:
-        import nbformat  # noqa: F401  # an extra
-    except ImportError:
-        raise UsageFault(
-            text("notebooks take packages that are not installed"),
-            text("install them with `pip install 'gradkata[notebook]'`"),
-        ) from None
-    from grader.notebook import document
+    from grader.study import notebooks
 
     course = find(here(), root)
     chosen = one_kata(course, kata)
-    path = document.path_for(chosen, here(), output and readable(output))
-    document.write(course, chosen, path, language())
+    path = notebooks.path_for(chosen, here(), output and readable(output))
+    notebooks.write(course, chosen, path, language())
     shown = os.path.relpath(path, here())
     print(language().text("{file} is written: open it in Jupyter", file=shown))
     return 0

@@ -49,6 +49,7 @@ _FROM_INPUT = ("--pathspec-from-file=-", "--pathspec-file-nul")
     is_flag=True,
     help="With --gradescope: judge also where the machine cannot lock learners' code away, and say so in every result.",
 )
+@option("--notebooks", is_flag=True, help="Every kata as a Jupyter notebook too, in each language of the course.")
 @option("--git", is_flag=True, help="Make OUT a git repository with one commit, or commit to the one that it is.")
 @course_option
 def release(
@@ -59,6 +60,7 @@ def release(
     classroom: bool,
     gradescope: bool,
     allow_weaker_sandbox: bool,
+    notebooks: bool,
     git: bool,
     root: Path | None,
 ) -> int:
@@ -74,14 +76,17 @@ def release(
     from grader.authoring.making.release import contents
 
     spoken = language()
-    if gradescope and (classroom or git):
-        raise UsageFault(text("an autograder is one file"), text("leave out --git and --classroom"))
+    if gradescope and (classroom or git or notebooks):
+        raise UsageFault(
+            text("an autograder is one file"),
+            text("leave out {options}", options=["--git", "--classroom", "--notebooks"]),
+        )
     if allow_weaker_sandbox and not gradescope:
         raise UsageFault(text("--allow-weaker-sandbox is for --gradescope"), text("leave it out"))
     choice = choose(find(here(), root), _names(katas), tracks)
     if gradescope:
         return _autograder(choice, out, published, allow_weaker_sandbox)
-    files = contents(choice, published=published, classroom=classroom)
+    files = contents(choice, published=published, classroom=classroom, notebooks=notebooks)
     touched, notices = place(files, out, choice.course)
     for notice in notices:
         print(spoken.say(notice))

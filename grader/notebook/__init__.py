@@ -5,9 +5,9 @@
     desk.py      what a kernel keeps warm: a ladder for each course, which other commands may use
     shown.py     a scorecard as text and as HTML
     drawn.py     what tests recorded, as pictures
-    document.py  `grade notebook`: a statement and a stub as a notebook
 
-It is the same judge as the command's, and the cell is never run in the kernel, unless `--define` asks for it.
+It is the same judge as the command's, and the cell is never run in the kernel, unless `--define` asks for it. What makes a
+notebook of a statement and a stub is `study/notebooks.py`.
 """
 
 from __future__ import annotations

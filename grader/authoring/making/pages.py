@@ -88,12 +88,14 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "course"
 
 
-def project(course: Course, *, published: bool) -> str:
+def project(course: Course, *, published: bool, notebooks: bool = False) -> str:
     """The `pyproject.toml` by which `pip install .` makes a repository ready to grade.
 
-    With `published` it depends on the grader of this version; else it is the grader, which the repository carries.
+    With `published` it depends on the grader of this version; else it is the grader, which the repository carries. With
+    `notebooks` it brings what these take.
     """
-    needed = [f"{_DISTRIBUTION}=={__version__}"] if published else _requirements()
+    extra = "[notebook]" * notebooks
+    needed = [f"{_DISTRIBUTION}{extra}=={__version__}"] if published else _requirements(notebooks)
     listed = "".join(f"  {json.dumps(each)},\n" for each in needed)
     words = {"dependencies": f"[\n{listed}]", "description": json.dumps(f"Katas: {course.name}", ensure_ascii=False)}
     if published:
@@ -168,13 +170,14 @@ def _recommendations(course: Course, code: str, recommended: Mapping[str, Kata])
     return f"\n\n{head}\n\n" + "\n".join(lines) if lines else ""
 
 
-def _requirements() -> list[str]:
+def _requirements(notebooks: bool) -> list[str]:
     """What the grader needs to run: as its clone says it, whenever that was installed, else as its installation does."""
     beside = PACKAGE.parent / "pyproject.toml"
     project = tomllib.loads(beside.read_text(encoding="utf-8")).get("project", {}) if beside.is_file() else {}
     if project.get("name") == _DISTRIBUTION:
-        return list(project["dependencies"])
-    return [each for each in metadata.requires(_DISTRIBUTION) or [] if "extra ==" not in each]
+        return [*project["dependencies"], *(project["optional-dependencies"]["notebook"] if notebooks else [])]
+    found = [each.partition("; extra ==") for each in metadata.requires(_DISTRIBUTION) or []]
+    return [need for need, _, extra in found if not extra or (notebooks and extra.strip(" \"'") == "notebook")]
 
 
 def _dead(name: str, paragraph: str, files: Mapping[str, bytes]) -> bool:

@@ -2,7 +2,8 @@
 
 `.gradkata-release.toml` holds the digest of every file of the release. What differs from it on disk is the learner's:
 
-- a stub stays, and the new one is written beside it, as `lstm.new.py`, if it has changed since the former release;
+- a stub stays, and the new one is written beside it, as `lstm.new.py`, if it has changed since the former release; so does
+  a notebook;
 - of a renamed kata, the learner's file is copied to the new name;
 - anything else, such as an edited suite, makes way for the new one and is kept beside it, as `test_lstm.py.bak`.
 """
@@ -36,7 +37,7 @@ def place(files: Mapping[str, bytes], out: Path, course: Course) -> tuple[list[s
     former = _former(out, course)
     _hold_inside(out, [*files, *former])
     placing = _Placing(out, former)
-    stubs = {f"katas/{kata.id}/{kata.stub.name}": kata for kata in course.katas}
+    stubs = {path: kata for kata in course.katas for path in files if _is_filled_in(PurePosixPath(path), kata)}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path, content in files.items():
@@ -51,6 +52,11 @@ def place(files: Mapping[str, bytes], out: Path, course: Course) -> tuple[list[s
             text("cannot write {file}: {reason}", file=str(error.filename or out), reason=error.strerror)
         ) from None
     return placing.touched, placing.notices
+
+
+def _is_filled_in(path: PurePosixPath, kata: Kata) -> bool:
+    """Whether a learner writes into it: the stub, and the kata as a notebook."""
+    return path.parent.name == kata.id and (path.name == kata.stub.name or path.suffix == ".ipynb")
 
 
 class _Placing:
@@ -81,7 +87,7 @@ class _Placing:
     def stub(self, path: str, content: bytes, kata: Kata) -> None:
         """Write a stub, unless the learner has one: then only what has changed since is written, beside it."""
         known_as, mine = path, self._out / path
-        if not os.path.lexists(mine) and (old := self._renamed(kata)) is not None:
+        if mine.name == kata.stub.name and not os.path.lexists(mine) and (old := self._renamed(kata)) is not None:
             known_as = old
             mine.parent.mkdir(parents=True, exist_ok=True)
             mine.write_bytes((self._out / old).read_bytes())
@@ -91,10 +97,10 @@ class _Placing:
             self.file(path, content, known=True)
             return
         if known_as in self._former and self._former[known_as] != _digest(content):
-            beside = mine.with_name(f"{kata.slug}.new.py").relative_to(self._out).as_posix()
-            self.file(beside, content, known=_digest_of(self._out / beside) == self._former.get(path, ""))
-            changed = "{file} is yours and stays; the stub has changed: see {slug}.new.py"
-            self.notices.append(text(changed, file=path, slug=kata.slug))
+            beside = mine.with_name(f"{mine.stem}.new{mine.suffix}").relative_to(self._out)
+            self.file(beside.as_posix(), content, known=_digest_of(self._out / beside) == self._former.get(path, ""))
+            changed = "{file} is yours and stays; the stub has changed: see {new}"
+            self.notices.append(text(changed, file=path, new=beside.name))
 
     def drop(self, paths: Iterable[str]) -> None:
         """Remove what the release no longer has, where it is as the former one left it."""

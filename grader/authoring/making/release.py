@@ -29,7 +29,10 @@ from grader.errors import CourseFault, Fault
 from grader.judge.recorded import FILE as RECORDING
 from grader.kata import SETTINGS, Kata
 from grader.messages import text
+from grader.messages.language import SOURCE, Language
 from grader.stub import ORIGINAL, generated
+from grader.study.notebooks import SUFFIX
+from grader.study.notebooks import made as notebook
 
 CLASSROOM = ".github/workflows/classroom.yml"
 _COMMANDS = ("again", "author", "gradebook", "release", "scaffold", "teach")
@@ -42,13 +45,16 @@ _FORK = "github.event.repository.fork"
 Files = dict[str, bytes]  # by path in the release
 
 
-def contents(choice: Choice, *, published: bool = False, classroom: bool = False) -> Files:
+def contents(choice: Choice, *, published: bool = False, classroom: bool = False, notebooks: bool = False) -> Files:
     """Every file of a release; raises CourseFault with all faults of all katas.
 
-    With `classroom` it is the template of an assignment of GitHub Classroom: its workflow reports points there.
+    With `classroom` it is the template of an assignment of GitHub Classroom: its workflow reports points there. With
+    `notebooks` each kata is a notebook too, in every language of the course.
     """
     course = choice.course
     files = katas(course)
+    if notebooks:
+        files |= {path: content for kata in course.katas for path, content in _notebooks(course, kata, files)}
     if not published:
         files |= grader_files()
     for name in (SETTINGS, *_COPIED):
@@ -56,7 +62,7 @@ def contents(choice: Choice, *, published: bool = False, classroom: bool = False
             files[name] = (course.root / name).read_bytes()
     made = {
         ".gitignore": _own(course, ".gitignore") or pages.verbatim("gitignore"),
-        "pyproject.toml": pages.project(course, published=published),
+        "pyproject.toml": pages.project(course, published=published, notebooks=notebooks),
         "Makefile": pages.makefile(course),
     }
     if classroom:
@@ -87,6 +93,15 @@ def katas(course: Course, *, hidden: bool = False) -> Files:
     if faults:
         raise CourseFault(faults)
     return files
+
+
+def _notebooks(course: Course, kata: Kata, files: Files) -> Iterator[tuple[str, bytes]]:
+    """The kata as a notebook in each language in which it has a statement: `lstm.ipynb`, `lstm.zh.ipynb`."""
+    stub = files[f"katas/{kata.id}/{kata.stub.name}"].decode().rstrip("\n")
+    for code in course.languages:
+        if kata.statement(code).is_file():
+            name, told = (kata.slug, "") if code == SOURCE else (f"{kata.slug}.{code}", f" --lang {code}")
+            yield f"katas/{kata.id}/{name}{SUFFIX}", notebook(kata, kata.folder, Language(code), stub, told).encode()
 
 
 def _own(course: Course, name: str) -> str:

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 from grader.course import Course
 from grader.errors import UsageFault
@@ -38,14 +37,12 @@ def path_for(kata: Kata, folder: Path, output: Path | None) -> Path:
 
 def write(course: Course, kata: Kata, path: Path, language: Language) -> None:
     """Make the notebook. Raises UsageFault where there is something already, or the disk is in the way."""
-    import nbformat
-
-    document = made(course, kata, path.absolute().parent, language)
-    nbformat.validate(document)
+    folder = path.absolute().parent
+    document = made(kata, folder, language, file_of(kata), options(course, folder, language))
     try:
         with path.open("x", encoding="utf-8", newline="\n") as stream:  # nor through a link
             try:
-                stream.write(nbformat.writes(document) + "\n")
+                stream.write(document)
                 stream.flush()
             except BaseException:
                 path.unlink()
@@ -60,22 +57,31 @@ def write(course: Course, kata: Kata, path: Path, language: Language) -> None:
         raise UsageFault(said, text("name a path that can be written")) from None
 
 
-def made(course: Course, kata: Kata, folder: Path, language: Language) -> Any:
-    """The notebook that is to stand in `folder`, as nbformat has it.
+def made(kata: Kata, folder: Path, language: Language, file: str, told: str = "") -> str:
+    """The notebook that is to stand in `folder`, with this file in its last cell.
 
-    Raises UsageFault where the kata has no statement or no file that can be read.
+    told: options of the magic, each after a space. Raises UsageFault where the kata has no statement, and where the packages
+    for notebooks are missing.
     """
+    try:
+        import nbformat
+    except ImportError:  # an extra
+        raise UsageFault(
+            text("notebooks take packages that are not installed"),
+            text("install them with `pip install 'gradkata[notebook]'`"),
+        ) from None
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-    magic = f"%%grade {kata.slug}{_options(course, folder, language)}"
     cells = [
         new_markdown_cell(_page(statement(kata, language), kata.folder, folder), id="statement"),
         new_markdown_cell(language.text(_HOW, kata=kata.slug), id="how"),
         new_code_cell("%load_ext grader", id="load"),
-        new_code_cell(f"{magic}\n{_file(kata)}", id="file"),
+        new_code_cell(f"%%grade {kata.slug}{told}\n{file}", id="file"),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+    document = new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+    nbformat.validate(document)
+    return f"{nbformat.writes(document)}\n"
 
 
 _HOW = (
@@ -84,7 +90,7 @@ _HOW = (
 )
 
 
-def _options(course: Course, folder: Path, language: Language) -> str:
+def options(course: Course, folder: Path, language: Language) -> str:
     """What the magic has to be told, since it cannot be told by where the notebook stands or by the environment."""
     found = f" --lang {language.code}" if language != of_environment(os.environ) else ""
     if course.root not in (folder, *folder.parents):
@@ -92,8 +98,8 @@ def _options(course: Course, folder: Path, language: Language) -> str:
     return found
 
 
-def _file(kata: Kata) -> str:
-    """The learner's file as it is now."""
+def file_of(kata: Kata) -> str:
+    """The learner's file as it is now. Raises UsageFault where it cannot be read."""
     try:
         return kata.stub.read_text(encoding="utf-8-sig").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
