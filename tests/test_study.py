@@ -11,9 +11,11 @@ import pytest
 from grader.cli.commands import run
 from grader.course import Course, find
 from grader.errors import UsageFault
+from grader.messages.language import Language
 from grader.scorecard import TestResult, Verdict, grade_kata
 from grader.standing import State, standing
 from grader.store import Store
+from grader.study import listing
 from grader.submission import read
 
 TOY = Path(__file__).with_name("toy")
@@ -78,6 +80,28 @@ def test_next_is_what_is_begun_then_what_is_ready_and_in_the_end_nothing(
     assert said(capsys, "next").startswith(second.id)
     attempt(course, second.id, Verdict.PASS)
     assert said(capsys, "next") == "All katas of this course pass.\n"
+
+
+def test_next_and_list_and_watch_say_that_what_passed_has_another_file_since(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = course.katas
+    attempt(course, first.id, Verdict.PASS)
+    assert "another one since" not in said(capsys, "next") + said(capsys, "list")
+    first.stub.write_text(first.stub.read_text() + "\n# more\n")
+    told = " ".join(said(capsys, "next").split())
+    assert told.startswith(second.id)
+    sentence = "01_scale has passed, and its file is another one since: it still counts, and `grade next` goes on; `grade scale` judges it as it is now"
+    assert told.endswith(sentence)
+    listed = said(capsys, "list")
+    assert (
+        listed.startswith("~ changed") and "0 of 2 katas pass" in listed and " ".join(listed.split()).endswith(sentence)
+    )
+    assert "文件已经改过" in listing.changed(standing(course, Store(course.root, print)).places, Language("zh"))
+    attempt(course, first.id, Verdict.FAIL)
+    attempt(course, second.id, Verdict.PASS)
+    told = said(capsys, "next")
+    assert told.startswith("All katas of this course have passed.\n") and sentence in " ".join(told.split())
 
 
 def test_next_stays_with_what_passed_before_and_was_found_not_to_now(course: Course) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace as at_another
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from grader.course import Course, find
 from grader.messages import text
 from grader.messages.language import Language
 from grader.scorecard import Cause, KataResult, KindScore, Line, Scorecard, TestResult, Verdict
-from grader.standing import State, standing
+from grader.standing import Standing, State, standing
 from grader.store import Store
 from grader.watch import view
 from grader.watch.app import Changed, Heard, Unannounced, Watch
@@ -331,6 +332,20 @@ def test_what_an_older_run_still_tells_is_not_heard(app: Watch) -> None:
     assert said_by(app)[-1] == ("01_scale", True)
 
 
+def test_what_passed_with_another_file_is_said_and_n_goes_on(app: Watch, course: Course, store: Store) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        places = standing(course, store).places
+        changed = at_another(places[0], state=State.CHANGED)
+        await hear(pilot, Ended(1, result(*TESTS), False), Stands(course, Standing((changed, *places[1:]))))
+        shown = " ".join(painted(app).split())
+        assert "01_scale has passed, and its file is another one since: it still counts" in shown
+        assert "0 of 2 katas pass" in shown
+        await pilot.press("n")
+        assert app.state.kata.id == "02_line" and "another one since" not in painted(app)
+
+    drive(app, steps)
+
+
 def test_passing_stays_where_it_is_and_n_goes_on(app: Watch, course: Course) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await all_right(pilot)
@@ -542,8 +557,10 @@ def test_killing_is_for_what_is_running(app: Watch) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await pilot.press("k")
         none_ran = replace(TESTS[1], verdict=Verdict.NOT_RUN, cause=None, line=None)
-        await hear(pilot, Ended(1, result(TESTS[0], none_ran, verdict=Verdict.NOT_RUN, points=1.0), True))
-        assert "- killed  1/4 points" in painted(app)
+        await hear(pilot, Ended(1, result(TESTS[0], none_ran, verdict=Verdict.NOT_RUN, points=1.0), True, 4.25))
+        assert "- killed  1/4 points · 4.2 s" in painted(app)
+        await hear(pilot, Ended(1, None, True, 1.5))
+        assert "- killed  1.5 s" in painted(app)
         app.runs.going = False  # type: ignore[attr-defined]
         await pilot.press("k")
         assert "nothing is running" in painted(app)

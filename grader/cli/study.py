@@ -12,6 +12,7 @@ from grader.cli.speech import language
 from grader.cli.spoken import command, named, option
 from grader.errors import UsageFault
 from grader.messages import text
+from grader.messages.language import Language
 from grader.reports.layout import Paint, pad, wrap
 from grader.reports.table import amount, mark, style, word
 from grader.standing import GIVEN_UP, OWN, Standing, standing
@@ -40,6 +41,7 @@ def list_(track: str | None, root: Path | None) -> int:
         print(paint(row.state, listing.STYLES[row.place.state]) + row.rest)
     print()
     print(listing.summary(shown, spoken))
+    _tell_changed(shown, width, spoken)
     return 0
 
 
@@ -48,14 +50,17 @@ def list_(track: str | None, root: Path | None) -> int:
 def next_(root: Path | None) -> int:
     """Say which kata to take up: one that is begun, else the first whose requirements pass.
 
+    A kata that passed stays done, whatever became of its file since; that is said.
+
     Example: grade next
     """
-    spoken = language()
+    width, spoken = shutil.get_terminal_size().columns, language()
     with opened(root) as (course, store):
         found = standing(course, store)
     kata = found.next()
     if kata is None:
-        print(spoken.text("All katas of this course pass."))
+        print(listing.all_done(found, spoken))
+        _tell_changed(found, width, spoken)
         return 0
     print(f"{kata.id}  {kata.title_in(spoken.code)}")
     print(f"  {kata.blurb_in(spoken.code)}")
@@ -66,7 +71,15 @@ def next_(root: Path | None) -> int:
     print(spoken.text("  your file  katas/{kata}/{file}", kata=kata.id, file=kata.stub.name))
     print(spoken.text("  judge it   `grade {kata}`", kata=kata.slug))
     print(spoken.text("  a hint     `grade hint {kata}`", kata=kata.slug))
+    _tell_changed(found, width, spoken)
     return 0
+
+
+def _tell_changed(found: Standing, width: int, spoken: Language) -> None:
+    """Name the katas whose file is another one than the one that passed."""
+    if told := listing.changed(found.places, spoken):
+        print()
+        print("\n".join(wrap(told, min(width, 100))))
 
 
 @command

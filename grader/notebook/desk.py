@@ -79,7 +79,7 @@ class Desk:
 
     @contextmanager
     def _opened(self, asked: Asked) -> Iterator[tuple[Course, Store]]:
-        root = locate(Path.cwd(), asked.course)
+        root = _located(asked)
         with closing(Store(root, self._notice)) as store:
             yield find(root, root, known_good=store.known_good, on_good=store.on_good), store
 
@@ -89,6 +89,17 @@ class Desk:
             self._open.enter_context(closing(keeper))
             self._open.enter_context(shared.offered(keeper, root, by="%%grade"))
         return self._keepers[root]
+
+
+def _located(asked: Asked) -> Path:
+    """The course around the kernel's folder, or the one that is named. Raises UsageFault where there is none."""
+    try:
+        return locate(Path.cwd(), asked.course)
+    except UsageFault as fault:
+        if asked.course is not None:
+            raise
+        step = text("go there with `%cd FOLDER` in a cell of its own, or name it behind the magic: --course FOLDER")
+        raise UsageFault(fault.said, step) from None
 
 
 def _chosen(course: Course, asked: Asked, *, alone: bool) -> tuple[Kata, ...]:

@@ -144,8 +144,8 @@ class Watch(App[None]):
                 state.kata = kata
             case Tested(number, result) if number == state.number:
                 state.tests = [*(test for test in state.tests if test.name != result.name), result]
-            case Ended(number, result, killed) if number == state.number:
-                state.checking, state.result, state.killed = False, result, killed
+            case Ended(number, result, killed, seconds) if number == state.number:
+                state.checking, state.result, state.killed, state.seconds = False, result, killed, seconds
             case Trouble(number, said, next_step) if number == state.number:
                 state.checking, state.trouble = False, (said, next_step)
         self.main.paint()
