@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from datetime import datetime
@@ -63,7 +64,7 @@ def next_(root: Path | None) -> int:
         _tell_changed(found, width, spoken)
         return 0
     print(f"{kata.id}  {kata.title_in(spoken.code)}")
-    print(f"  {kata.blurb_in(spoken.code)}")
+    print("\n".join(f"  {line}" for line in wrap(kata.blurb_in(spoken.code), min(width, 100) - 2)))
     if kata.recommends:
         print(f"  {spoken.text('good to have done before: {katas}', katas=[*kata.recommends])}")
     print()
@@ -102,6 +103,8 @@ def show(kata: str, root: Path | None) -> int:
     from grader.study.pages import Markdown
 
     console = Console(no_color=not coloured(), width=min(shutil.get_terminal_size().columns, 110))
+    os.environ["LESS"] = f"{os.environ.get('LESS', '')} -R".strip()  # else it shows colours as their codes
+    os.environ.setdefault("LESSCHARSET", "utf-8")  # which it tells from a locale, where that is installed
     with console.pager(styles=coloured()):
         console.print(Markdown(desk.unfolded(statement)))
     return 0
