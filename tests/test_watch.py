@@ -22,6 +22,7 @@ from textual.pilot import Pilot
 from grader.course import Course, find
 from grader.messages import text
 from grader.messages.language import Language
+from grader.reports.layout import Paint
 from grader.scorecard import Cause, KataResult, KindScore, Line, Scorecard, TestResult, Verdict
 from grader.standing import Standing, State, standing
 from grader.store import Store
@@ -291,8 +292,6 @@ def test_the_screen_is_painted_as_it_was(course: Course, store: Store, name: str
 def test_no_line_is_wider_than_a_narrow_terminal(course: Course, store: Store) -> None:
     from rich.cells import cell_len
 
-    from grader.reports.layout import Paint
-
     shown = view.Shown(course.katas[0], standing(course, store), Language("zh"))
     shown.result = result(*TESTS)
     paint = Paint(False)
@@ -549,6 +548,23 @@ def test_the_editor_is_given_the_file_and_the_line(
         monkeypatch.setenv("EDITOR", "no-such-editor")
         await pressed(pilot, "e")
         assert "no-such-editor cannot be started" in painted(app)
+
+    drive(app, steps)
+
+
+def test_a_hint_makes_room_for_what_the_next_run_finds(app: Watch) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await hear(pilot, Ended(1, result(*TESTS), False))
+        await pilot.press("h")
+        shown = painted(app)
+        assert shown.index("hint 1 of 3") < shown.index("You add the factor")
+        await pilot.press("r")
+        await hear(pilot, Ended(2, result(*TESTS), False))
+        body = "\n".join(view.body(app.state, 78, Paint(False)))
+        assert body.index("You add the factor") < body.index("hint 1 of 3") < body.index("The input stays as it was")
+        await pilot.press("h")
+        shown = painted(app)
+        assert shown.index("hint 2 of 3") < shown.index("Every entry")
 
     drive(app, steps)
 

@@ -24,6 +24,7 @@ from grader.session import Listener, Session
 from grader.standing import standing
 from grader.store import Store
 from grader.study.after import after_run
+from grader.study.choosing import resolved
 from grader.submission import Typed
 
 
@@ -53,6 +54,7 @@ class Desk:
         """
         with self._turn, self._opened(asked) as (course, store):
             katas = _chosen(course, asked, alone=cell is not None)
+            katas, choose = resolved(course, katas, asked.choose, asked.language) if asked.choose else (katas, "")
             jobs = asked.jobs or min(len(katas), machine.processors())
             machine.ready_to_judge(jobs)
             keeper, memory, before = self._keeper(course.root), Memory(store), standing(course, store)
@@ -61,7 +63,7 @@ class Desk:
                 store,
                 seed=asked.seed,
                 jobs=jobs,
-                choose=asked.choose,
+                choose=choose,
                 stop_at_first=asked.stop_at_first,
                 keeper=keeper,
                 memory=memory,

@@ -199,6 +199,7 @@ class Watch(App[None]):
 
     def action_hint(self) -> None:
         self.state.hints = desk.hints(self._course, self._store, self.state.kata, self._language)
+        self.state.hints_read = False
         self.main.top()
         self.main.paint()
 

@@ -10,7 +10,7 @@ from grader.kata import Kata
 from grader.messages import Value, text
 from grader.messages.language import Language
 from grader.reports.layout import Paint, cut, wrap
-from grader.reports.story import first_failing, telling, under_way
+from grader.reports.story import first_failing, numbered, telling, under_way
 from grader.reports.table import KINDS, amount, mark, style, word
 from grader.reports.terminal import curves
 from grader.scorecard import KataResult, TestResult, Verdict
@@ -53,6 +53,7 @@ class Shown:
     seconds: float = 0.0
     trouble: tuple[Value, Value] | None = None
     hints: Hints | None = None
+    hints_read: bool = False  # a run has begun since: what it found comes before them
     notices: dict[str, Value] = field(default_factory=dict)
     said: tuple[Value, ...] = ()
     kept: bool = False  # what was said is of a deed to the file, and stays over the run that follows
@@ -61,6 +62,7 @@ class Shown:
         """A run is asked for: what was found before is past, and so are the hints for another kata."""
         if kata.id != self.kata.id:
             self.hints = None
+        self.hints_read = self.hints is not None
         self.kata, self.number, self.checking = kata, number, True
         self.tests, self.result, self.killed, self.trouble = [], None, False, None
         self.said, self.kept = self.said if self.kept else (), False
@@ -125,12 +127,13 @@ def strip(shown: Shown, width: int, paint: Paint) -> str:
 
 
 def body(shown: Shown, width: int, paint: Paint) -> list[str]:
-    """What there is to read: hints, what is wrong first or that nothing is, curves, and all tests."""
+    """What there is to read: hints asked for just now, what is wrong first or that nothing is, curves, older hints, all tests."""
     found = shown.result or _so_far(shown)
-    parts = [_hints(shown, width, paint), _trouble(shown, width), _changed(shown, width, paint)]
+    hints = _hints(shown, width, paint)
+    parts = [[] if shown.hints_read else hints, _trouble(shown, width), _changed(shown, width, paint)]
     if found is not None:
         parts += [_story(shown, found, width, paint), curves(found.tests, "", width, paint, shown.language)]
-        parts.append(_tests(found, width, paint))
+        parts += [hints if shown.hints_read else [], _tests(found, width, paint)]
     lines: list[str] = []
     for part in parts:
         lines += [""] * bool(lines and part) + part
@@ -204,7 +207,7 @@ def _story(shown: Shown, found: KataResult, width: int, paint: Paint) -> list[st
     if found.verdict is Verdict.PASS:
         return [] if shown.checking else _passed(shown, width, paint)
     if found.verdict is Verdict.TODO and found.tests:
-        return under_way(found, width, paint, language).split("\n")
+        return under_way(found, width, paint, language, passing_named=False).split("\n")  # all tests stand below
     if found.verdict is Verdict.NOT_RUN and (first := first_failing(found)) and first.verdict is Verdict.NOT_RUN:
         return []
     return telling(found, width, paint, language)
@@ -227,8 +230,10 @@ def _passed(shown: Shown, width: int, paint: Paint) -> list[str]:
 
 
 def _tests(found: KataResult, width: int, paint: Paint) -> list[str]:
+    numbers = numbered(found)
     return [
-        paint(mark(test.verdict), style(test.verdict)) + cut(f" {test.title.rstrip('.。')}", width - 1)
+        paint(mark(test.verdict), style(test.verdict))
+        + cut(f" {numbers.get(test.name, '')}{test.title.rstrip('.。')}", width - 1)
         for test in found.tests
     ]
 
