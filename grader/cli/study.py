@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from grader.cli.options import coloured, course_option, kata_argument, one_kata, opened
+from grader.cli.options import coloured, completed_track, course_option, kata_argument, one_kata, opened
 from grader.cli.speech import language
 from grader.cli.spoken import command, named, option
 from grader.errors import UsageFault
@@ -22,7 +22,7 @@ from grader.study import desk, listing
 
 
 @named("list")
-@option("--track", metavar="TRACK", help="List the katas of one track only.")
+@option("--track", metavar="TRACK", shell_complete=completed_track, help="List the katas of one track only.")
 @course_option
 def list_(track: str | None, root: Path | None) -> int:
     """List the katas of the course: how far you are, the track, how long each takes, and how hard it is.
