@@ -23,6 +23,7 @@ from grader.scorecard import Cause, KataResult, TestResult, Verdict
 from grader.standing import follow_up
 from grader.store import Store
 from grader.study.choosing import resolved, titled
+from grader.study.misnamed import meant_elsewhere
 
 from .test_reports import golden
 
@@ -151,6 +152,23 @@ def test_a_name_that_is_part_of_another_picks_itself_alone(course: Course) -> No
     assert [test.name for test in titled(course, kata) if meant(test.name)] == ["test_shape"]
     suite.write_text("no python (")
     assert resolved(course, course.katas[:1], "shape", Language("en")) == (course.katas[:1], "shape")
+
+
+@pytest.mark.parametrize("name", ["SCALE.py", "scale (1).py", "scale_final.py", "answer.py"])
+def test_an_answer_beside_an_untouched_stub_is_told_of(
+    course: Course, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    kata = course.katas[0]
+    (kata.folder / name).write_text(RIGHT)
+    (kata.folder / "notes.py").write_text("x = 1\n")
+    (kata.folder / "half.py").write_text("def scale(:\n")
+    assert run(["scale"]) == 1
+    told = capsys.readouterr().err
+    sentence = f"katas/01_scale/scale.py is untouched; you may have meant {name} beside it: only scale.py is judged\n"
+    assert told.endswith(f"grade: {sentence}")
+    assert not [*meant_elsewhere(course, course.katas[1:])]
+    kata.stub.write_text(HALF)
+    assert not [*meant_elsewhere(course, course.katas)], "who has begun in the stub means the stub"
 
 
 def test_every_failing_test_is_shown_on_demand_and_prints_of_passing_ones_too(

@@ -552,6 +552,23 @@ def test_the_editor_is_given_the_file_and_the_line(
     drive(app, steps)
 
 
+def test_an_answer_under_another_name_is_told_of_until_it_has_the_right_one(app: Watch, course: Course) -> None:
+    kata = course.katas[0]
+    (kata.folder / "SCALE.py").write_text("def scale(x, factor):\n    return x * factor\n")
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await untouched(pilot)
+        shown = " ".join(painted(app).split())
+        assert "scale.py is untouched; you may have meant SCALE.py beside it: only scale.py is judged" in shown
+        kata.stub.write_bytes((kata.folder / "SCALE.py").read_bytes())
+        await pilot.press("r")
+        assert "you may have meant" not in painted(app)
+        await hear(pilot, Ended(2, result(*TESTS), False))
+        assert "you may have meant" not in painted(app)
+
+    drive(app, steps)
+
+
 def test_a_hint_makes_room_for_what_the_next_run_finds(app: Watch) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await hear(pilot, Ended(1, result(*TESTS), False))

@@ -48,6 +48,7 @@ from grader.standing import standing
 from grader.store import Store
 from grader.study.after import after_run, elsewhere
 from grader.study.choosing import resolved
+from grader.study.misnamed import meant_elsewhere
 from grader.study.speaker import Speaker
 
 
@@ -201,6 +202,8 @@ def run(
 
             _appended("GITHUB_OUTPUT", github.outputs(told))
         sys.stdout.flush()
+        for said in meant_elsewhere(course, asked if source_dir is None else ()):
+            note(said)
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
     if course.left_out and not katas and exit_code(card) != 3:

@@ -25,6 +25,7 @@ from grader.standing import standing
 from grader.store import Store
 from grader.study.after import after_run
 from grader.study.choosing import resolved
+from grader.study.misnamed import meant_elsewhere
 from grader.submission import Typed
 
 
@@ -70,6 +71,8 @@ class Desk:
             )
             typed = None if cell is None else {katas[0].id: Typed(cell, shown)}
             card = session.grade(katas, fresh=asked.fresh, listener=listener, typed=typed)
+            for said in meant_elsewhere(course, katas if cell is None else ()):
+                self._notice(said)
             if not asked.diagnosis:
                 card = nudges.kept_back(card, store, own=True)
             return Found(course, card, after_run(card, course, store, before, asked.language))

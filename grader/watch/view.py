@@ -66,6 +66,13 @@ class Shown:
         self.kata, self.number, self.checking = kata, number, True
         self.tests, self.result, self.killed, self.trouble = [], None, False, None
         self.said, self.kept = self.said if self.kept else (), False
+        self.notice("misnamed", None)
+
+    def notice(self, about: str, said: Value) -> None:
+        """Keep saying something, or no more where it is None."""
+        self.notices.pop(about, None)
+        if said is not None:
+            self.notices[about] = said
 
 
 def head(shown: Shown, course: str, width: int, paint: Paint) -> str:
