@@ -98,7 +98,7 @@ class Hour:
             f"that pass, in a terminal of {COLUMNS} by {ROWS}. It was typed and pressed as it stands here, and each frame is "
             "what the screen showed; only seconds, dates and folders are made the same for everybody, and ADDRESS is where "
             "you have the course from. Two slips and an endless loop are among it, as in any first hour.",
-            f"# 第一个小时\n\n<!-- made by `make hour`: change tests/hour/ and not this page -->\n\n从 `git clone` 到通过三道练习，"
+            f"# 第一个小时\n\n<!-- made by `make hour`: change tests/hour/ and not this page -->\n\n从 `git clone` 到通过三道题，"
             f"终端为 {COLUMNS} 列 {ROWS} 行。命令和按键都如实照录，每个框里都是屏幕上真实显示的内容；只有秒数、日期和文件夹统一替换过，"
             "ADDRESS 代表你获取课程的地址。其中有两处失误和一个死循环，谁的第一个小时都难免如此。",
         )
@@ -121,13 +121,13 @@ class Hour:
         self.say("## Stay with it", "## 边写边看")
         self.say(
             "`grade watch` stays open beside the editor, and judges whenever a file is saved.",
-            "`grade watch` 一直开在编辑器旁边，每次保存文件就评判一次。",
+            "`grade watch` 一直开在编辑器旁边，每次保存都评分。",
         )
         self.open("grade watch", "/10")
         self.say(
             "The first gap asks for the sigmoid. In the editor its `raise NotImplementedError` gives way to the formula, "
             "and the file is saved:",
-            "第一处空缺是 sigmoid。在编辑器里把 `raise NotImplementedError` 换成公式，然后保存：",
+            "第一处空白是 sigmoid。在编辑器里把 `raise NotImplementedError` 换成公式，然后保存：",
         )
         self.save(MLP, 1, "    " + _OVERFLOWS, edit=(_SIGMOID, _OVERFLOWS))
         self.screen("✗", picture="watch")
@@ -148,7 +148,7 @@ class Hour:
         self.screen(self._hint)
         self.say(
             "The last gap is a loop, and this one never ends: nobody counts the steps.",
-            "最后一处空缺是循环，而下面这个循环永远不会结束：没有人给步数加一。",
+            "最后一处空白是循环，而下面这个循环永远不会结束：没有人给步数加一。",
         )
         self.save(MLP, _ALL, "    " + _LOOP, edit=("for _ in range(steps):", _LOOP))
         self.screen(self._checking, "✓", midst=True)
@@ -168,7 +168,7 @@ class Hour:
         self.say("With the loop that was meant, everything passes:", "换成本来想写的循环，全部通过：")
         self.save(MLP, _ALL, "    for _ in range(steps):")
         self.screen(self._passes)
-        self.say("`n` goes on to the next kata, and `q` quits.", "按 `n` 去下一道练习，按 `q` 退出。")
+        self.say("`n` goes on to the next kata, and `q` quits.", "按 `n` 去下一道题，按 `q` 退出。")
         self.press("n")
         self.screen(CNN, "/10", gone=self._passes)
         self._terminal.leave("q")
@@ -177,7 +177,7 @@ class Hour:
         self.say("## The second, at the prompt", "## 第二道，在命令行里")
         self.say(
             "The same goes without a screen that stays: fill in, save, run `grade cnn`. This line of the second gap is a slip:",
-            "不开常驻的屏幕也一样：填写、保存、运行 `grade cnn`。第二处空缺里的这一行写错了：",
+            "不开常驻的屏幕也一样：填写、保存、运行 `grade cnn`。第二处空白里的这一行写错了：",
         )
         self.save(CNN, _ALL, _SLIP, mistake="way-back-ignores-stride")
         self.type("grade cnn", picture="scorecard")
@@ -204,7 +204,7 @@ class Hour:
         self.say(
             "`grade solution mlp` shows the authors' solution beside one's own, now that it passes. And there is a page about "
             "all of the work, with the curves and images that one's own models made:",
-            "练习通过以后，`grade solution mlp` 会把作者的解答放在自己的旁边。还有一个页面汇总全部作业，里面有自己的模型画出的曲线和图像：",
+            "题目通过以后，`grade solution mlp` 把参考解答和你的并排显示。还有一个页面汇总你的全部成果，里面有你自己的模型画出的曲线和图像：",
         )
         self.type("grade report --html")
         self.told.pictures["report"] = ""
