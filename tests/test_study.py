@@ -1,8 +1,12 @@
 """What learners do between two runs: the course and its next kata, hints, and files that come back whatever replaced them."""
 
 import io
+import os
+import pty
 import re
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -132,6 +136,21 @@ def test_the_statement_is_shown(course: Course, capsys: pytest.CaptureFixture[st
     kata = course.katas[0]
     (kata.folder / "README.md").write_text("# The statement\n")
     assert said(capsys, "show", kata.slug) == "# The statement\n"
+
+
+@pytest.mark.parametrize(("own", "asked"), [("", "-R utf-8"), ("-S", "-S -R utf-8")])
+def test_less_is_told_to_show_colours_and_any_sign(course: Course, tmp_path: Path, own: str, asked: str) -> None:
+    (course.katas[0].folder / "README.md").write_text("# Scale\n")
+    near, far = pty.openpty()
+    pager = f"sh -c 'echo $LESS $LESSCHARSET > {tmp_path}/asked; cat'"
+    environment = {**os.environ, "TERM": "xterm", "PAGER": pager, "LESS": own}
+    environment.pop("LESSCHARSET", None)
+    command = [str(Path(sys.executable).with_name("grade")), "show", "scale"]
+    subprocess.run(command, cwd=course.root, env=environment, stdin=far, stdout=far, stderr=far, check=True)
+    os.close(far)
+    assert "Scale" in os.read(near, 1 << 16).decode()
+    os.close(near)
+    assert (tmp_path / "asked").read_text() == f"{asked}\n"
 
 
 def test_reset_keeps_what_was_there_and_undo_goes_to_and_fro(
