@@ -97,7 +97,7 @@ def test_chosen_tests_are_shown_as_such_and_never_a_pass_of_the_kata(
 def test_a_choice_of_nothing_and_no_expression_are_told(
     grade: Callable[..., tuple[int, str]],
 ) -> None:
-    for wrong in ("shape and", "shape pure", "shape == pure", "(shape pure"):
+    for wrong in ("shape and", "shape pure", "shape == pure", "(shape pure", "("):
         with pytest.raises(UsageFault, match="is no expression of parts of names, and no title has these words"):
             grade(HALF, "-k", wrong)
     with pytest.raises(UsageFault, match="no test is chosen by 'nothing'") as fault:

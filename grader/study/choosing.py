@@ -38,7 +38,10 @@ class Titled:
 
     def says(self, words: str) -> bool:
         """Whether all of these words stand in its title in one language."""
-        return any(all(word in _plain(title) for word in _plain(words).split()) for title in (self.title, *self.titles))
+        wanted = _plain(words).split()
+        return bool(wanted) and any(
+            all(word in _plain(title) for word in wanted) for title in (self.title, *self.titles)
+        )
 
 
 def resolved(course: Course, katas: Sequence[Kata], typed: str, language: Language) -> tuple[tuple[Kata, ...], str]:

@@ -9,9 +9,9 @@ MINUTE = "2026-09-01 09:00"
 _SECONDS = re.compile(r"(?<![\w.])(\d+\.\d)(?= (?:s\b|秒))")
 _IN_A_LINE = re.compile(r"(?<=·) +(?=0\.5 )")
 _MINUTE = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b")
-_SPAN = re.compile(r"\b\d+ (?:minutes?|hours?)(?= · )")
-_SPAN_ZH = re.compile(r"\d+ (?=(?:分钟|小时) · )")
-_PROGRESS = re.compile(r"^Updating files:.*\n", re.MULTILINE)  # of git, where a disk is slow
+_SPAN = re.compile(r"\b\d+ (?:minutes?|hours?)(?= · \d)")
+_SPAN_ZH = re.compile(r"\d+ (?=(?:分钟|小时) · \d)")
+_PROGRESS = re.compile(r"^Updating files:.*\n?", re.MULTILINE)  # of git, where a disk is slow
 
 
 def neutral(capture: str, names: Mapping[str, str]) -> str:
