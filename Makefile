@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv grade test lowest escapes fuzz search lint texts pages site bench light ways roads arithmetic soak kills classes classkills mutants clean
+.PHONY: help venv grade test lowest escapes fuzz search lint texts pages hour site bench light ways roads arithmetic soak kills classes classkills mutants clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,9 @@ texts: venv ## bring the catalogues of what the harness says into step with its 
 
 pages: venv ## write the pages of .github/docs that are made from the code
 	$(BIN)/python -m grader.cli.pages
+
+hour: venv ## play a learner's first hour in a terminal, and write its page and pictures; ARGS="--in DIR zh" is handed on
+	$(BIN)/python -m tests.hour $(ARGS)
 
 site: venv ## build the documentation into build/site, English and Chinese
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'

@@ -64,8 +64,20 @@ def test_zsh_and_fish_are_told_what_each_kata_is(course: Path) -> None:
     assert "直线" in told(course, "zsh", "grade hint l", GRADE_LANG="zh")
 
 
+def test_values_of_options_are_completed(course: Path) -> None:
+    def values(words: str) -> list[str]:
+        return told(course, "zsh", words).splitlines()[1::3]
+
+    assert values("grade list --lang ") == values("grade --lang ") == ["en", "zh"]
+    assert values("grade hint scale --lang z") == ["zh"]
+    assert values("grade scale --report j") == ["json", "junit"] and "html" in values("grade run --report ")
+    assert values("grade list --track f") == values("grade release out --track f") == ["foundations"]
+    assert values("grade new curve --track f") == ["foundations"]
+
+
 def test_no_course_and_a_broken_one_are_no_noise(course: Path, tmp_path: Path) -> None:
     assert told(tmp_path, "zsh", "grade hint l").strip() == ""
+    assert told(tmp_path, "zsh", "grade list --track ").strip() == ""
     (course / "katas/02_line/kata.toml").write_text("nothing\n")
     assert told(course, "zsh", "grade hint ").splitlines()[1::3] == ["scale", "01_scale"]
 

@@ -85,8 +85,11 @@ def test_one_test_can_be_named_and_the_debugger_left_out(course: Path) -> None:
     edit(course, "01_scale/scale.py", "return", "return 1 +")
     code, told = debug(course, "scale::pure", "--no-stop")
     assert code == 1 and "The input stays as it was" in told and "(Pdb)" not in told
+    for same in ("scale::4", "scale::stays as it was"):
+        code, told = debug(course, same, "--no-stop")
+        assert code == 1 and "The input stays as it was" in told
     code, told = debug(course, "scale::nothing")
-    assert code == 2 and "no test of 01_scale is called like 'nothing'" in told
+    assert code == 2 and "no test is chosen by 'nothing'" in told and "4. The input stays as it was." in told
     assert debug(course, "scale::(")[0] == 2
 
 

@@ -113,6 +113,18 @@ def test_a_student_is_shown_exported_and_deleted(course: Path, tmp_path: Path) -
     assert not (out / "gradebook" / "students" / "s2.html").exists()
 
 
+def test_a_student_reads_the_points_of_the_gradebook(course: Path, tmp_path: Path) -> None:
+    """Rounded for each kata and then added: 8/3 and 5/3 are 2.67 and 1.67, which are 4.34."""
+    made = Class(tmp_path / "out", [kata(1), kata(2)])
+    made.student("s1", {"01_kata": (b"x", [P, P, P, F]), "02_kata": (b"y", [P, P, F, F])})
+    made.results = [replace(each, points=points) for each, points in zip(made.results, (8 / 3, 5 / 3), strict=True)]
+    out = made.put()
+    shown = grade(course, "student", out, "s1").stdout
+    assert "2.67/4" in shown and "1.67/4" in shown and "4.34 of 8 points" in shown
+    assert grade(course, "gradebook", out).returncode == 0
+    assert "4.34" in (out / "gradebook" / "totals.csv").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("deed", ["--delete", "--pseudonymise"])
 def test_where_nobody_can_be_asked_a_student_stays_until_yes_is_said(course: Path, tmp_path: Path, deed: str) -> None:
     out = small(tmp_path / "out")

@@ -31,8 +31,9 @@ from grader.engine.keeper import Keeper
 from grader.errors import UsageFault
 from grader.messages.language import Language
 from grader.notebook import drawn, words
+from grader.notebook.desk import Desk
 from grader.scorecard import Curve, Image, Images, Matrix, Numbers, Picture, Shades, Verdict
-from grader.session import Session
+from grader.session import Listener, Session
 from grader.standing import State, standing
 from grader.store import NOTEBOOK, Store
 from grader.study import notebooks
@@ -185,6 +186,16 @@ def test_a_cell_gets_the_verdicts_of_the_same_file(started: tuple[Path, Kernel],
         return card[card.index("✗ 01_scale") : card.index("self-check")]
 
     assert told(text(outputs)) == told(done.stdout)
+
+
+def test_outside_a_course_it_says_what_to_do_in_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with closing(Desk(print)) as desk, pytest.raises(UsageFault, match="not in a course") as fault:
+        desk.judge(words.read("lstm"), None, "In[1]", Listener())
+    assert "`%cd FOLDER`" in str(fault.value.next_step)
+    with closing(Desk(print)) as desk, pytest.raises(UsageFault, match="nowhere is not a course") as fault:
+        desk.judge(words.read("lstm --course nowhere"), None, "In[1]", Listener())
+    assert "%cd" not in str(fault.value.next_step)
 
 
 @pytest.mark.parametrize("above", ["", "\n\n"], ids=["", "below empty lines"])

@@ -267,6 +267,7 @@ def test_make_lists_its_targets(clone: Path) -> None:
             "lint",
             "texts",
             "pages",
+            "hour",
             "site",
             "bench",
             "light",

@@ -14,12 +14,16 @@ from grader import nudges
 from grader.cli.commands import run
 from grader.course import Course, find
 from grader.errors import UsageFault
+from grader.judge.choice import choice
 from grader.messages import message
+from grader.messages.language import Language
 from grader.reports import terminal
 from grader.reports.moment import Moment
 from grader.scorecard import Cause, KataResult, TestResult, Verdict
 from grader.standing import follow_up
 from grader.store import Store
+from grader.study.choosing import resolved, titled
+from grader.study.misnamed import meant_elsewhere
 
 from .test_reports import golden
 
@@ -58,7 +62,7 @@ def test_a_kata_under_way_says_its_points_and_names_what_passes(grade: Callable[
     code, told = grade(HALF)
     assert code == 1 and "○ to do" in told and "fail" not in told
     assert "3 of 4 tests pass · 3 of 4 points so far" in told
-    assert "  ✓ Every entry is multiplied\n" in told and "next: halves: slice at the middle" in told
+    assert "  ✓ 2. Every entry is multiplied\n" in told and "next: halves: slice at the middle" in told
 
 
 def test_a_kata_is_left_at_its_first_test_that_is_wrong_and_is_no_attempt(
@@ -93,12 +97,78 @@ def test_chosen_tests_are_shown_as_such_and_never_a_pass_of_the_kata(
 def test_a_choice_of_nothing_and_no_expression_are_told(
     grade: Callable[..., tuple[int, str]],
 ) -> None:
-    for wrong in ("shape and", "shape pure", "shape == pure", "(shape"):
-        code, told = grade(HALF, "-k", wrong)
-        assert code == 2 and "is no expression" in told
+    for wrong in ("shape and", "shape pure", "shape == pure", "(shape pure", "("):
+        with pytest.raises(UsageFault, match="is no expression of parts of names, and no title has these words"):
+            grade(HALF, "-k", wrong)
     with pytest.raises(UsageFault, match="no test is chosen by 'nothing'") as fault:
         grade(HALF, "-k", "nothing")
-    assert "test_halves" in str(fault.value.next_step)
+    assert "3. The two halves of an array of even length.  test_halves" in str(fault.value.next_step)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "3",
+        "3. The two halves of an array of even length (value)",
+        "two halves",
+        "Halves, of an even length!",
+        "偶数的数组的两半",
+    ],
+)
+def test_a_test_is_chosen_by_its_number_or_words_of_its_title(
+    grade: Callable[..., tuple[int, str]], course: Course, typed: str
+) -> None:
+    code, told = grade(WRONG, "-k", typed)
+    assert code == 1 and "  3. The two halves of an array of even length (value)" in told and "1 of 4 tests" in told
+
+
+def test_several_numbers_are_several_tests_and_others_there_are_not(grade: Callable[..., tuple[int, str]]) -> None:
+    for several in ("1, 4", "1 or 4", "4 1"):
+        assert "2 of 4 tests were chosen" in grade(RIGHT, "-k", several)[1]
+    for none in ("0", "5", "1 5"):
+        with pytest.raises(UsageFault, match="01_scale has no test") as fault:
+            grade(RIGHT, "-k", none)
+        assert "1. The result has the shape of the input." in str(fault.value.next_step)
+
+
+def test_a_number_is_of_one_kata_and_a_title_of_the_only_one_that_has_it(course: Course) -> None:
+    english = Language("en")
+    with pytest.raises(UsageFault, match="of one kata"):
+        resolved(course, course.katas, "3", english)
+    katas, expression = resolved(course, course.katas, "two halves", english)
+    assert [kata.id for kata in katas] == ["01_scale"] and expression == "(test_halves)"
+    suite = course.katas[1].suite
+    suite.write_text(suite.read_text() + '\n\ndef test_more():\n    """Two halves again."""\n')
+    with pytest.raises(UsageFault, match="in titles of tests of 01_scale, 02_line"):
+        resolved(course, course.katas, "two halves", english)
+    assert resolved(course, course.katas, "shape", english) == (course.katas, "shape")
+
+
+def test_a_name_that_is_part_of_another_picks_itself_alone(course: Course) -> None:
+    suite = course.katas[0].suite
+    suite.write_text(suite.read_text() + '\n\ndef test_shape_too():\n    """Of both."""\n')
+    (kata,), expression = resolved(course, course.katas[:1], "1", Language("en"))
+    meant = choice(expression)
+    assert [test.name for test in titled(course, kata) if meant(test.name)] == ["test_shape"]
+    suite.write_text("no python (")
+    assert resolved(course, course.katas[:1], "shape", Language("en")) == (course.katas[:1], "shape")
+
+
+@pytest.mark.parametrize("name", ["SCALE.py", "scale (1).py", "scale_final.py", "answer.py"])
+def test_an_answer_beside_an_untouched_stub_is_told_of(
+    course: Course, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    kata = course.katas[0]
+    (kata.folder / name).write_text(RIGHT)
+    (kata.folder / "notes.py").write_text("x = 1\n")
+    (kata.folder / "half.py").write_text("def scale(:\n")
+    assert run(["scale"]) == 1
+    told = capsys.readouterr().err
+    sentence = f"katas/01_scale/scale.py is untouched; you may have meant {name} beside it: only scale.py is judged\n"
+    assert told.endswith(f"grade: {sentence}")
+    assert not [*meant_elsewhere(course, course.katas[1:])]
+    kata.stub.write_text(HALF)
+    assert not [*meant_elsewhere(course, course.katas)], "who has begun in the stub means the stub"
 
 
 def test_every_failing_test_is_shown_on_demand_and_prints_of_passing_ones_too(

@@ -1,8 +1,12 @@
 """What learners do between two runs: the course and its next kata, hints, and files that come back whatever replaced them."""
 
 import io
+import os
+import pty
 import re
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,9 +16,11 @@ from grader.cli import speech
 from grader.cli.commands import run
 from grader.course import Course, find
 from grader.errors import UsageFault
+from grader.messages.language import Language
 from grader.scorecard import TestResult, Verdict, grade_kata
 from grader.standing import State, standing
 from grader.store import Store
+from grader.study import listing
 from grader.submission import read
 
 TOY = Path(__file__).with_name("toy")
@@ -81,6 +87,28 @@ def test_next_is_what_is_begun_then_what_is_ready_and_in_the_end_nothing(
     assert said(capsys, "next") == "All katas of this course pass.\n"
 
 
+def test_next_and_list_and_watch_say_that_what_passed_has_another_file_since(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = course.katas
+    attempt(course, first.id, Verdict.PASS)
+    assert "another one since" not in said(capsys, "next") + said(capsys, "list")
+    first.stub.write_text(first.stub.read_text() + "\n# more\n")
+    told = " ".join(said(capsys, "next").split())
+    assert told.startswith(second.id)
+    sentence = "01_scale has passed, and its file is another one since: it still counts, and `grade next` goes on; `grade scale` judges it as it is now"
+    assert told.endswith(sentence)
+    listed = said(capsys, "list")
+    assert (
+        listed.startswith("~ changed") and "0 of 2 katas pass" in listed and " ".join(listed.split()).endswith(sentence)
+    )
+    assert "文件已经改过" in listing.changed(standing(course, Store(course.root, print)).places, Language("zh"))
+    attempt(course, first.id, Verdict.FAIL)
+    attempt(course, second.id, Verdict.PASS)
+    told = said(capsys, "next")
+    assert told.startswith("All katas of this course have passed.\n") and sentence in " ".join(told.split())
+
+
 def test_next_stays_with_what_passed_before_and_was_found_not_to_now(course: Course) -> None:
     first, second = course.katas
     attempt(course, first.id, Verdict.PASS)
@@ -109,6 +137,21 @@ def test_the_statement_is_shown(course: Course, capsys: pytest.CaptureFixture[st
     kata = course.katas[0]
     (kata.folder / "README.md").write_text("# The statement\n")
     assert said(capsys, "show", kata.slug) == "# The statement\n"
+
+
+@pytest.mark.parametrize(("own", "asked"), [("", "-R utf-8"), ("-S", "-S -R utf-8")])
+def test_less_is_told_to_show_colours_and_any_sign(course: Course, tmp_path: Path, own: str, asked: str) -> None:
+    (course.katas[0].folder / "README.md").write_text("# Scale\n")
+    near, far = pty.openpty()
+    pager = f"sh -c 'echo $LESS $LESSCHARSET > {tmp_path}/asked; cat'"
+    environment = {**os.environ, "TERM": "xterm", "PAGER": pager, "LESS": own}
+    environment.pop("LESSCHARSET", None)
+    command = [str(Path(sys.executable).with_name("grade")), "show", "scale"]
+    subprocess.run(command, cwd=course.root, env=environment, stdin=far, stdout=far, stderr=far, check=True)
+    os.close(far)
+    assert "Scale" in os.read(near, 1 << 16).decode()
+    os.close(near)
+    assert (tmp_path / "asked").read_text() == f"{asked}\n"
 
 
 def test_reset_keeps_what_was_there_and_undo_goes_to_and_fro(

@@ -10,6 +10,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace as at_another
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from textual.pilot import Pilot
 from grader.course import Course, find
 from grader.messages import text
 from grader.messages.language import Language
+from grader.reports.layout import Paint
 from grader.scorecard import Cause, KataResult, KindScore, Line, Scorecard, TestResult, Verdict
-from grader.standing import State, standing
+from grader.standing import Standing, State, standing
 from grader.store import Store
 from grader.watch import view
 from grader.watch.app import Changed, Heard, Unannounced, Watch
@@ -290,8 +292,6 @@ def test_the_screen_is_painted_as_it_was(course: Course, store: Store, name: str
 def test_no_line_is_wider_than_a_narrow_terminal(course: Course, store: Store) -> None:
     from rich.cells import cell_len
 
-    from grader.reports.layout import Paint
-
     shown = view.Shown(course.katas[0], standing(course, store), Language("zh"))
     shown.result = result(*TESTS)
     paint = Paint(False)
@@ -329,6 +329,20 @@ def test_what_an_older_run_still_tells_is_not_heard(app: Watch) -> None:
 
     drive(app, steps)
     assert said_by(app)[-1] == ("01_scale", True)
+
+
+def test_what_passed_with_another_file_is_said_and_n_goes_on(app: Watch, course: Course, store: Store) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        places = standing(course, store).places
+        changed = at_another(places[0], state=State.CHANGED)
+        await hear(pilot, Ended(1, result(*TESTS), False), Stands(course, Standing((changed, *places[1:]))))
+        shown = " ".join(painted(app).split())
+        assert "01_scale has passed, and its file is another one since: it still counts" in shown
+        assert "0 of 2 katas pass" in shown
+        await pilot.press("n")
+        assert app.state.kata.id == "02_line" and "another one since" not in painted(app)
+
+    drive(app, steps)
 
 
 def test_passing_stays_where_it_is_and_n_goes_on(app: Watch, course: Course) -> None:
@@ -538,12 +552,48 @@ def test_the_editor_is_given_the_file_and_the_line(
     drive(app, steps)
 
 
+def test_an_answer_under_another_name_is_told_of_until_it_has_the_right_one(app: Watch, course: Course) -> None:
+    kata = course.katas[0]
+    (kata.folder / "SCALE.py").write_text("def scale(x, factor):\n    return x * factor\n")
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await untouched(pilot)
+        shown = " ".join(painted(app).split())
+        assert "scale.py is untouched; you may have meant SCALE.py beside it: only scale.py is judged" in shown
+        kata.stub.write_bytes((kata.folder / "SCALE.py").read_bytes())
+        await pilot.press("r")
+        assert "you may have meant" not in painted(app)
+        await hear(pilot, Ended(2, result(*TESTS), False))
+        assert "you may have meant" not in painted(app)
+
+    drive(app, steps)
+
+
+def test_a_hint_makes_room_for_what_the_next_run_finds(app: Watch) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await hear(pilot, Ended(1, result(*TESTS), False))
+        await pilot.press("h")
+        shown = painted(app)
+        assert shown.index("hint 1 of 3") < shown.index("You add the factor")
+        await pilot.press("r")
+        await hear(pilot, Ended(2, result(*TESTS), False))
+        body = "\n".join(view.body(app.state, 78, Paint(False)))
+        assert body.index("You add the factor") < body.index("hint 1 of 3") < body.index("The input stays as it was")
+        await pilot.press("h")
+        shown = painted(app)
+        assert shown.index("hint 2 of 3") < shown.index("Every entry")
+
+    drive(app, steps)
+
+
 def test_killing_is_for_what_is_running(app: Watch) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await pilot.press("k")
         none_ran = replace(TESTS[1], verdict=Verdict.NOT_RUN, cause=None, line=None)
-        await hear(pilot, Ended(1, result(TESTS[0], none_ran, verdict=Verdict.NOT_RUN, points=1.0), True))
-        assert "- killed  1/4 points" in painted(app)
+        await hear(pilot, Ended(1, result(TESTS[0], none_ran, verdict=Verdict.NOT_RUN, points=1.0), True, 4.25))
+        assert "- killed  1/4 points · 4.2 s" in painted(app)
+        await hear(pilot, Ended(1, None, True, 1.5))
+        assert "- killed  1.5 s" in painted(app)
         app.runs.going = False  # type: ignore[attr-defined]
         await pilot.press("k")
         assert "nothing is running" in painted(app)

@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE))
 from formulae import mathml  # noqa: E402  # beside this file, which is in no package
 
 PATTERNS = (
-    "README.md", "CHANGELOG.md", ".github/*.md", ".github/docs/*.md", "katas/README.md", "katas/*/README.md",
+    "README.md", "CHANGELOG.md", ".github/*.md", ".github/docs/*.md", ".github/docs/learners/*.md", "katas/README.md", "katas/*/README.md",
     "reference/README.md", "grader/README.md", "tests/README.md", "tests/escapes/README.md",
 )  # fmt: skip
 HOME = ".github/docs/index.zh.md"  # what the README is in Chinese

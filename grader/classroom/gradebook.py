@@ -14,6 +14,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from math import fsum
 
+from msgspec import structs
+
 from grader.classroom.journal import Journal
 from grader.classroom.late import Late, Policy, in_zone
 from grader.classroom.overrides import Override, Overrides
@@ -174,6 +176,12 @@ def scorecard(sheet: Sheet, facts: Facts) -> Scorecard:
         katas=results,
         unfinished=tuple(cell.kata.id for cell in sheet.cells if cell.result is None),
     )
+
+
+def in_hundredths(card: Scorecard) -> Scorecard:
+    """The card as a gradebook shows it: the points of each kata rounded, and a total that is their sum."""
+    katas = tuple(structs.replace(kata, points=rounded(kata.points)) for kata in card.katas)
+    return structs.replace(card, katas=katas, score=Score(fsum(kata.points for kata in katas), card.score.max))
 
 
 def rounded(points: float) -> float:

@@ -117,7 +117,7 @@ def appeal(out: Path, id: str, kata: str, root: Path | None) -> int:
     """
     ready_to_judge(1)
     from grader.classroom import again
-    from grader.classroom.gradebook import Gradebook, scorecard
+    from grader.classroom.gradebook import Gradebook, in_hundredths, scorecard
     from grader.classroom.journal import Journal
     from grader.classroom.late import Policy
     from grader.classroom.overrides import Overrides
@@ -143,7 +143,7 @@ def appeal(out: Path, id: str, kata: str, root: Path | None) -> int:
             return signals.exit_code()
         card = scorecard(sheet.only(chosen.id, now), journal.facts())
         width = shutil.get_terminal_size().columns
-        told = speaker(course)(card)
+        told = speaker(course)(in_hundredths(card))
         sys.stdout.write(terminal.render(told, width=width, colour=coloured(), language=spoken, own=False))
         then = cell.result
     print()
@@ -222,7 +222,7 @@ def _tell(found: Outcome) -> None:
 
 
 def _moved(change: Change) -> Value:
-    gain = change.gain
+    gain = _points(change.after) - (_points(change.before) if change.before else 0.0)
     signed = ("+" if gain >= 0 else "-") + amount(abs(gain))
     return text("{before}, now {after} ({gain})", before=_ended(change.before), after=_ended(change.after), gain=signed)
 
@@ -230,8 +230,15 @@ def _moved(change: Change) -> Value:
 def _ended(result: KataResult | None) -> Value:
     if result is None:
         return text("not judged yet")
-    points = f"{amount(result.points)}/{amount(result.max)}"
+    points = f"{amount(_points(result))}/{amount(result.max)}"
     return f"{mark(result.verdict)} {word(result.verdict, language())} {points}"
+
+
+def _points(result: KataResult) -> float:
+    """As the gradebook has them."""
+    from grader.classroom.gradebook import rounded
+
+    return rounded(result.points)
 
 
 class _Heard:

@@ -20,6 +20,7 @@ from grader.messages import text
 from grader.reports.layout import Paint
 from grader.reports.story import told_test
 from grader.scorecard import Line, TestResult
+from grader.study.choosing import resolved
 from grader.study.speaker import Speaker
 from grader.submission import Submission
 
@@ -38,20 +39,20 @@ def debug(name: str, source_dir: Path | None, no_stop: bool, root: Path | None) 
     A value that is wrong has no line that failed: then the debugger stops at the first line of the call that gave it.
     Before that come lines to paste into a Python shell, which make the same call with the same numbers.
 
+    TEST is a part of its name, its number, or words of its title, as scorecards show them.
+
     Example: grade debug lstm::one_step
     """
     asked, _, test = name.partition("::")
     with opened(root) as (course, _store):
         kata = one_kata(course, asked)
+        test = resolved(course, [kata], test, language())[1] if test else ""
     read = submission.read(kata, source_dir, course)
     if read.problem is not None:
         raise UsageFault(read.problem.said, read.problem.help or "")
     from grader.judge import debugging
 
-    try:
-        found = debugging.find(course, kata, test, source_dir)
-    except ValueError:
-        raise UsageFault(text("{test!r} names no test", test=test), text("give a part of a test's name")) from None
+    found = debugging.find(course, kata, test, source_dir)
     if found.fault:
         place = f"katas/{kata.id}/{kata.suite.name}" + f":{found.fault_line}" * bool(found.fault_line)
         raise UsageFault(

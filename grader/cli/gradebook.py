@@ -203,7 +203,7 @@ def _of_student(out: Path, id: str, overrides: Path | None, root: Path | None, *
     """A student's archive, or the scorecard as text. Raises UsageFault where there is no such student."""
     from grader.classroom import person
     from grader.classroom.exports import told
-    from grader.classroom.gradebook import scorecard
+    from grader.classroom.gradebook import in_hundredths, scorecard
     from grader.reports import terminal
 
     spoken = language()
@@ -217,7 +217,7 @@ def _of_student(out: Path, id: str, overrides: Path | None, root: Path | None, *
         if sheet.complete:
             counted = {"points": amount(sheet.points), "most": amount(sheet.max)}
             notes.append(spoken.text("{points} of {most} points count", **counted))
-        shown = terminal.render(card, width=width, colour=coloured(), language=spoken, own=False)
+        shown = terminal.render(in_hundredths(card), width=width, colour=coloured(), language=spoken, own=False)
     return "\n".join([shown.rstrip("\n"), *notes, ""]).encode()
 
 

@@ -38,7 +38,6 @@ from grader.engine.borrowed import borrowing
 from grader.engine.keeper import Keeper
 from grader.engine.shares import Memory
 from grader.errors import UsageFault
-from grader.judge.choice import choice
 from grader.messages import text
 from grader.reports.progress import Progress
 from grader.reports.terminal import After
@@ -48,18 +47,9 @@ from grader.session import Listener, Session
 from grader.standing import standing
 from grader.store import Store
 from grader.study.after import after_run, elsewhere
+from grader.study.choosing import resolved
+from grader.study.misnamed import meant_elsewhere
 from grader.study.speaker import Speaker
-
-
-def _expression(context: click.Context, param: click.Parameter, value: str) -> str:
-    """What `-k` is given, if it is an expression."""
-    try:
-        if value:
-            choice(value)
-    except ValueError:
-        wrong = "{value!r} is no expression: give parts of names of tests, with `and`, `or`, `not` and brackets"
-        raise click.BadParameter(language().text(wrong, value=value)) from None
-    return value
 
 
 @command
@@ -78,8 +68,7 @@ def _expression(context: click.Context, param: click.Parameter, value: str) -> s
     "choose",
     default="",
     metavar="EXPR",
-    callback=_expression,
-    help="Run only the tests whose names EXPR picks, as in pytest: `step and not gradient`. That judges no kata.",
+    help="Run only the tests whose names EXPR picks, as in pytest: `step and not gradient`; or those of a number, or with words of a title, as a scorecard shows them. That judges no kata.",
 )
 @option("-x", "stop_at_first", is_flag=True, help="Leave each kata at its first test that does not pass.")
 @option("-s", "prints", is_flag=True, help="Show what your code printed in tests that pass, too.")
@@ -158,6 +147,8 @@ def run(
     store = Store(place, note)
     course = learners_course(place, store)
     asked = course.select([meant(name) for name in katas], COMMANDS)
+    if choose:
+        asked, choose = resolved(course, asked, choose, language())
     # What nobody may foretell is judged on a ladder that nobody else has had.
     keeper = Keeper(borrow=None if isinstance(seed, Secret) else borrowing(course.root))
     session = Session(
@@ -211,6 +202,8 @@ def run(
 
             _appended("GITHUB_OUTPUT", github.outputs(told))
         sys.stdout.flush()
+        for said in meant_elsewhere(course, asked if source_dir is None else ()):
+            note(said)
     if not card.complete and (within is None or signals.came()):
         return signals.exit_code()
     if course.left_out and not katas and exit_code(card) != 3:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -61,6 +61,9 @@ class Report(_Parameter):
         if given and not path:
             self.fail(language().text("{value!r} names no path", value=value))
         return form, Path(path) if path else None
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return beginning(self.formats, incomplete)
 
 
 class Seed(click.ParamType[int | Secret]):
@@ -173,18 +176,35 @@ def opened(root: Path | None) -> Iterator[tuple[Course, Store]]:
         store.close()
 
 
+def beginning(values: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """Those of the values that begin so, for a shell."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(value) for value in values if value.startswith(incomplete)]
+
+
+def completed_track(context: click.Context, param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
+    """The tracks of the course's katas that begin so."""
+    return beginning(dict.fromkeys(kata.track for kata in _quietly_found(context)), incomplete)
+
+
 def completed(context: click.Context, param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
     """The katas whose names begin so, for a shell that completes them; nothing is said of what is wrong with a course."""
     from click.shell_completion import CompletionItem
 
+    katas = _quietly_found(context)
+    names = [(name, kata.title_in(language().code)) for kata in katas for name in (kata.slug, kata.id)]
+    return [CompletionItem(name, help=title) for name, title in names if name.startswith(incomplete)]
+
+
+def _quietly_found(context: click.Context) -> tuple[Kata, ...]:
+    """The katas of the course around here, none where there is no course."""
     try:
         root = locate(here(), context.params.get("root"))
         store = Store(root, lambda said: None)
-        found = find(root, root, known_good=store.known_good, on_good=store.on_good, on_fault=lambda fault: None)
+        return find(root, root, known_good=store.known_good, on_good=store.on_good, on_fault=lambda fault: None).katas
     except GradeError:
-        return []
-    names = [(name, kata.title_in(language().code)) for kata in found.katas for name in (kata.slug, kata.id)]
-    return [CompletionItem(name, help=title) for name, title in names if name.startswith(incomplete)]
+        return ()
 
 
 def kata_argument(*, required: bool = True) -> Callable[[F], F]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader import __version__, diagnosis
-from grader.cli.options import course_option, here
+from grader.cli.options import completed_track, course_option, here
 from grader.cli.speech import language
 from grader.cli.spoken import command, option
 from grader.course import find
@@ -33,6 +33,7 @@ _FROM_INPUT = ("--pathspec-from-file=-", "--pathspec-file-nul")
     "tracks",
     multiple=True,
     metavar="TRACK",
+    shell_complete=completed_track,
     help="Only the katas of this track, beside those of --katas. Repeatable.",
 )
 @option(

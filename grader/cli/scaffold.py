@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.cli.options import authors_place, course_option, here, katas_argument
+from grader.cli.options import authors_place, completed_track, course_option, here, katas_argument
 from grader.cli.speech import language, note
 from grader.cli.spoken import command, option
 from grader.course import find
@@ -47,7 +47,13 @@ def init(folder: Path | None) -> int:
 @option("--worker", type=click.Choice(["torch", "numpy"]), default="torch", help="What learners write with (torch).")
 @option("--title", default="", metavar="TEXT", help="The title; otherwise from the id.")
 @option("--title-zh", default="", metavar="TEXT", help="The title in Chinese.")
-@option("--track", default="", metavar="TEXT", help="The track; otherwise that of the last kata.")
+@option(
+    "--track",
+    default="",
+    metavar="TEXT",
+    shell_complete=completed_track,
+    help="The track; otherwise that of the last kata.",
+)
 @course_option
 def new(id: str, worker: str, title: str, title_zh: str, track: str, root: Path | None) -> int:
     """Begin the kata ID, such as my_topic or 51_my_topic: small, complete, and in order, for you to change.

@@ -14,7 +14,7 @@ import click
 from rich.cells import cell_len
 
 from grader.cli.speech import OPTION, language
-from grader.messages.language import SOURCE
+from grader.messages.language import SOURCE, known
 from grader.reports.layout import CLOSING, WIDE, cut, pad, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,6 +81,11 @@ class Whole(click.IntRange):
         return language().text("whole number")
 
 
+def _completed_language(context: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The languages that begin so, for a shell."""
+    return [code for code in known() if code.startswith(incomplete)]
+
+
 class Command(click.Command):
     """A command whose help is translated, and which may be told the language to speak."""
 
@@ -90,7 +95,9 @@ class Command(click.Command):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         said = "The language to speak: en or zh; else that of GRADE_LANG or the locale."
-        self.params.append(Option([OPTION], metavar="CODE", expose_value=False, help=said))
+        self.params.append(
+            Option([OPTION], metavar="CODE", expose_value=False, help=said, shell_complete=_completed_language)
+        )
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [language().text(piece) for piece in super().collect_usage_pieces(ctx)]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
 
-from grader.cli.options import coloured, course_option, kata_argument, one_kata, opened
+from grader.cli.options import coloured, completed_track, course_option, kata_argument, one_kata, opened
 from grader.cli.speech import language
 from grader.cli.spoken import command, named, option
 from grader.errors import UsageFault
 from grader.messages import text
+from grader.messages.language import Language
 from grader.reports.layout import Paint, pad, wrap
 from grader.reports.table import amount, mark, style, word
 from grader.standing import GIVEN_UP, OWN, Standing, standing
@@ -20,7 +22,7 @@ from grader.study import desk, listing
 
 
 @named("list")
-@option("--track", metavar="TRACK", help="List the katas of one track only.")
+@option("--track", metavar="TRACK", shell_complete=completed_track, help="List the katas of one track only.")
 @course_option
 def list_(track: str | None, root: Path | None) -> int:
     """List the katas of the course: how far you are, the track, how long each takes, and how hard it is.
@@ -40,6 +42,7 @@ def list_(track: str | None, root: Path | None) -> int:
         print(paint(row.state, listing.STYLES[row.place.state]) + row.rest)
     print()
     print(listing.summary(shown, spoken))
+    _tell_changed(shown, width, spoken)
     return 0
 
 
@@ -48,17 +51,20 @@ def list_(track: str | None, root: Path | None) -> int:
 def next_(root: Path | None) -> int:
     """Say which kata to take up: one that is begun, else the first whose requirements pass.
 
+    A kata that passed stays done, whatever became of its file since; that is said.
+
     Example: grade next
     """
-    spoken = language()
+    width, spoken = shutil.get_terminal_size().columns, language()
     with opened(root) as (course, store):
         found = standing(course, store)
     kata = found.next()
     if kata is None:
-        print(spoken.text("All katas of this course pass."))
+        print(listing.all_done(found, spoken))
+        _tell_changed(found, width, spoken)
         return 0
     print(f"{kata.id}  {kata.title_in(spoken.code)}")
-    print(f"  {kata.blurb_in(spoken.code)}")
+    print("\n".join(f"  {line}" for line in wrap(kata.blurb_in(spoken.code), min(width, 100) - 2)))
     if kata.recommends:
         print(f"  {spoken.text('good to have done before: {katas}', katas=[*kata.recommends])}")
     print()
@@ -66,7 +72,15 @@ def next_(root: Path | None) -> int:
     print(spoken.text("  your file  katas/{kata}/{file}", kata=kata.id, file=kata.stub.name))
     print(spoken.text("  judge it   `grade {kata}`", kata=kata.slug))
     print(spoken.text("  a hint     `grade hint {kata}`", kata=kata.slug))
+    _tell_changed(found, width, spoken)
     return 0
+
+
+def _tell_changed(found: Standing, width: int, spoken: Language) -> None:
+    """Name the katas whose file is another one than the one that passed."""
+    if told := listing.changed(found.places, spoken):
+        print()
+        print("\n".join(wrap(told, min(width, 100))))
 
 
 @command
@@ -89,6 +103,8 @@ def show(kata: str, root: Path | None) -> int:
     from grader.study.pages import Markdown
 
     console = Console(no_color=not coloured(), width=min(shutil.get_terminal_size().columns, 110))
+    os.environ["LESS"] = f"{os.environ.get('LESS', '')} -R".strip()  # else it shows colours as their codes
+    os.environ.setdefault("LESSCHARSET", "utf-8")  # which it tells from a locale, where that is installed
     with console.pager(styles=coloured()):
         console.print(Markdown(desk.unfolded(statement)))
     return 0

@@ -24,6 +24,8 @@ from grader.session import Listener, Session
 from grader.standing import standing
 from grader.store import Store
 from grader.study.after import after_run
+from grader.study.choosing import resolved
+from grader.study.misnamed import meant_elsewhere
 from grader.submission import Typed
 
 
@@ -53,6 +55,7 @@ class Desk:
         """
         with self._turn, self._opened(asked) as (course, store):
             katas = _chosen(course, asked, alone=cell is not None)
+            katas, choose = resolved(course, katas, asked.choose, asked.language) if asked.choose else (katas, "")
             jobs = asked.jobs or min(len(katas), machine.processors())
             machine.ready_to_judge(jobs)
             keeper, memory, before = self._keeper(course.root), Memory(store), standing(course, store)
@@ -61,13 +64,15 @@ class Desk:
                 store,
                 seed=asked.seed,
                 jobs=jobs,
-                choose=asked.choose,
+                choose=choose,
                 stop_at_first=asked.stop_at_first,
                 keeper=keeper,
                 memory=memory,
             )
             typed = None if cell is None else {katas[0].id: Typed(cell, shown)}
             card = session.grade(katas, fresh=asked.fresh, listener=listener, typed=typed)
+            for said in meant_elsewhere(course, katas if cell is None else ()):
+                self._notice(said)
             if not asked.diagnosis:
                 card = nudges.kept_back(card, store, own=True)
             return Found(course, card, after_run(card, course, store, before, asked.language))
@@ -79,7 +84,7 @@ class Desk:
 
     @contextmanager
     def _opened(self, asked: Asked) -> Iterator[tuple[Course, Store]]:
-        root = locate(Path.cwd(), asked.course)
+        root = _located(asked)
         with closing(Store(root, self._notice)) as store:
             yield find(root, root, known_good=store.known_good, on_good=store.on_good), store
 
@@ -89,6 +94,17 @@ class Desk:
             self._open.enter_context(closing(keeper))
             self._open.enter_context(shared.offered(keeper, root, by="%%grade"))
         return self._keepers[root]
+
+
+def _located(asked: Asked) -> Path:
+    """The course around the kernel's folder, or the one that is named. Raises UsageFault where there is none."""
+    try:
+        return locate(Path.cwd(), asked.course)
+    except UsageFault as fault:
+        if asked.course is not None:
+            raise
+        step = text("go there with `%cd FOLDER` in a cell of its own, or name it behind the magic: --course FOLDER")
+        raise UsageFault(fault.said, step) from None
 
 
 def _chosen(course: Course, asked: Asked, *, alone: bool) -> tuple[Kata, ...]:

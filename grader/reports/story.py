@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 
 from rich.cells import cell_len
@@ -40,8 +40,8 @@ def telling(kata: KataResult, width: int, paint: Paint, language: Language, *, e
     test = first_failing(kata)
     if test is None:
         return lines
-    same = alike(kata)
-    heading = _heading(test, language)
+    same, numbers = alike(kata), numbered(kata)
+    heading = _heading(test, language, numbers)
     if same:
         heading = language.text("All {count} tests end like this", count=len(kata.tests))
         if test.verdict is not Verdict.FAIL:
@@ -50,19 +50,29 @@ def telling(kata: KataResult, width: int, paint: Paint, language: Language, *, e
     if not same:
         more = _wrong(kata)[1:] if every else []
         for other in more:
-            lines += ["", *told_test(other, _heading(other, language), kata.stub, width, paint, language)]
+            lines += ["", *told_test(other, _heading(other, language, numbers), kata.stub, width, paint, language)]
         lines += [paint(line, "dim") for line in _others(kata, [test, *more], width, language)]
     return lines
 
 
-def _heading(test: TestResult, language: Language) -> str:
-    """What the test is about, of which kind it is, and how it ended, where that is not just wrong."""
+def numbered(kata: KataResult) -> dict[str, str]:
+    """What stands before the title of each test, by its name: its number, by which `-k` picks it.
+
+    Nothing where not all of the kata's tests are there, nor in their order, as in the midst of a run.
+    """
+    names = list(dict.fromkeys(test.name.partition("[")[0] for test in kata.tests)) * bool(kata.max)
+    return {test.name: f"{names.index(test.name.partition('[')[0]) + 1}. " for test in kata.tests if names}
+
+
+def _heading(test: TestResult, language: Language, numbers: Mapping[str, str]) -> str:
+    """Which test it is, what it is about, of which kind it is, and how it ended, where that is not just wrong."""
     kind = [language.say(KINDS[test.kind][0]) if test.kind in KINDS else test.kind]
     how = kind + [word(test.verdict, language)] * (test.verdict is not Verdict.FAIL)
-    return language.text("{title} ({how})", title=test.title.rstrip(".。"), how=how)
+    title = numbers.get(test.name, "") + test.title.rstrip(".。")
+    return language.text("{title} ({how})", title=title, how=how)
 
 
-def under_way(kata: KataResult, width: int, paint: Paint, language: Language) -> str:
+def under_way(kata: KataResult, width: int, paint: Paint, language: Language, *, passing_named: bool = True) -> str:
     """Calm lines for a kata in which nothing that ran is wrong: the points so far, the tests that pass, and what comes next."""
     passing = [test for test in kata.tests if test.verdict is Verdict.PASS]
     points, most = amount(kata.points), amount(kata.max)
@@ -72,7 +82,9 @@ def under_way(kata: KataResult, width: int, paint: Paint, language: Language) ->
     ]
     lines = [paint(cut(f"{mark(kata.verdict)} {kata.id}  {' · '.join(told)}", width), "cyan", "bold")]
     lines += [line for said in notes(kata, language) for line in _indented(said, 2, width)]
-    lines += [cut(f"  {mark(test.verdict)} {test.title.rstrip('.。')}", width) for test in passing]
+    numbers = numbered(kata)
+    titles = [numbers.get(test.name, "") + test.title.rstrip(".。") for test in passing if passing_named]
+    lines += [cut(f"  {mark(Verdict.PASS)} {title}", width) for title in titles]
     to_do = next((test for test in kata.chosen if test.verdict is Verdict.TODO), None)
     if to_do is not None and to_do.message:
         lines += _indented(language.text("next: {what}", what=to_do.message), 2, width, most=3)

@@ -10,7 +10,7 @@ from grader.messages.language import Language
 from grader.reports.moment import Moment
 from grader.reports.terminal import After
 from grader.scorecard import Scorecard, Verdict
-from grader.standing import Standing, follow_up, standing
+from grader.standing import Standing, State, follow_up, standing
 from grader.store import Store
 
 SHOWN = 3  # katas that pass for the first time, and are told of at length
@@ -21,8 +21,8 @@ def after_run(card: Scorecard, course: Course, store: Store, before: Standing, l
     now = standing(course, store)
     passing = {kata.id for kata in card.katas if kata.verdict is Verdict.PASS}
     first = [place.kata for place in before.places if place.kata.id in passing and not place.solved]
-    solved = {place.kata.id for place in now.places if place.solved} | passing
-    moments = [_moment(kata, now, len(solved), language.code) for kata in first[:SHOWN]]
+    passed = {place.kata.id for place in now.places if place.state is State.PASSED} | passing
+    moments = [_moment(kata, now, len(passed), language.code) for kata in first[:SHOWN]]
     left = {kata.id for kata in card.katas if kata.verdict is not Verdict.PASS} | set(card.unbegun)
     kata = now.next(passing, among=left) or now.next(passing)
     if kata is None:

@@ -63,6 +63,24 @@ def summary(found: Standing, language: Language) -> str:
     return told + language.text("; about {hours:.1f} hours are left", hours=total / 60) * bool(total)
 
 
+def all_done(found: Standing, language: Language) -> str:
+    """What is said where nothing is left to take up."""
+    if any(place.state is State.CHANGED for place in found.places):
+        return language.text("All katas of this course have passed.")
+    return language.text("All katas of this course pass.")
+
+
+def changed(places: Iterable[Place], language: Language) -> str:
+    """Which katas passed with another file than they have now, and what is made of that; "" where none did."""
+    found = [place.kata for place in places if place.state is State.CHANGED]
+    if not found:
+        return ""
+    one = "{katas} has passed, and its file is another one since: it still counts, and `grade next` goes on; `{command}` judges it as it is now"
+    many = "{katas} have passed, and their files are others since: they still count, and `grade next` goes on; `{command}` judges them as they are now"
+    command = f"grade {found[0].slug}" if len(found) == 1 else "grade"
+    return language.plural(one, many, len(found), katas=[kata.id for kata in found], command=command)
+
+
 def matching(places: Iterable[Place], words: str, language: Language) -> list[Place]:
     """The places of which each word stands in the id, the title or the state, in whatever case."""
     return [

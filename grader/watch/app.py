@@ -23,6 +23,7 @@ from grader.scorecard import Verdict
 from grader.standing import Standing
 from grader.store import Store
 from grader.study import desk
+from grader.study.misnamed import meant_elsewhere
 from grader.watch.changes import Changes, Pulse
 from grader.watch.runs import Began, Ended, News, Runs, Stands, Tested, Trouble
 from grader.watch.screens import Answer, Asked, Help, Listing, Main, Statement
@@ -144,8 +145,9 @@ class Watch(App[None]):
                 state.kata = kata
             case Tested(number, result) if number == state.number:
                 state.tests = [*(test for test in state.tests if test.name != result.name), result]
-            case Ended(number, result, killed) if number == state.number:
-                state.checking, state.result, state.killed = False, result, killed
+            case Ended(number, result, killed, seconds) if number == state.number:
+                state.checking, state.result, state.killed, state.seconds = False, result, killed, seconds
+                state.notice("misnamed", next(meant_elsewhere(self._course, [state.kata]), None))
             case Trouble(number, said, next_step) if number == state.number:
                 state.checking, state.trouble = False, (said, next_step)
         self.main.paint()
@@ -199,6 +201,7 @@ class Watch(App[None]):
 
     def action_hint(self) -> None:
         self.state.hints = desk.hints(self._course, self._store, self.state.kata, self._language)
+        self.state.hints_read = False
         self.main.top()
         self.main.paint()
 

@@ -45,11 +45,12 @@ class Tested:
 
 @dataclass(frozen=True)
 class Ended:
-    """What was found in all; where the run was killed, until then, and None where nothing was."""
+    """What was found in all; where the run was killed, until then, and None where nothing was. `seconds`: from its begin."""
 
     number: int
     result: KataResult | None
     killed: bool
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Runs:
         listener = _Listener(request.number, self._speaker, self._tell)
         card = session.grade([kata], fresh=request.fresh, listener=listener, brake=request.brake)
         found = self._speaker.kata(card.katas[0]) if card.katas else None
-        self._tell(Ended(request.number, found, not card.complete))
+        self._tell(Ended(request.number, found, not card.complete, card.seconds))
         self._tell(Stands(session.course, standing(session.course, session.store)))
         if session.keeper.current is None and not request.brake.pulled:
             session.warm([kata])

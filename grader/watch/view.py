@@ -10,13 +10,13 @@ from grader.kata import Kata
 from grader.messages import Value, text
 from grader.messages.language import Language
 from grader.reports.layout import Paint, cut, wrap
-from grader.reports.story import first_failing, telling, under_way
+from grader.reports.story import first_failing, numbered, telling, under_way
 from grader.reports.table import KINDS, amount, mark, style, word
 from grader.reports.terminal import curves
 from grader.scorecard import KataResult, TestResult, Verdict
 from grader.standing import Standing, State
 from grader.study.desk import Hints, file_of
-from grader.study.listing import stars
+from grader.study.listing import all_done, changed, stars
 
 BAR = 20  # cells
 MARGIN = 1  # cells on the left
@@ -38,7 +38,7 @@ class Shown:
     """All that the screen knows.
 
     number: of the run whose news are heard; checking: whether it is going on; tests: what has come of it, in that order
-    result: of the run that ended last; killed: whether that was before its end
+    result: of the run that ended last; killed: whether that was before its end, after so many `seconds`
     notices: what stays to be known, by what it is about; said: what was done or refused by the last key
     """
 
@@ -50,8 +50,10 @@ class Shown:
     tests: list[TestResult] = field(default_factory=list)
     result: KataResult | None = None
     killed: bool = False
+    seconds: float = 0.0
     trouble: tuple[Value, Value] | None = None
     hints: Hints | None = None
+    hints_read: bool = False  # a run has begun since: what it found comes before them
     notices: dict[str, Value] = field(default_factory=dict)
     said: tuple[Value, ...] = ()
     kept: bool = False  # what was said is of a deed to the file, and stays over the run that follows
@@ -60,9 +62,17 @@ class Shown:
         """A run is asked for: what was found before is past, and so are the hints for another kata."""
         if kata.id != self.kata.id:
             self.hints = None
+        self.hints_read = self.hints is not None
         self.kata, self.number, self.checking = kata, number, True
         self.tests, self.result, self.killed, self.trouble = [], None, False, None
         self.said, self.kept = self.said if self.kept else (), False
+        self.notice("misnamed", None)
+
+    def notice(self, about: str, said: Value) -> None:
+        """Keep saying something, or no more where it is None."""
+        self.notices.pop(about, None)
+        if said is not None:
+            self.notices[about] = said
 
 
 def head(shown: Shown, course: str, width: int, paint: Paint) -> str:
@@ -99,10 +109,12 @@ def status(shown: Shown, width: int, paint: Paint) -> str:
     if shown.trouble is not None:
         return paint(cut(f"! {language.text('not judged')}", width), "magenta", "bold")
     if result is None:
-        return paint(cut(f"- {language.text('killed')}" if shown.killed else "", width), "yellow", "bold")
+        told = f"- {language.text('killed')}  {shown.seconds:.1f} s" if shown.killed else ""
+        return paint(cut(told, width), "yellow", "bold")
     ended = language.text("killed") if shown.killed else word(result.verdict, language)
     points = language.text("{points} points", points=f"{amount(result.points)}/{amount(result.max)}")
     took = language.text("stored") if result.from_store else f"{result.seconds:.1f} s"
+    took = f"{shown.seconds:.1f} s" if shown.killed else took  # what was killed has no seconds of its own
     facts = paint(f"{mark(result.verdict)} {ended}", style(result.verdict), "bold")
     return facts + cut(f"  {points} · {took}", width - 2 - cell_len(ended))
 
@@ -122,12 +134,13 @@ def strip(shown: Shown, width: int, paint: Paint) -> str:
 
 
 def body(shown: Shown, width: int, paint: Paint) -> list[str]:
-    """What there is to read: hints, what is wrong first or that nothing is, curves, and all tests."""
+    """What there is to read: hints asked for just now, what is wrong first or that nothing is, curves, older hints, all tests."""
     found = shown.result or _so_far(shown)
-    parts = [_hints(shown, width, paint), _trouble(shown, width)]
+    hints = _hints(shown, width, paint)
+    parts = [[] if shown.hints_read else hints, _trouble(shown, width), _changed(shown, width, paint)]
     if found is not None:
         parts += [_story(shown, found, width, paint), curves(found.tests, "", width, paint, shown.language)]
-        parts.append(_tests(found, width, paint))
+        parts += [hints if shown.hints_read else [], _tests(found, width, paint)]
     lines: list[str] = []
     for part in parts:
         lines += [""] * bool(lines and part) + part
@@ -176,6 +189,14 @@ def _trouble(shown: Shown, width: int) -> list[str]:
     return [line for each in (said, next_step) if each for line in wrap(each, width)]
 
 
+def _changed(shown: Shown, width: int, paint: Paint) -> list[str]:
+    """That the kata at hand passed with another file, where this one was found not to."""
+    if shown.checking or shown.result is None or shown.result.verdict is Verdict.PASS:
+        return []
+    told = changed([shown.standing.of(shown.kata)], shown.language)
+    return [paint(line, "yellow") for line in wrap(told, width)] if told else []
+
+
 def _so_far(shown: Shown) -> KataResult | None:
     """What has come of a run that is going on, as if it were all."""
     if not shown.tests:
@@ -193,7 +214,7 @@ def _story(shown: Shown, found: KataResult, width: int, paint: Paint) -> list[st
     if found.verdict is Verdict.PASS:
         return [] if shown.checking else _passed(shown, width, paint)
     if found.verdict is Verdict.TODO and found.tests:
-        return under_way(found, width, paint, language).split("\n")
+        return under_way(found, width, paint, language, passing_named=False).split("\n")  # all tests stand below
     if found.verdict is Verdict.NOT_RUN and (first := first_failing(found)) and first.verdict is Verdict.NOT_RUN:
         return []
     return telling(found, width, paint, language)
@@ -208,7 +229,7 @@ def _passed(shown: Shown, width: int, paint: Paint) -> list[str]:
         told = language.text("{kata} passes, and opens {katas}", kata=kata.id, katas=opened)
         lines += [paint(line, "green") for line in wrap(told, width)]
     following = shown.standing.next([kata.id])
-    told = language.text("All katas of this course pass.")
+    told = all_done(shown.standing, language)
     if following is not None:
         name = f"{following.id}  {following.title_in(language.code)}"
         told = language.text("n goes on to {kata}; o shows the authors' solution beside yours", kata=name)
@@ -216,8 +237,10 @@ def _passed(shown: Shown, width: int, paint: Paint) -> list[str]:
 
 
 def _tests(found: KataResult, width: int, paint: Paint) -> list[str]:
+    numbers = numbered(found)
     return [
-        paint(mark(test.verdict), style(test.verdict)) + cut(f" {test.title.rstrip('.。')}", width - 1)
+        paint(mark(test.verdict), style(test.verdict))
+        + cut(f" {numbers.get(test.name, '')}{test.title.rstrip('.。')}", width - 1)
         for test in found.tests
     ]
 
