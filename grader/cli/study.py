@@ -115,7 +115,7 @@ def show(kata: str, root: Path | None) -> int:
 @option("--again", is_flag=True, help="Show the hints that were given already, and no new one.")
 @course_option
 def hint(kata: str, again: bool, root: Path | None) -> int:
-    """Give a hint for KATA: each time one more, the last with most of the code.
+    """Give a hint for KATA: each time one more, and the last says nearly all.
 
     Example: grade hint lstm
     """
