@@ -167,6 +167,11 @@ def test_an_answer_beside_an_untouched_stub_is_told_of(
     sentence = f"katas/01_scale/scale.py is untouched; you may have meant {name} beside it: only scale.py is judged\n"
     assert told.endswith(f"grade: {sentence}")
     assert not [*meant_elsewhere(course, course.katas[1:])]
+    reference = course.reference(kata)
+    marked = reference.read_text()
+    reference.write_text("no python (")
+    assert not [*meant_elsewhere(course, [kata])], "what is wrong with a reference is for others to say"
+    reference.write_text(marked)
     kata.stub.write_text(HALF)
     assert not [*meant_elsewhere(course, course.katas)], "who has begun in the stub means the stub"
 
