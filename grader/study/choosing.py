@@ -58,8 +58,8 @@ def resolved(course: Course, katas: Sequence[Kata], typed: str, language: Langua
         return _numbered(katas, listed, [int(each) for each in re.findall(r"\d+", numbers)], language)
     if expression:
         meant = choice(typed)
-        if any(meant(test.name) for tests in listed.values() for test in tests):
-            return tuple(katas), typed
+        if of := tuple(kata for kata in katas if any(meant(test.name) for test in listed[kata.id])):
+            return of, typed
     found = [(kata, tests) for kata in katas if (tests := _titled_so(listed[kata.id], typed))]
     if len(found) == 1:
         ((kata, tests),) = found
