@@ -141,7 +141,8 @@ def test_a_number_is_of_one_kata_and_a_title_of_the_only_one_that_has_it(course:
     suite.write_text(suite.read_text() + '\n\ndef test_more():\n    """Two halves again."""\n')
     with pytest.raises(UsageFault, match="in titles of tests of 01_scale, 02_line"):
         resolved(course, course.katas, "two halves", english)
-    assert resolved(course, course.katas, "shape", english) == (course.katas, "shape")
+    assert resolved(course, course.katas, "pure", english) == (course.katas, "pure")
+    assert resolved(course, course.katas, "halves", english) == (course.katas[:1], "halves"), "no kata without one"
 
 
 def test_a_name_that_is_part_of_another_picks_itself_alone(course: Course) -> None:
@@ -167,6 +168,11 @@ def test_an_answer_beside_an_untouched_stub_is_told_of(
     sentence = f"katas/01_scale/scale.py is untouched; you may have meant {name} beside it: only scale.py is judged\n"
     assert told.endswith(f"grade: {sentence}")
     assert not [*meant_elsewhere(course, course.katas[1:])]
+    reference = course.reference(kata)
+    marked = reference.read_text()
+    reference.write_text("no python (")
+    assert not [*meant_elsewhere(course, [kata])], "what is wrong with a reference is for others to say"
+    reference.write_text(marked)
     kata.stub.write_text(HALF)
     assert not [*meant_elsewhere(course, course.katas)], "who has begun in the stub means the stub"
 

@@ -1,7 +1,7 @@
 """Which tests are meant by `-k`: parts of their names, their numbers, or words of their titles in any language.
 
-Names come first, as pytest's own -k has them. Where none matches, what was typed is taken for a number as scorecards show
-it, or for words of a title.
+Numbers are those that scorecards show. Whatever else is typed picks by names, as pytest's own -k does, and where no name
+matches by titles.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from grader.messages.message import first_paragraph
 _NUMBERS = re.compile(r"\d+(?:(?:\s*,\s*|\s+or\s+|\s+)\d+)*")
 _PASTED = re.compile(r"(\d+)\. .*", re.DOTALL)  # a title with its number
 _KIND = re.compile(r"[(（][^()（）]*[)）]\s*$")  # which a scorecard puts behind a title
-_NOTHING = "test and not test"  # an expression that picks none
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ def resolved(course: Course, katas: Sequence[Kata], typed: str, language: Langua
         return _numbered(katas, listed, [int(each) for each in re.findall(r"\d+", numbers)], language)
     if expression:
         meant = choice(typed)
-        if any(meant(test.name) for tests in listed.values() for test in tests):
-            return tuple(katas), typed
+        if of := tuple(kata for kata in katas if any(meant(test.name) for test in listed[kata.id])):
+            return of, typed
     found = [(kata, tests) for kata in katas if (tests := _titled_so(listed[kata.id], typed))]
     if len(found) == 1:
         ((kata, tests),) = found
@@ -81,7 +80,7 @@ def titled(course: Course, kata: Kata) -> list[Titled]:
     others = [texts_of(folder, Language(code)) for code in known() for folder in folders]
     found: list[Titled] = []
     for suite in filter(None, (kata.suite, kata.hidden)):
-        for name, title in _tests(Path(suite)):
+        for name, title in _tests(suite):
             titles = tuple(texts[title] for texts in others if texts.get(title))
             found.append(Titled(len(found) + 1, name, title, titles))
     return found
@@ -128,7 +127,7 @@ def _exactly(meant: Sequence[Titled], tests: Sequence[Titled]) -> str:
     for name in sorted(wanted):
         longer = [test.name for test in tests if name in test.name and test.name not in wanted]
         parts.append(f"({' and not '.join([name, *longer])})")
-    return " or ".join(parts) or _NOTHING
+    return " or ".join(parts)
 
 
 def _is_expression(typed: str) -> bool:

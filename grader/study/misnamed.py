@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from grader.course import Course
-from grader.errors import UsageFault
+from grader.errors import GradeError
 from grader.kata import Kata
 from grader.messages import Message, text
 from grader.study.desk import file_of, is_stub
@@ -20,7 +20,7 @@ _MOST = 3  # files that are named
 def meant_elsewhere(course: Course, katas: Iterable[Kata]) -> Iterator[Message]:
     """A sentence for each kata whose stub is as it was while a file beside it defines what the kata asks for."""
     for kata in katas:
-        with suppress(UsageFault, OSError):  # there is no stub to compare with, or the folder cannot be read
+        with suppress(GradeError, OSError):  # there is no stub to compare with, or the folder cannot be read
             near = [path.name for path in _others(kata) if _answers(kata, path)]
             if near and is_stub(course, kata):
                 yield text(
