@@ -71,6 +71,18 @@ def _entries(edges, members):
     return torch.from_numpy(np.stack(matrix.coords).astype(np.int64)), torch.from_numpy(matrix.data)
 
 
+def _asked(solution, edges, members, dtype=torch.float64):
+    """The learner's entries, in the form that they must have."""
+    index, weights = assert_parts(solution.normalised_edges(edges, members, dtype), ENTRIES, name="normalised_edges")
+    assert_shape(weights, (weights.numel(),), dtype=dtype, name="weights", help="one number per entry")
+    assert_shape(
+        index, (2, weights.numel()), dtype=torch.int64, name="index", help="two rows, as many entries as weights"
+    )
+    inside = index.numel() == 0 or (int(index.min()) >= 0 and int(index.max()) < members)
+    assert_that(inside, "index names members that are not there: they are 0 to {last}", last=members - 1)
+    return index, weights
+
+
 def _any_entries(rng, members, count):
     """Entries of a matrix that is not symmetric, some places repeated, some members unheard and some hearing nobody."""
     index = torch.from_numpy(rng.integers(0, members, (2, count)))
@@ -166,10 +178,7 @@ def test_shapes(solution, rng):
     """Entries come in two rows and a weight each, layers and logits in one row per member, a loss as one number"""
     for index, (members, count, features, hidden, sides) in enumerate(SIZES):
         dtype = (torch.float32, torch.float64)[index % 2]
-        entries = solution.normalised_edges(_pairs(rng, members, count), members, dtype)
-        places, weights = assert_parts(entries, ENTRIES, name="normalised_edges")
-        assert_shape(places, (2, places.shape[-1]), dtype=torch.int64, name="index")
-        assert_shape(weights, (places.shape[-1],), dtype=dtype, name="weights")
+        places, weights = _asked(solution, _pairs(rng, members, count), members, dtype)
         x = normal(rng, members, features).to(dtype)
         assert_shape(solution.propagate(x, places, weights), (members, features), dtype=dtype, name="heard")
         layer = solution.GraphConvolution(features, hidden, dtype=dtype)
@@ -192,12 +201,9 @@ def test_normalised_edges(solution, rng):
     cases = [(members, _pairs(rng, members, count)) for members, count, *_ in SIZES * 3 + LARGE]
     cases += [(5001, _star(5001)), (2, torch.tensor([[1, 0]])), (1, torch.tensor([[0, 0], [0, 0]]))]
     for case, (members, edges) in enumerate(cases):
-        given = as_view(edges) if case % 2 else edges
-        index, weights = solution.normalised_edges(given, members, torch.float64)
+        index, weights = _asked(solution, as_view(edges) if case % 2 else edges, members)
         wanted = _matrix(edges, members)
         sizes = {"found": weights.numel(), "wanted": wanted.nnz, "members": members, "pairs": len(edges)}
-        inside = index.numel() == 0 or (int(index.min()) >= 0 and int(index.max()) < members)
-        assert_that(inside, "index names members that are not there: they are 0 to {members} - 1", members=members)
         got = scipy.sparse.coo_array((weights.numpy(), tuple(index.numpy())), (members, members)).tocsr()
         claim = "{found} entries for {members} members and {pairs} pairs, where there are {wanted} places"
         twice = "a friendship is two entries, however often it is listed, and everyone has one self-loop"
@@ -226,8 +232,7 @@ def test_a_large_network(solution, rng):
     """A hundred thousand members and few friendships take little memory: no table of all pairs"""
     members, count = 100_000, 8_000
     edges, x = _pairs(rng, members, count), normal(rng, members, 2)
-    entries = solution.normalised_edges(edges, members, torch.float64)
-    index, weights = assert_parts(entries, ENTRIES, name="normalised_edges")
+    index, weights = _asked(solution, edges, members)
     heard = torch.from_numpy(_matrix(edges, members) @ x.numpy())
     help = "keep the entries that are not 0, and nothing else"
     assert_close(solution.propagate(x, index, weights), heard, tol=TOL, name="heard", help=help)
@@ -322,13 +327,13 @@ def test_who_hears_whom(solution, rng):
     for members, count, *rest in SIZES[:4]:
         model, _ = _networks(solution, rng, (members, count, *rest))
         edges, x = _pairs(rng, members, count), normal(rng, members, rest[0])
-        logits = model(x, *solution.normalised_edges(edges, members, torch.float64))
+        logits = model(x, *_asked(solution, edges, members))
         names = torch.from_numpy(rng.permutation(members))
-        again = model(x[names.argsort()], *solution.normalised_edges(names[edges], members, torch.float64))
+        again = model(x[names.argsort()], *_asked(solution, names[edges], members))
         help = "does an answer hang on a member's number, or on the order of the pairs?"
         assert_close(again[names], logits, tol=SAME, name="logits of renumbered members", help=help)
     path = torch.tensor([[place, place + 1] for place in range(6)])
-    entries = solution.normalised_edges(path, 8, torch.float64)
+    entries = _asked(solution, path, 8)
     model, _ = _networks(solution, rng, (8, 6, 4, 64, 3))
     x = normal(rng, 8, 4)
     moved = x.clone()
@@ -346,7 +351,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         members, count, features, _, sides = size
         model, oracle = _networks(solution, rng, size)
         edges, x = _pairs(rng, members, count), normal(rng, members, features)
-        entries = solution.normalised_edges(edges, members, torch.float64)
+        entries = _asked(solution, edges, members)
         first = model(x, *entries)
         model(2 * x, *entries)
         assert_close(model(x, *entries), first, tol=SAME, name="logits, asked again", help="state outlives a call")
@@ -372,7 +377,7 @@ def test_karate_club(solution, rng, record):
     known = np.zeros(MEMBERS, dtype=bool)
     known[names[LEADERS]] = True
     labels, known = torch.from_numpy(officer), torch.from_numpy(known)
-    entries = solution.normalised_edges(torch.from_numpy(names[np.array(CLUB["friends"])]), MEMBERS)
+    entries = _asked(solution, torch.from_numpy(names[np.array(CLUB["friends"])]), MEMBERS, torch.float32)
     x, given, shares, rights = torch.eye(MEMBERS), torch.where(known, labels, -1), [], []
     for _ in range(CLUBS):
         model = _make(solution, MEMBERS, HIDDEN, 2, torch.float32)
