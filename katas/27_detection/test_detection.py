@@ -358,7 +358,8 @@ def test_streets(solution, rng, record):
     seen, wanted, offsets = _seen(pictures, anchors), np.zeros((TRAINING, count)), np.zeros((TRAINING, count, 4))
     for i in range(TRAINING):
         matches = _rows(solution.assign(anchors, truth[i], 0.3, 0.5), truth[i], "matches", count=count, least=IGNORED)
-        wanted[i], mine = np.where(matches >= 0, classes[i][matches], matches), matches >= 0
+        wanted[i], mine = matches, matches >= 0
+        wanted[i, mine] = classes[i][matches[mine]]
         offsets[i, mine] = solution.encode(anchors[mine], truth[i][matches[mine]])
     scores, moves = np.zeros((HELD_OUT, count, 2)), np.zeros((HELD_OUT, count, 2, 4))
     for ratio, label in np.ndindex(len(RATIOS), 2):  # for each shape of anchor and each class five filters
