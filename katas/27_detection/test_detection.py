@@ -15,7 +15,7 @@ RIGHT = np.array([1.0, 0.0, 1.0, 0.0])
 BACKGROUND, IGNORED = -1, -2
 HEIGHT, WIDTH, STRIDE, RATIOS = 64, 96, 4, [0.5, 2.0]
 TRAINING, HELD_OUT, SIGHT = 80, 60, 8
-BAR = 0.72  # mean of two classes: of 50 seeds the worst right run has XXX, the best without nms XXX, without claims XXX
+BAR = 0.62  # mAP: of 50 seeds the worst right run has 0.785, sd 0.027; the best without nms 0.537, without claims 0.498
 
 
 def _view(rows):
