@@ -289,7 +289,8 @@ def test_average_precision_in_a_crowd(solution, reference, rng):
 @pytest.mark.behaviour
 def test_calls_leave_no_trace(solution, rng, mutated):
     """No call changes its arguments, and the same call gives the same answer again"""
-    a, b, labels = _whole(rng, 40) + np.array([0, 0, 1, 1]), _whole(rng, 6) + np.array([0, 0, 1, 1]), rng.integers(0, 3, 40)
+    a, b = (_whole(rng, count) + np.array([0, 0, 1, 1]) for count in (40, 6))
+    labels = rng.integers(0, 3, 40)
     for name, given in {
         "iou_matrix": (a, b),
         "make_anchors": (2, 3, 4.0, [20.0, 10.0, 15.0], [2.0, 0.5]),
