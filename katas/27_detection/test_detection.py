@@ -143,9 +143,10 @@ def test_assign_claims(solution, reference, rng):
         ([small + 5 * RIGHT, small + 6 * RIGHT], [0, 1, -1], text("two objects inside the same two anchors")),
         ([cell + 90 * RIGHT], [-1, -1, -1], text("an object that no anchor overlaps")),
         ([cell, cell], [0, 1, -1], text("two objects in one place")),
+        ([cell + 3 * RIGHT, small + 14 * RIGHT], [0, 1, -1], text("an anchor between two objects")),
         ([small + RIGHT, near, last, cell], [3, 1, 2], text("four objects and three anchors")),
     ):
-        found, said = solution.assign(np.stack([cell, beside, last]), np.array(boxes), 0.3, 0.5), said
+        found = solution.assign(np.stack([cell, beside, last]), np.array(boxes), 0.3, 0.5)
         help = "after the thresholds, claims: of all pairs the one with the largest IoU, then the best of what is left"
         assert_close(found, np.array(expected), name=text("matches for {said}", said=said), help=help)
     for n, m in ((48, 5), (12, 1), (1, 4), (130, 70), (3, 5003), (40, 8), (1203, 30), (60, 20), (25, 25)):
