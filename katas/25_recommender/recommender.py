@@ -10,15 +10,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
     ranking_metrics  recall, NDCG and MRR of the lists that users are shown
 
 The loop, fit, is written for you at the end. Letters in shapes: U users, I items, D numbers in a vector, N events,
-M events to train on, S steps. A model is a dict of tensors with the keys
-
-    mean ()              one number for all
-    user_bias (U,)       how far each user's scores are above it
-    item_bias (I,)       how far each item's are
-    user_vectors (U, D)  the taste of each user; D may be 0
-    item_vectors (I, D)  the character of each item
-
-Users and items are numbered from 0, ids are int64. Results have the dtype of the model. Leave every argument as it was.
+M events to train on, S steps. A model is a dict of tensors, whose keys predict lists. Users and items are
+numbered from 0, ids are int64. Results have the dtype of the model. Leave every argument as it was.
 """
 
 import torch
@@ -29,12 +22,17 @@ from torch.nn import functional as F
 def predict(model: dict[str, Tensor], users: Tensor, items: Tensor) -> Tensor:
     """The score of each pair of a user and an item: mean + user bias + item bias + the product of their vectors.
 
-    model          the dict above
-    users (N,)     a user for each pair, of any order and number
-    items (N,)     and the item that goes with it
+    model                a dict with these five keys:
+    mean ()              one number for all
+    user_bias (U,)       how far each user's scores are above it
+    item_bias (I,)       how far each item's are
+    user_vectors (U, D)  the taste of each user; D may be 0
+    item_vectors (I, D)  the character of each item
+    users (N,)           a user for each pair, in any order
+    items (N,)           and the item that goes with it
 
     Returns the scores, through which gradients reach every tensor of the model.
-    scores (N,)    one number per pair
+    scores (N,)          one number per pair
     """
     raise NotImplementedError("predict: look up both rows of each pair, then one sum along D")
 
@@ -103,7 +101,7 @@ def bpr_loss(model: dict[str, Tensor], users: Tensor, items: Tensor, seen: Tenso
     The negative of event n is drawn by uniforms[n] from the items that its user has not seen, in ascending order:
     of c such items, the one at place floor(uniforms[n] * c), the first being 0.
 
-    model            the dict above
+    model            a model, as in predict
     users (N,)       who took ...
     items (N,)       ... what
     seen (U, I)      bool: True where a user has taken an item; each user in users has an item not seen

@@ -37,7 +37,7 @@ PAIRWISE = (
 # The world of the last test: what is taken on a day hangs on taste, which drifts, and on what is new that day.
 USERS, ITEMS, GENRES, DAYS, A_DAY, SHARE, SHOWN = 200, 120, 4, 60, 0.5, 0.8, 10
 STEPS, BATCH, WIDTH, LEARNING_RATE, DECAY = 160, 256, 8, 0.05, 0.3
-BAR = 0.3
+BAR = 0.27  # recall@10: biases alone reach 0.09 to 0.18 on 50 seeds, right ones 0.37 to 0.48
 
 
 def _shapes(size):
@@ -377,7 +377,7 @@ def _events(rng):
 
 @pytest.mark.convergence
 def test_beats_the_bestsellers(solution, rng, record):
-    """Trained on the past, it finds what users take next, where a list of bestsellers, even of last week's, does not"""
+    """Trained on the past, it finds what users take next, as no list that is the same for everybody does"""
     users, items, times = _events(rng)
     train, test = assert_parts(solution.split_by_time(times, SHARE), ("train", "test"), name="split_by_time")
     seen, relevant = (torch.zeros(USERS, ITEMS, dtype=torch.bool) for _ in range(2))
@@ -394,8 +394,12 @@ def test_beats_the_bestsellers(solution, rng, record):
         pairs = torch.cartesian_prod(torch.arange(USERS), torch.arange(ITEMS))
         table[name] = solution.predict(model, *pairs.T).detach().double().reshape(USERS, ITEMS)
     record.curve("bpr_loss, beside biases alone", curves["vectors"], ablation=curves["biases alone"])
-    found = {name: _metrics(scores, seen, relevant, SHOWN) for name, scores in table.items()}
-    lines = [f"recall {r:.3f}, NDCG {n:.3f}, MRR {m:.3f}: {name}" for name, (r, n, m) in found.items()]
-    record.text("the last fifth of the events, 10 items shown", "\n".join(lines))
+    found, asked = {}, relevant.any(dim=1)
+    for name, scores in table.items():
+        ranks = torch.from_numpy(rankdata(-scores.masked_fill(seen, -torch.inf).numpy(), method="ordinal", axis=1))
+        hits = (relevant & (ranks <= SHOWN)).sum(1) / relevant.sum(1)
+        found[name] = hits[asked].mean().item()
+    lines = [f"{recall:.3f}  {name}" for name, recall in found.items()]
+    record.text("recall@10 over the last fifth of the events", "\n".join(lines))
     help = "without a product of vectors everybody is shown one list: do they train, and on the past alone?"
-    assert_beats(found["vectors"][0], BAR, name="recall@10 of what users take next", help=help)
+    assert_beats(found["vectors"], BAR, name="recall@10 of what users take next", help=help)

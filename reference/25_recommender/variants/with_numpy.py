@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+KEYS = ("mean", "user_bias", "item_bias", "user_vectors", "item_vectors")
+
 
 def predict(model, users, items):
     p, q = F.embedding(users, model["user_vectors"]), F.embedding(items, model["item_vectors"])
@@ -42,7 +44,7 @@ def rating_baseline(users, items, ratings, train, shape, damping):
 
 
 def sgd_epoch(model, users, items, ratings, learning_rate, decay):
-    mean, b, c, P, Q = (value.detach().numpy().copy() for value in model.values())
+    mean, b, c, P, Q = (model[key].detach().numpy().copy() for key in KEYS)
     errors = []
     for u, i, r in zip(users.numpy(), items.numpy(), ratings.numpy(), strict=True):
         error = r - (mean + b[u] + c[i] + P[u] @ Q[i])
@@ -54,7 +56,7 @@ def sgd_epoch(model, users, items, ratings, learning_rate, decay):
         )
         errors.append(float(error))
     parts = (torch.tensor(mean), *(torch.from_numpy(value) for value in (b, c, P, Q)))
-    return dict(zip(model, parts, strict=True)), errors
+    return dict(zip(KEYS, parts, strict=True)), errors
 
 
 def bpr_loss(model, users, items, seen, uniforms):
