@@ -47,7 +47,7 @@ PAIRWISE = (
 # The world of the last test: what is taken on a day hangs on taste, which drifts, and on what is new that day.
 USERS, ITEMS, GENRES, DAYS, A_DAY, SHARE, SHOWN = 200, 120, 4, 60, 0.5, 0.8, 10
 STEPS, BATCH, WIDTH, LEARNING_RATE, DECAY = 160, 256, 8, 0.05, 0.3
-BAR = 0.27  # recall@10: biases alone reach 0.09 to 0.18 on 50 seeds, right ones 0.37 to 0.48
+BAR = 0.27  # recall@10: biases alone reach 0.09 to 0.18 on 50 seeds, right ones 0.36 to 0.48
 
 
 def _shapes(size):
@@ -89,9 +89,9 @@ def _predict(model, users, items):
     return _table(model)[users, items]
 
 
-def _seen(rng, users, items, most=0.8):
+def _seen(rng, users, items):
     """What each user has taken: every user leaves something, one leaves a single item, another took nothing."""
-    seen = rng.random((users, items)) < rng.uniform(0.1, most, (users, 1))
+    seen = rng.random((users, items)) < rng.uniform(0.1, 0.8, (users, 1))
     seen[rng.integers(users)] = False
     seen[rng.integers(users)] = True
     seen[np.arange(users), rng.integers(0, items, users)] = False
@@ -183,7 +183,7 @@ def test_split_by_time(solution, rng):
     """What is before the moment is for training, all else for the test, and one moment is never divided"""
     for count, kinds in ((8, 5), (40, 7), (13, 13), (1, 1), (6003, 900), (64, 1)) * 2:
         for share in (0.0, 0.25, 0.5, 0.75, float(rng.uniform(0.1, 0.9)), 0.999):
-            times = torch.from_numpy(rng.integers(-kinds, kinds, count)) / 8.0 + 1.8e9
+            times = torch.from_numpy(rng.integers(-kinds, kinds, count) / 8.0 + 1.8e9)
             moment = sorted(times.tolist())[int(share * count)]
             train, test = (
                 [i for i, t in enumerate(times.tolist()) if (t < moment) is early] for early in (True, False)
@@ -210,7 +210,15 @@ def _damped(groups, values, size, damping):
 @pytest.mark.value
 def test_rating_baseline(solution, rng):
     """Mean and damped biases come from training rows alone, and who has no ratings gets 0"""
-    for users, items, count in ((5, 8, 30), (9, 4, 25), (1, 3, 7), (6, 7, 1), (1203, 1303, 9), (12, 3, 5003)):
+    for users, items, count in (
+        (5, 8, 30),
+        (5, 8, 30),
+        (9, 4, 25),
+        (1, 3, 7),
+        (6, 7, 1),
+        (1203, 1303, 9),
+        (12, 3, 5003),
+    ):
         for damping, more, far in ((0.0, 6, 1), (1.0, 0, 1), (7.5, 8, 100)):
             size = (users, items, 0, count + more)
             pairs, ratings = _pairs(rng, size), far * (3 + 1.5 * normal(rng, count + more))
@@ -342,8 +350,9 @@ def test_ranking_metrics(solution, rng):
 @pytest.mark.value
 def test_fit(solution, rng):
     """From a given model, the loop makes the losses of a dozen steps and the model after them"""
-    for size, steps in ((SIZES[0], 12), (SIZES[1], 12), (SIZES[4], 3), (SIZES[3], 1)):
-        model, given = _model(rng, size), _bpr_inputs(rng, size)
+    cases = [(SIZES[0], 12), (SIZES[0], 12), (SIZES[1], 66), (SIZES[4], 3), (SIZES[3], 1), (SIZES[7], 4)]
+    for size, steps in (*cases, ((1203, 3, 2, 1203), 5)):
+        model, given = _model(rng, size, FAR if steps == 5 else 1.0), _bpr_inputs(rng, size)
         rows, numbers = torch.from_numpy(rng.integers(0, size[3], (steps, 4))), torch.from_numpy(rng.random((steps, 4)))
         pairs = given["users"], given["items"]
         rate, decay = 0.03 * (steps != 3), 0.2 * (steps > 1)
