@@ -28,6 +28,7 @@ from grader.checks import (
     load_state,
     normal,
     state_of,
+    tensors_of,
     text,
 )
 
@@ -55,8 +56,8 @@ TRAININGS = [(9, 15, 5, 0.1, 1, NETS[0]), (6, 12, 4, 0.0, 100, NETS[2]), (5, 3, 
 TRAININGS += [(4, 1, 1, 0.2, 1, NETS[4]), (1101, 2, 67, 0.3, 1, LARGE)]
 TOL, SAME = 1e-8, 1e-9
 NORM, RUNNING = ("weight", "bias"), ("running_mean", "running_var")
-STEPS, BATCH, WIDTH, LEARNING_RATE, DECAY = 40, 64, 8, 0.03, 1e-4
-BAR = 0.72
+STEPS, BATCH, WIDTH, LEARNING_RATE, DECAY = 40, 64, 8, 0.05, 1e-4
+BAR = 0.8  # nats: right ones reach 0.36, the worst of 20 runs 0.45; without shortcuts 1.44, the best of 20 runs 1.19
 
 
 class _Norm(nn.BatchNorm2d):
@@ -149,6 +150,8 @@ def _agrees_in_both_modes(rng, both, x, name, help):
         key = "images" if name == "logits" else "x"
         names = list(_shapes(both[1])[0])
         assert_agrees(*both, {key: x}, rng, modules=both, parameters=names, tol=TOL, name=name, help=help)
+        records = tensors_of(both[0], _shapes(both[1])[1]).values()
+        assert not any(each.requires_grad for each in records), "running statistics carry a graph"
     _assert_running(both, text("after calls in both modes"))
 
 
@@ -279,10 +282,10 @@ def test_block(solution, rng):
 def test_logits(solution, rng):
     """With given numbers in it, the network gives the logits of the same network made of torch's parts"""
     help = "stem, norm, ReLU; n blocks of each width, the second and third stage begin with stride 2; a mean; the head"
-    for size in [*NETS, LARGE]:
-        for far in (1, 100):
-            both, inputs = _models(solution, rng, size, far), {"images": far * normal(rng, *size[:4])}
-            assert_agrees(*both, inputs, rng, modules=both, tol=TOL, name="logits", help=help, gradients=False)
+    for index, size in enumerate([*NETS, LARGE]):
+        far = (1, 100)[index % 2]
+        both, inputs = _models(solution, rng, size, far), {"images": far * normal(rng, *size[:4])}
+        assert_agrees(*both, inputs, rng, modules=both, tol=TOL, name="logits", help=help, gradients=False)
 
 
 @pytest.mark.gradient
@@ -292,7 +295,7 @@ def test_gradients(solution, rng):
     for *shape, filters, stride in BLOCKS:
         both = _blocks(solution, rng, shape[1], filters, stride)
         _agrees_in_both_modes(rng, both, 60 * normal(rng, *shape), text("the result of a block"), help)
-    for size in [*NETS, LARGE]:
+    for size in NETS:
         _agrees_in_both_modes(rng, _models(solution, rng, size), 60 * normal(rng, *size[:4]), "logits", help)
 
 
@@ -399,10 +402,12 @@ def test_held_out_digits(solution, rng, record):
     record.curve("cross-entropy in nats", losses, baseline=float(np.log(10)))
     shown, right = images[held_out], labels[held_out]
     model.eval()
-    answers = torch.cat([model(piece).detach() for piece in shown.split(200)]).argmax(1)
+    logits = torch.cat([model(piece).detach() for piece in shown.split(200)])
+    answers = logits.argmax(1)
     confusion = torch.bincount(right * 10 + answers, minlength=100).reshape(10, 10)
     record.matrix("digit (row) and answer (column)", confusion.numpy(), [str(digit) for digit in range(10)])
     record.images("digits that it misread", shown[answers != right][:16, 0].numpy(), columns=8)
-    accuracy = (answers == right).double().mean().item()
+    surprise = F.cross_entropy(logits, right).item()
     help = "is there a road past every block, from the stem to the head?"
-    assert_beats(accuracy, BAR, name="accuracy on held-out digits", help=help)
+    name = text("cross-entropy of held-out digits, in nats")
+    assert_beats(surprise, BAR, name=name, higher=False, help=help)
