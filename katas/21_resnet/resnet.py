@@ -34,7 +34,7 @@ class BatchNorm(nn.Module):
         """Make two parameters and two buffers for C = channels, all of this dtype.
 
         momentum  the share of the newest batch in the running statistics, from 0 to 1
-        eps       added to the variance, under the root
+        eps       more than 0, added to the variance under the root
         """
         super().__init__()
         raise NotImplementedError("BatchNorm.__init__: two parameters, two buffers, and remember momentum and eps")
