@@ -48,7 +48,7 @@ SITES = (
 BACKGROUND = (0.3, 0.2, 0.2, 0.3)  # of a stretch that is richer in A and T, as most of a genome is
 WIDTH, LENGTH, FILTERS, STEPS, BATCH, LEARNING_RATE = 12, 50, 16, 100, 64, 0.02
 TRAINING, HELD_OUT = 600, 400
-BAR, MATRIX_BAR = 0.93, 0.8  # right ones 0.97 to 1 and 0.9 to 1; one strand alone reaches 0.9 at most, chance is 0.5
+BAR, MATRIX_BAR = 0.93, 0.8  # right ones 0.96 to 1 and 0.93 to 1; one strand alone reaches 0.89 at most, chance is 0.5
 
 
 def _letters(rng, count, length, letters="ACGT"):
@@ -169,7 +169,7 @@ def test_letters(solution, rng):
 @pytest.mark.value
 def test_scan(solution, rng):
     """A score is a window times the filter, plus its bias: as it is written, and as its reverse complement, place by place"""
-    help = "strand 1 of place p is the reverse complement of the letters p to p + W - 1: partners, backwards, same place"
+    help = "strand 1 of place p is the reverse complement of letters p to p + W - 1: partners, backwards, same place"
     agree = {"tol": TOL, "name": "scores", "help": help, "gradients": False}
     for sizes in SIZES + LARGE:
         for far in (1.0, FAR):
@@ -211,12 +211,12 @@ def test_either_strand(solution, rng):
 @pytest.mark.value
 def test_motif_counts(solution, rng):
     """Of every sequence at most one window counts, if it is above the threshold, and it is read on the strand that scored"""
-    help = "the window begins at its place, and W = L - P + 1; on strand 1 its reverse complement is counted; N is no base"
+    help = "a window begins at its place, W = L - P + 1; on strand 1 its reverse complement is counted; N is no base"
     for index, (count, length, filters, width) in enumerate([*SIZES, (5001, 4, 1, 2), (2, 5001, 2, 4)]):
         dtype, places = (torch.float64, torch.float32)[index % 2], length - width + 1
         sequences, wanted = [list(row) for row in _letters(rng, count, length, "ACGTN")], np.zeros((filters, 4, width))
         scores = -(1 + normal(rng, count, filters, 2, places).abs())
-        for row, letters in enumerate(sequences):  # each filter finds the one site that is planted here, or nothing does
+        for row, letters in enumerate(sequences):  # all filters look at one planted site, and some fire
             site, strand, place = _letters(rng, 1, width, "ACGTN")[0], rng.integers(2), rng.integers(places)
             letters[place : place + width] = _other(site) if strand else site
             for k in range(filters):
@@ -231,7 +231,9 @@ def test_motif_counts(solution, rng):
         expected = torch.from_numpy(wanted).to(dtype)
         assert_agrees(solution.motif_counts, lambda expected=expected, **_: expected, inputs, rng, **agree)
         nothing = solution.motif_counts(inputs["x"], inputs["scores"], 77.0)
-        assert_that(not nothing.any(), "a best window must be above the threshold: {n} letters count", n=nothing.sum())
+        assert_that(
+            not nothing.any(), "a best window must be above the threshold: {n} letters count", n=int(nothing.sum())
+        )
 
 
 @pytest.mark.value
@@ -271,7 +273,8 @@ def test_split(solution, rng):
         order = torch.from_numpy(rng.permutation(len(rows)))
         asked = list(dict.fromkeys(molecule[order].tolist()))
         for held_out in (0, 1, len(known) // 3, len(known), len(known) + 5) if molecules < 100 else (700,):
-            train, test = assert_parts(solution.split(list(sequences), order, held_out), ("train", "test"), name="split")
+            sides = solution.split(list(sequences), order, held_out)
+            train, test = assert_parts(sides, ("train", "test"), name="split")
             both = sorted(train.tolist() + test.tolist())
             assert both == list(range(len(rows))), "every row must be on one side, and on one alone"
             twice = set(molecule[train].tolist()) & set(molecule[test].tolist())
@@ -290,13 +293,14 @@ def test_gradients(solution, rng):
     """Gradients reach letters and weights on both strands, and twelve steps of training go where torch's go"""
     help = "nothing may cut the graph, and both strands have the same filter, not a copy"
     for sizes in SIZES:
+        both, names = _nets(solution, rng, *sizes[2:]), list(_shapes(*sizes[2:]))
         for far in (1.0, FAR):
-            inputs, both = _scan_inputs(rng, *sizes, far), _nets(solution, rng, *sizes[2:])
-            assert_agrees(solution.scan, _scan, inputs, rng, tol=TOL, name="scores", help=help)
-            x, held = {"x": inputs["x"]}, {"tol": TOL, "help": help}
-            assert_agrees(solution.reverse_complement, _turned, x, rng, name=text("the reverse complement"), **held)
-            agree = {"modules": both, "parameters": list(_shapes(*sizes[2:])), "name": "logits", **held}
-            assert_agrees(*both, x, rng, **agree)
+            inputs, agree = _scan_inputs(rng, *sizes, far), {"tol": TOL, "help": help}
+            x = {"x": inputs["x"]}
+            assert_agrees(solution.scan, _scan, inputs, rng, name="scores", **agree)
+            assert_agrees(solution.reverse_complement, _turned, x, rng, name=text("the reverse complement"), **agree)
+            assert_agrees(*both, x, rng, modules=both, parameters=names, name="logits", **agree)
+    for sizes in SIZES[:3]:
         both = model, oracle = _nets(solution, rng, *sizes[2:])
         optimisers = [torch.optim.SGD(module.parameters(), lr=0.1) for module in both]
         batches = [_one_hot(_letters(rng, sizes[0], sizes[1], "ACGTN")).double() for _ in range(12)]
@@ -367,6 +371,6 @@ def test_sites_on_the_other_strand(solution, rng, record):
     found = solution.scan(new, bits, torch.zeros(1)).flatten(1).max(1)[0].double()
     help = "a filter for one strand sees nothing on the other: are both scanned by the same one?"
     assert_beats(area, BAR, name=text("area under the ROC curve on the other strand"), help=help)
-    help = "a matrix of the letters where the filter fired does nearly what the network does: which windows are counted?"
+    help = "letters counted where a filter fired do nearly what the network does: which windows are counted?"
     name = text("area under the ROC curve of the matrix alone")
     assert_beats(roc_auc_score(answers.numpy(), found.numpy()), MATRIX_BAR, name=name, help=help)

@@ -108,11 +108,11 @@ def motif_counts(x: Tensor, scores: Tensor, threshold: float) -> Tensor:
     counts (K, 4, W)       W = L - P + 1; N counts for no base
     """
     # BEGIN SOLUTION: find strand and place of each best window, turn what was read on strand 1, add up
-    count, filters, _, places = scores.shape
+    places = scores.shape[3]
     windows = x.unfold(2, x.shape[2] - places + 1, 1).permute(0, 2, 1, 3)
     best, where = scores.flatten(2).max(dim=2)
     strand, place = where // places, where % places
-    found = windows[torch.arange(count)[:, None], place]
+    found = windows[torch.arange(len(x))[:, None], place]
     found = torch.where((strand == 1)[:, :, None, None], found.flip(2, 3), found)
     return (found * (best > threshold)[:, :, None, None]).sum(dim=0)
     # END SOLUTION
