@@ -149,7 +149,7 @@ def test_letters(solution, rng):
     """Capital and small letters become columns, N is no base, other letters are refused; the other strand turns both ways"""
     help = "a base is 1 in its own row, A, C, G, T; small letters are the same bases; N is 0 in all four rows"
     for count, length, *_ in [*SIZES, (5001, 2, 0, 0), (2, 5001, 0, 0)]:
-        for letters in ("ACGT", "ACGTN", "acgtACGTnN"):
+        for letters in ("ACGT", "acgtACGTnN") if count + length < 1000 else ("acgtACGTnN",):
             sequences = [*_letters(rng, count, length, letters), "N" * length, "n" * length]
             assert_close(solution.one_hot(sequences), _one_hot(sequences), name="x", help=help)
         x = {"x": normal(rng, count, 4, length)}
@@ -215,16 +215,16 @@ def test_motif_counts(solution, rng):
     for index, (count, length, filters, width) in enumerate([*SIZES, (5001, 4, 1, 2), (2, 5001, 2, 4)]):
         dtype, places = (torch.float64, torch.float32)[index % 2], length - width + 1
         sequences, wanted = [list(row) for row in _letters(rng, count, length, "ACGTN")], np.zeros((filters, 4, width))
+        sites, best = _letters(rng, count, width, "ACGTN"), rng.choice([-0.5, 0.25, 1.0, 77.0], (count, filters))
+        strands, begins = rng.integers(2, size=count), rng.integers(places, size=count)
         scores = -(1 + normal(rng, count, filters, 2, places).abs())
         for row, letters in enumerate(sequences):  # all filters look at one planted site, and some fire
-            site, strand, place = _letters(rng, 1, width, "ACGTN")[0], rng.integers(2), rng.integers(places)
+            site, strand, place = sites[row], strands[row], begins[row]
             letters[place : place + width] = _other(site) if strand else site
-            for k in range(filters):
-                best = rng.choice([-0.5, 0.25, 1.0, 77.0])
-                scores[row, k, strand, place] = best
-                for place_in_site, letter in enumerate(site):
-                    if best > 0.25 and letter != "N":
-                        wanted[k, "ACGT".index(letter), place_in_site] += 1
+            scores[row, :, strand, place] = torch.from_numpy(best[row])
+            for i, letter in enumerate(site):
+                if letter != "N":
+                    wanted[:, "ACGT".index(letter), i] += best[row] > 0.25
         x = _one_hot(["".join(row) for row in sequences])
         inputs = {"x": x.to(dtype), "scores": scores.to(dtype), "threshold": 0.25}
         agree = {"name": "counts", "help": help, "gradients": False}
