@@ -247,7 +247,7 @@ def test_log_odds(solution, rng):
         return torch.from_numpy(np.log2(means / background[:, None].double().numpy())).to(counts.dtype)
 
     help = "counts + pseudocount x background over sum + pseudocount; divided by the background; the logarithm of 2"
-    for filters, width, far in [(3, 6, 1), (1, 5, 1), (6, 1, 50), (2, 8, 1e6), (5001, 1, 1), (1, 5001, 50)]:
+    for filters, width, far in [(3, 6, 1), (1, 5, 1), (6, 1, 50), (2, 8, 1e9), (5001, 1, 1), (1, 5001, 50)]:
         for pseudocount in (1.0, 0.01, 25.0) if filters * width < 1000 else (2.5,):
             counts = torch.from_numpy(rng.poisson(1.5, (filters, 4, width))).double() * far
             counts[0, :, 0] = 0
