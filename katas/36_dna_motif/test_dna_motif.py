@@ -124,7 +124,7 @@ def test_shapes(solution, rng):
     for index, (count, length, filters, width) in enumerate(SIZES):
         dtype, seen, sequences = (torch.float32, torch.float64)[index % 2], [], _letters(rng, count, length)
         model = _make(solution, filters, width, dtype)
-        for letters in (sequences, ["A" * length] * count):
+        for letters in (sequences, ["N" * length] * count):
             x = solution.one_hot(letters)
             assert_shape(x, (count, 4, length), dtype=torch.float32, name="x", help="bases in rows, letters in columns")
             x = x.to(dtype)
@@ -243,7 +243,9 @@ def test_log_odds(solution, rng):
     def bits(counts, background, pseudocount):
         """The mean of the frequencies that are likely after the counts: scipy's own, place by place."""
         alphas = (counts + pseudocount * background[:, None]).permute(0, 2, 1).reshape(-1, 4).double().numpy()
-        means = np.array([dirichlet.mean(alpha) for alpha in alphas]).reshape(len(counts), -1, 4).transpose(0, 2, 1)
+        alphas, which = np.unique(alphas, axis=0, return_inverse=True)
+        means = np.array([dirichlet.mean(alpha) for alpha in alphas])[which.ravel()]
+        means = means.reshape(len(counts), -1, 4).transpose(0, 2, 1)
         return torch.from_numpy(np.log2(means / background[:, None].double().numpy())).to(counts.dtype)
 
     help = "counts + pseudocount x background over sum + pseudocount; divided by the background; the logarithm of 2"
@@ -300,7 +302,7 @@ def test_gradients(solution, rng):
             assert_agrees(solution.scan, _scan, inputs, rng, name="scores", **agree)
             assert_agrees(solution.reverse_complement, _turned, x, rng, name=text("the reverse complement"), **agree)
             assert_agrees(*both, x, rng, modules=both, parameters=names, name="logits", **agree)
-    for sizes in SIZES[:3]:
+    for sizes in SIZES[:2]:
         both = model, oracle = _nets(solution, rng, *sizes[2:])
         optimisers = [torch.optim.SGD(module.parameters(), lr=0.1) for module in both]
         batches = [_one_hot(_letters(rng, sizes[0], sizes[1], "ACGTN")).double() for _ in range(12)]
