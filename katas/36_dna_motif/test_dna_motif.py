@@ -46,9 +46,9 @@ SITES = (
     (36, 2, 91, 11, 324, 18, 3, 9, 341, 8, 71, 67),
 )
 BACKGROUND = (0.3, 0.2, 0.2, 0.3)  # of a stretch that is richer in A and T, as most of a genome is
-WIDTH, LENGTH, FILTERS, STEPS, BATCH, LEARNING_RATE = 12, 50, 16, 100, 64, 0.02
+WIDTH, LENGTH, FILTERS, STEPS, BATCH, LEARNING_RATE = 12, 50, 16, 60, 128, 0.03
 TRAINING, HELD_OUT = 600, 400
-BAR, MATRIX_BAR = 0.93, 0.8  # right ones 0.96 to 1 and 0.93 to 1; one strand alone reaches 0.89 at most, chance is 0.5
+BAR, MATRIX_BAR = 0.93, 0.8  # right ones 0.98 to 1 and 0.93 to 1; one strand alone reaches 0.88 at most, chance is 0.5
 
 
 def _letters(rng, count, length, letters="ACGT"):
@@ -172,7 +172,7 @@ def test_scan(solution, rng):
     help = "strand 1 of place p is the reverse complement of letters p to p + W - 1: partners, backwards, same place"
     agree = {"tol": TOL, "name": "scores", "help": help, "gradients": False}
     for sizes in SIZES + LARGE:
-        for far in (1.0, FAR):
+        for far in (1.0, FAR) if sizes in SIZES else (FAR,):
             assert_agrees(solution.scan, _scan, _scan_inputs(rng, *sizes, far), rng, **agree)
 
 
@@ -182,7 +182,7 @@ def test_network_with_given_weights(solution, rng):
     help = "one best score per filter, over strands and windows alone; relu; then the head, and nothing after it"
     for count, length, filters, width in SIZES + LARGE:
         both = _nets(solution, rng, filters, width)
-        for far in (1.0, FAR):
+        for far in (1.0, FAR) if count + length < 1000 else (FAR,):
             x = {"x": far * normal(rng, count, 4, length)}
             assert_agrees(*both, x, rng, modules=both, tol=TOL, name="logits", help=help, gradients=False)
 
@@ -296,7 +296,7 @@ def test_gradients(solution, rng):
     help = "nothing may cut the graph, and both strands have the same filter, not a copy"
     for sizes in SIZES:
         both, names = _nets(solution, rng, *sizes[2:]), list(_shapes(*sizes[2:]))
-        for far in (1.0, FAR):
+        for far in (1.0, FAR) if sizes in SIZES[:2] else (1.0,):
             inputs, agree = _scan_inputs(rng, *sizes, far), {"tol": TOL, "help": help}
             x = {"x": inputs["x"]}
             assert_agrees(solution.scan, _scan, inputs, rng, name="scores", **agree)
