@@ -39,6 +39,8 @@ TEXTS = [
     (1103 * (3,), 2),
     ((5003,), 2),
 ]
+# Questions, words, numbers in a vector, answers to each.
+QUESTIONS = [(6, 31, 4, 28), (1, 5, 3, 1), (4, 9, 2, 3), (5, 8, 6, 5), (3, 6, 7, 2)]
 TOL = 1e-9
 GRADIENTS = ("by_centers", "by_contexts", "by_negatives")
 
@@ -48,7 +50,7 @@ LISTS = dict(line.split(maxsplit=1) for line in Path(__file__).with_name("small_
 LISTS = {name: words.split() for name, words in LISTS.items()}
 WORDS = sorted({word for words in LISTS.values() for word in words})
 SENTENCES, SIZE = 1000, 24
-BAR = 0.78  # mid-way between training without subsampling, at best XXX, and the worst right run, XXX
+BAR = 0.84  # mid-way between training without subsampling, 0.69 at best of 40 seeds, and the worst right run, 0.996
 
 
 def _ids(rng, words, *shape):
@@ -57,13 +59,17 @@ def _ids(rng, words, *shape):
 
 
 def _vectors(rng, size):
-    """What pair_loss is given: vectors of which some are equal, and a mask that leaves out about a third."""
+    """What pair_loss is given: the last center is the first one again, and some scores are as far as can be, both ways."""
     pairs, negatives, _, width, far = size
     scale = math.sqrt(far / math.sqrt(width))
     centers, contexts = (scale * normal_array(rng, pairs, width) for _ in range(2))
-    centers[-1] = centers[0]
     others = scale * normal_array(rng, pairs, negatives, width)
-    return centers, contexts, others, (rng.random((negatives, pairs)) < 2 / 3).T
+    counted = (rng.random((negatives, pairs)) < 2 / 3).T
+    centers[-1] = centers[0]
+    pull = far * centers[0] / (centers[0] @ centers[0])
+    contexts[0], contexts[-1], others[0, 0], others[-1, -1] = -pull, pull, pull, -pull
+    counted[0, 0] = counted[-1, -1] = True
+    return centers, contexts, others, counted
 
 
 def _loss(centers, contexts, negatives, counted):
@@ -85,17 +91,14 @@ def _batch(rng, size):
 
 
 def _descend(inputs, outputs, batches, rate):
-    """torch's own steps over (centers, contexts, negatives): both matrices after them, and the loss before each."""
-    both = [torch.tensor(each.copy(), requires_grad=True) for each in (inputs, outputs)]
-    optimiser, losses = torch.optim.SGD(both, lr=rate), []
+    """Steps down torch's gradients over (centers, contexts, negatives): both matrices after them, losses before each."""
+    both, losses = [torch.tensor(each.copy(), requires_grad=True) for each in (inputs, outputs)], []
     for centers, contexts, negatives in (tuple(torch.tensor(ids.copy()) for ids in batch) for batch in batches):
-        optimiser.zero_grad()
         looked_up = (F.embedding(ids, both[i]) for ids, i in ((centers, 0), (contexts, 1), (negatives, 1)))
-        loss = _loss(*looked_up, negatives != contexts[:, None])
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    return *(each.detach().numpy() for each in both), losses
+        losses.append(_loss(*looked_up, negatives != contexts[:, None]))
+        slopes = torch.autograd.grad(losses[-1], both)
+        both = [(each - rate * slope).detach().requires_grad_() for each, slope in zip(both, slopes, strict=True)]
+    return *(each.detach().numpy() for each in both), [loss.item() for loss in losses]
 
 
 def _step(solution, inputs, outputs, batch, rate):
@@ -145,7 +148,7 @@ def test_shapes(solution, rng):
 def test_pair_loss(solution, rng):
     """The loss is small where true pairs score high and random ones low, however large scores are"""
     help = "log sigma of the true score, log sigma of minus a random one; a sum over all; log(exp(-1000)) is not finite"
-    for size in SIZES + LARGE:
+    for size in 2 * SIZES + LARGE:
         given = _vectors(rng, size)
         expected = _loss(*map(torch.tensor, given)).item()
         assert_close(solution.pair_loss(*given)[0], expected, tol=TOL, name="loss", help=help)
@@ -155,7 +158,7 @@ def test_pair_loss(solution, rng):
 def test_pair_gradients(solution, rng):
     """pair_loss: the gradients by centers, contexts and negatives are right"""
     help = "what each score is made of, the sign of its push, and negatives that take no part"
-    for size in SIZES + LARGE:
+    for size in 2 * SIZES + LARGE:
         given = _vectors(rng, size)
         *leaves, counted = (torch.tensor(each) for each in given)
         _loss(*(leaf.requires_grad_() for leaf in leaves), counted).backward()
@@ -167,9 +170,9 @@ def test_pair_gradients(solution, rng):
 def test_train_step(solution, rng):
     """A step moves every vector by all the gradients of the places where its word stands"""
     help = "equal ids add up; inputs for centers, outputs for the rest; a negative that is the context takes no part"
-    for size in SIZES + LARGE:
+    for size in 2 * SIZES + LARGE:
         inputs, outputs, *batch = _batch(rng, size)
-        rate = float(rng.uniform(0.05, 2))
+        rate = float(rng.uniform(0.05, 2)) * (size[0] != 7)
         expected = _descend(inputs, outputs, [batch], rate)
         got = _step(solution, inputs, outputs, batch, rate)
         for name, mine, right, old in zip(("inputs", "outputs"), got, expected, (inputs, outputs), strict=False):
@@ -194,7 +197,7 @@ def test_training(solution, rng):
 def test_pairs(solution, reference, rng):
     """Every word is paired with all its neighbours in the window, of its own sentence alone, in order"""
     help = "the window reaches as far to the right as to the left; a place is left out, not a word; no pair is lost"
-    for lengths, window in TEXTS:
+    for lengths, window in 2 * TEXTS:
         sentences = _text(rng, lengths, 6)
         expected = reference.skip_gram_pairs(sentences, window)
         got = assert_parts(solution.skip_gram_pairs(sentences, window), ("centers", "contexts"), name="skip_gram_pairs")
@@ -208,8 +211,8 @@ def test_subsample(solution, rng):
     help = (
         "kept where the uniform number is below the probability; the share of all words, whatever stands in this list"
     )
-    for lengths, _ in TEXTS:
-        for threshold in (0.0, 0.01, 0.1, 3.0):
+    for lengths, _ in 2 * TEXTS[:6] + TEXTS[6:]:
+        for threshold in (0.0, 0.01, 0.1, 3.0) if len(lengths) < 9 else (0.1,):
             sentences, uniforms = _text(rng, lengths, 9), [rng.random(2 * length)[::2] for length in lengths]
             counts = rng.integers(1, 1000, 22)[::2] * (np.arange(11) < 9)
             fine = [u * u * counts[s] < threshold * counts.sum() for s, u in zip(sentences, uniforms, strict=True)]
@@ -224,22 +227,23 @@ def test_subsample(solution, rng):
 def test_draw_negatives(solution, rng):
     """Words are drawn by their counts to the power of 3/4, and exactly where their part of the line begins and ends"""
     help = "powers, their sum, cumulative sums; then the first part that ends beyond the uniform number"
-    for words in (7, 2, 1, 86, 5003):
+    for words in 2 * (7, 2, 1, 86, 5003):
         counts = np.floor(10 ** rng.uniform(0, 9, 2 * words))[::2].astype(np.int64)
         counts[rng.permutation(words)[1 : 1 + words // 3]] = 0
         shares = counts**0.75 / np.sum(counts**0.75)
         uniforms = rng.random((3, 5, 70)).T
         expected = rv_discrete(values=(np.arange(words), shares)).ppf(uniforms).astype(np.int64)
         assert_close(solution.draw_negatives(counts, uniforms), expected, tol=TOL, name="ids", help=help)
-        ends, last = np.array([0.0, np.nextafter(1, 0)]), np.flatnonzero(counts)[[0, -1]]
-        said = text("the first word and the last one that occur")
-        assert_close(solution.draw_negatives(counts, ends), last, tol=TOL, name=said, help="side, and rounding")
-    for counts, right in (([0, 16, 16, 0, 16, 16], [1, 1, 2, 4, 5, 5]), ([81, 0, 0, 81], [0, 0, 0, 3, 3, 3])):
-        uniforms = np.array([0.0, 0.2, 0.25, 0.5, 0.75, 0.8])
-        name = text("ids at the ends of parts")
-        assert_close(
-            solution.draw_negatives(np.array(counts), uniforms), np.array(right), tol=TOL, name=name, help=help
-        )
+    edge = np.nextafter(1, 0)  # the largest number below 1: ten tenths, added up, are no more
+    for counts, uniforms, right in (
+        ([0, 16, 16, 0, 16, 16], [0.0, 0.2, 0.25, 0.5, 0.75, 0.8, edge], [1, 1, 2, 4, 5, 5, 5]),
+        ([81, 0, 0, 81], [0.0, 0.4, 0.5, edge], [0, 0, 3, 3]),
+        (10 * [7] + [0, 0], [0.0, 0.05, 0.25, 0.95, edge], [0, 0, 2, 9, 9]),
+        ([5, 0, 5, 5, 5, 5, 5], [0.5 - 1e-9, 0.5 + 1e-9, edge], [3, 4, 6]),
+    ):
+        got, name = solution.draw_negatives(np.array(counts), np.array(uniforms)), text("ids at the ends of parts")
+        help = "which end belongs to a part, words of count 0, and rounding"
+        assert_close(got, np.array(right), tol=TOL, name=name, help=help)
 
 
 def _answers(vectors, questions, k):
@@ -255,19 +259,16 @@ def _answers(vectors, questions, k):
 def test_analogies(solution, rng):
     """Answers are the words nearest to b - a + c by cosine, nearest first, and never one of the question"""
     help = "vectors of length 1 before the sum; b - a + c, not a - b + c; cosine; the question's own words left out"
-    for count, words, width, k in (
-        (6, 11, 4, 8),
-        (1, 5, 3, 1),
-        (4, 9, 2, 3),
+    for count, words, width, k in 2 * QUESTIONS + [
         (3, 5003, 5, 2),
         (5003, 7, 3, 4),
         (2, 4, 1103, 1),
-    ):
+        (2, 5003, 3, 5000),
+    ]:
         vectors = normal_array(rng, words, width) * rng.uniform(0.1, 100, (words, 1))
-        if words == 11:
-            vectors[rng.integers(words)] = 0.0
         questions = _ids(rng, words, count, 3).copy("F")
         questions[-1] = questions[-1, 0]
+        vectors[np.setdiff1d(np.arange(words), questions)[:1]] = 0.0
         expected = _answers(vectors, questions, k)
         assert_close(solution.analogies(vectors, questions, k), expected, tol=TOL, name="ids", help=help)
 
@@ -289,6 +290,9 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         solution.subsample(sentences, counts, 0.1, [rng.random(length) for length in lengths])
         solution.draw_negatives(counts, rng.random(5))
         solution.analogies(normal_array(rng, 6, 3), _ids(rng, 6, 2, 3), 2)
+    sentences, counts = _text(rng, 20 * (5,), 6), rng.integers(1, 9, 6)
+    first, again = (solution.train(sentences, counts, 3, threshold=0.5, batch=7, seed=1)[0] for _ in range(2))
+    assert_close(again, first, tol=TOL, name=text("vectors, trained again with the same seed"))
     assert_unchanged(mutated)
 
 

@@ -186,6 +186,7 @@ def train(
     sentences    a list of S arrays of ids
     counts (V,)  how often each word occurs in them
     size         D, numbers in a vector
+    seed         of all that is random: the same one gives the same vectors
 
     Returns (vectors, losses).
     vectors (V, D)  the input vectors, which are what word vectors are
