@@ -70,15 +70,15 @@ def analogies(vectors, questions, k):
     return np.flip(np.argsort(closeness, axis=1), axis=1)[:, :k]
 
 
-def train(sentences, counts, size, *, window=3, negatives=4, threshold=0.005, epochs=5, seed=0):
+def train(sentences, counts, size, *, window=3, negatives=4, threshold=0.005, epochs=5, batch=100, seed=0):
     rng = np.random.default_rng(seed)
     inputs, outputs = rng.normal(size=(len(counts), size)) / size, np.zeros((len(counts), size))
     losses = []
     for rate in np.linspace(0.1, 0.02, epochs):
         chances = np.split(rng.random(sum(map(len, sentences))), np.cumsum([len(each) for each in sentences])[:-1])
         pairs = np.stack(skip_gram_pairs(subsample(sentences, counts, threshold, chances), window))
-        for batch in np.array_split(rng.permuted(np.arange(pairs.shape[1])), pairs.shape[1] // 100):
-            noise = draw_negatives(counts, rng.random((len(batch), negatives)))
-            inputs, outputs, loss = train_step(inputs, outputs, *pairs[:, batch], noise, rate)
-            losses.append(loss / len(batch))
+        for rows in np.array_split(rng.permuted(np.arange(pairs.shape[1])), 1 + pairs.shape[1] // batch):
+            noise = draw_negatives(counts, rng.random((len(rows), negatives)))
+            inputs, outputs, loss = train_step(inputs, outputs, *pairs[:, rows], noise, rate)
+            losses.append(loss / len(rows))
     return inputs, losses
