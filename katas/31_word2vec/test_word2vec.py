@@ -29,18 +29,9 @@ from grader.checks import (
 SIZES = [(5, 3, 11, 4, 1), (1, 4, 6, 3, 1), (7, 1, 3, 5, 1), (4, 6, 9, 2, 1000), (3, 2, 1, 6, 1), (6, 5, 8, 7, 50)]
 LARGE = [(5003, 2, 7, 3, 1), (2, 1103, 5, 3, 1), (3, 2, 5003, 4, 1), (2, 3, 6, 1103, 1)]
 # Lengths of sentences, and the window.
-TEXTS = [
-    ((5, 0, 1, 7, 2), 2),
-    ((4, 6), 1),
-    ((3, 5, 2), 9),
-    ((1,), 3),
-    ((), 2),
-    ((0, 0), 1),
-    (1103 * (3,), 2),
-    ((5003,), 2),
-]
+TEXTS = 2 * [((5, 0, 1, 7, 2), 2), ((4, 6), 1), ((3, 5, 2), 9), ((1,), 3), ((), 2), ((0, 0), 1)] + [((5003,), 2)]
 # Questions, words, numbers in a vector, answers to each.
-QUESTIONS = [(6, 31, 4, 28), (1, 5, 3, 1), (4, 9, 2, 3), (5, 8, 6, 5), (3, 6, 7, 2)]
+QUESTIONS = [(6, 31, 4, 28), (1, 5, 3, 1), (4, 9, 2, 3), (5, 11, 6, 6), (3, 6, 7, 2)]
 TOL = 1e-9
 GRADIENTS = ("by_centers", "by_contexts", "by_negatives")
 
@@ -50,7 +41,7 @@ LISTS = dict(line.split(maxsplit=1) for line in Path(__file__).with_name("small_
 LISTS = {name: words.split() for name, words in LISTS.items()}
 WORDS = sorted({word for words in LISTS.values() for word in words})
 SENTENCES, SIZE = 1000, 24
-BAR = 0.84  # mid-way between training without subsampling, 0.69 at best of 40 seeds, and the worst right run, 0.996
+BAR = 0.82  # mid-way between training without subsampling, 0.66 at best, and the worst of 40 right runs, 0.982
 
 
 def _ids(rng, words, *shape):
@@ -197,7 +188,7 @@ def test_training(solution, rng):
 def test_pairs(solution, reference, rng):
     """Every word is paired with all its neighbours in the window, of its own sentence alone, in order"""
     help = "the window reaches as far to the right as to the left; a place is left out, not a word; no pair is lost"
-    for lengths, window in 2 * TEXTS:
+    for lengths, window in [*TEXTS, (5003 * (1,), 1)]:
         sentences = _text(rng, lengths, 6)
         expected = reference.skip_gram_pairs(sentences, window)
         got = assert_parts(solution.skip_gram_pairs(sentences, window), ("centers", "contexts"), name="skip_gram_pairs")
@@ -211,16 +202,21 @@ def test_subsample(solution, rng):
     help = (
         "kept where the uniform number is below the probability; the share of all words, whatever stands in this list"
     )
-    for lengths, _ in 2 * TEXTS[:6] + TEXTS[6:]:
-        for threshold in (0.0, 0.01, 0.1, 3.0) if len(lengths) < 9 else (0.1,):
-            sentences, uniforms = _text(rng, lengths, 9), [rng.random(2 * length)[::2] for length in lengths]
-            counts = rng.integers(1, 1000, 22)[::2] * (np.arange(11) < 9)
+    name = text("the words that subsample keeps")
+    for (lengths, _), words, most in zip(
+        TEXTS, [9, 9, 1, 4, 2, 6, 9, 9, 2, 9, 3, 6, 5003], 6 * [4] + 7 * [10**6], strict=True
+    ):
+        for threshold in (0.0, 0.1, 3.0) if len(lengths) > 1 else (0.01,):
+            sentences, uniforms = _text(rng, lengths, words), [rng.random(2 * length)[::2] for length in lengths]
+            counts = np.append(rng.integers(1, most, 2 * words)[::2], [0])
             fine = [u * u * counts[s] < threshold * counts.sum() for s, u in zip(sentences, uniforms, strict=True)]
             expected = [each[kept] for each, kept in zip(sentences, fine, strict=True)]
             got = solution.subsample(sentences, counts, threshold, uniforms)
             wanted = [len(each) for each in expected]
-            name = text("the words that subsample keeps")
             assert_close(_joined(got, wanted, name), _joined(expected, wanted, name), tol=TOL, name=name, help=help)
+    sentences, uniforms = [np.array([0, 1, 2, 3])], [np.array([0.49, 0.5, 0.51, 0.0])]
+    got = solution.subsample(sentences, np.array([5, 5, 5, 5]), 0.0625, uniforms)  # each is kept with probability 1/2
+    assert_close(_joined(got, [2], name), np.array([0, 3]), tol=TOL, name=name, help=help)
 
 
 @pytest.mark.value
@@ -290,8 +286,8 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         solution.subsample(sentences, counts, 0.1, [rng.random(length) for length in lengths])
         solution.draw_negatives(counts, rng.random(5))
         solution.analogies(normal_array(rng, 6, 3), _ids(rng, 6, 2, 3), 2)
-    sentences, counts = _text(rng, 20 * (5,), 6), rng.integers(1, 9, 6)
-    first, again = (solution.train(sentences, counts, 3, threshold=0.5, batch=7, seed=1)[0] for _ in range(2))
+    sentences, counts = _text(rng, 6 * (5,), 6), rng.integers(1, 9, 6)
+    first, again = (solution.train(sentences, counts, 3, threshold=0.5, batch=20, seed=1)[0] for _ in range(2))
     assert_close(again, first, tol=TOL, name=text("vectors, trained again with the same seed"))
     assert_unchanged(mutated)
 
@@ -323,7 +319,7 @@ def test_analogies_of_a_language(solution, rng, record):
     ]
     asked = np.array([[WORDS.index(word) for word in question] for question in questions])
     vectors, losses = solution.train(sentences, counts, SIZE, seed=int(rng.integers(2**31)))
-    record.curve("loss per pair, beside that of a coin", losses, baseline=5 * math.log(2))
+    record.curve("loss per pair, beside that of a coin", losses, baseline=4 * math.log(2))
     assert_shape(vectors, (len(WORDS), SIZE), dtype=np.float64, name="vectors")
     answers = _answers(vectors, asked[:, :3], 3)
     lines = [

@@ -141,10 +141,10 @@ def train(
     size: int,
     *,
     window: int = 3,
-    negatives: int = 4,
+    negatives: int = 3,
     threshold: float = 0.005,
-    epochs: int = 5,
-    batch: int = 64,
+    epochs: int = 4,
+    batch: int = 128,
     learning_rate: float = 0.1,
     seed: int = 0,
 ) -> tuple[np.ndarray, list[float]]:

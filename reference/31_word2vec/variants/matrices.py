@@ -70,7 +70,7 @@ def analogies(vectors, questions, k):
     return np.flip(np.argsort(closeness, axis=1), axis=1)[:, :k]
 
 
-def train(sentences, counts, size, *, window=3, negatives=4, threshold=0.005, epochs=5, batch=100, seed=0):
+def train(sentences, counts, size, *, window=3, negatives=3, threshold=0.005, epochs=4, batch=128, seed=0):
     rng = np.random.default_rng(seed)
     inputs, outputs = rng.normal(size=(len(counts), size)) / size, np.zeros((len(counts), size))
     losses = []

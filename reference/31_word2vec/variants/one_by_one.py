@@ -92,10 +92,10 @@ def train(
     size,
     *,
     window=3,
-    negatives=4,
+    negatives=3,
     threshold=0.005,
-    epochs=5,
-    batch=64,
+    epochs=4,
+    batch=128,
     learning_rate=0.1,
     seed=0,
 ):
