@@ -42,21 +42,27 @@ TRAININGS = [
     (SIZES[3], 107, 40, 4, 0.05, 1),
     (FEW, 7, 3, 2, 0.5, 1),
     (SIZES[0], 6, 11, 12, 0.4, 1),
+    (SIZES[1], 11, 4, 3, 1.5, 1),
     (SIZES[0], 1, 3, 2, 0.3, 1),
     (TALL, 2, 1, 1, 0.3, 1),
     (LONG, 1103, 1100, 1, 0.1, 1),
 ]
 READ, PREPARED = ("nats", "state"), ("characters", "train_ids", "held_out_ids")
 TOL, SAME = 1e-8, 1e-9
+TRAINED = 1e-5  # torch's own clipping divides by the norm + 1e-6, and is right too
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 LETTERS = list("\n ',ABZabcz\x7fÄé—之乐兮其彼麟鼠\uffee𝄞🎼")  # in the order of code points
 
 FOLDER = Path(__file__).parent
 SONGS = FOLDER.joinpath("songs_of_three_stanzas.txt").read_text(encoding="utf-8").strip()
 DAYS = FOLDER.joinpath("twelve_days_of_christmas.txt").read_text(encoding="utf-8").strip()
-WIDTH, HIDDEN, CHUNK, RATE, LARGEST = 24, 96, 3, 0.5, 1.0
-# Of the bits per character that the bigram needs: right solutions need at most 48 %, a state of zeros at each chunk 66 %.
-BAR = 0.6
+WIDTH, HIDDEN, LARGEST = 24, 96, 1.0
+# A text, how rare a character may be, streams, characters of a chunk, epochs, rate, and two pictures.
+LEARNT = [
+    (SONGS, 2, 8, 3, 10, 0.5, "bits per character of the songs, beside the bigram", "what it writes of the songs"),
+    (DAYS, 1, 12, 2, 6, 0.3, "bits per character of the days, beside the bigram", "what it writes of the days"),
+]
+BAR = 0.7  # of the bits that the bigram needs
 
 
 def _ids(rng, vocabulary, *shape):
@@ -98,7 +104,10 @@ def _models(solution, rng, size, far=1):
     """The learner's model and the oracle with the same weights; logits are `far` times as large, no bias is zero."""
     scales = {name: shape[1] ** -0.5 if len(shape) > 1 else 2 / 3 for name, shape in _shapes(size).items()}
     weights = {name: scales[name] * normal(rng, *shape) for name, shape in _shapes(size).items()}
-    weights |= {"head.weight": 2 * far * weights["head.weight"], "token.weight": weights["token.weight"] * size[-2] ** 0.5}
+    weights |= {
+        "head.weight": 2 * far * weights["head.weight"],
+        "token.weight": weights["token.weight"] * size[-2] ** 0.5,
+    }
     return [load_state(each, weights) for each in (_make(solution, size), _Oracle(*size[-3:]))]
 
 
@@ -192,7 +201,15 @@ def test_cut_or_whole(solution, rng):
 
 def _texts(rng):
     """Two texts and the least count of each case; the second text has characters that the first has not."""
-    for length, other, least in ((40, 30, 1), (60, 20, 2), (90, 50, 5), (30, 9, 31), (0, 7, 1), (20, 0, 1), (6000, 800, 250)):
+    for length, other, least in (
+        (40, 30, 1),
+        (60, 20, 2),
+        (90, 50, 5),
+        (30, 9, 31),
+        (0, 7, 1),
+        (20, 0, 1),
+        (6000, 800, 250),
+    ):
         some = rng.choice(LETTERS, 9, replace=False)
         yield "".join(rng.choice(some, length)), "".join(rng.choice(LETTERS, other)), least
     yield SONGS[:700], SONGS[700:], 2
@@ -205,9 +222,8 @@ def test_prepare(solution, rng):
     for train, held_out, least in _texts(rng):
         characters, *encoded = assert_parts(solution.prepare(train, held_out, least), PREPARED, name="prepare")
         assert characters[:1] == [UNKNOWN], "characters must begin with UNKNOWN"
-        assert all(a < b for a, b in zip(characters[1:], characters[2:], strict=False)), (
-            "characters must ascend from the second on, each once: the order of a set changes from run to run"
-        )
+        message = "characters must ascend from the second on, each once: the order of a set changes from run to run"
+        assert_that(characters[1:] == sorted(set(characters[1:])), message)
         for each in LETTERS + characters[1:]:
             count, kept = train.count(each), each in characters
             message = "{character}: {count} times in train, {least} is the least, but kept is {kept}"
@@ -217,7 +233,9 @@ def test_prepare(solution, rng):
             assert_shape(ids, (len(wanted),), dtype=torch.int64, name=name)
             spelt = "".join(characters[place] if place >= 0 else "-" for place in ids.tolist())
             expected = "".join(each if each in characters else UNKNOWN for each in wanted)
-            first = next((place for place, pair in enumerate(zip(spelt, expected, strict=True)) if len(set(pair)) > 1), -1)
+            first = next(
+                (place for place, pair in enumerate(zip(spelt, expected, strict=True)) if len(set(pair)) > 1), -1
+            )
             message = "{name}: place {place} spells another character than the text"
             assert_that(spelt == expected, message, name=name, place=first)
 
@@ -241,12 +259,14 @@ def test_streams(solution, rng):
 
 
 def _losses(oracle, inputs, targets, length, epochs):
-    """The loss of each chunk; the state before it is a number that nobody differentiates."""
+    """The loss of each chunk, from a state that was read without autograd, by the weights before the update."""
     for _ in range(epochs):
         state = None
         for place in range(0, inputs.shape[1], length):
-            nats, after = oracle(inputs[:, place : place + length], targets[:, place : place + length], state)
-            state = after.detach()
+            ids, wanted = (each[:, place : place + length] for each in (inputs, targets))
+            nats, _ = oracle(ids, wanted, state)
+            with torch.no_grad():
+                _, state = oracle.scores(ids, state)
             yield nats.mean()
 
 
@@ -275,11 +295,14 @@ def test_training(solution, rng):
         for each in (model, oracle):
             each.train(index % 2 == 0)
         inputs, targets = (_ids(rng, size[2], size[0], total) for _ in range(2))
-        rate = 0.0 if index == 2 else float(rng.uniform(0.1, 0.4))
+        rate = 0.0 if index == 7 else float(rng.uniform(0.1, 0.4))
         losses = solution.train(model, as_view(inputs), as_view(targets), length, epochs, rate, largest)
         assert model.training == oracle.training, "train must leave the model in the mode that it was in"
-        wanted, optimiser = _losses(oracle, inputs, targets, length, epochs), _Shortened(oracle.parameters(), rate, largest)
-        trained = {"parameters": list(_shapes(size)), "name": "cross-entropy", "help": help}
+        wanted, optimiser = (
+            _losses(oracle, inputs, targets, length, epochs),
+            _Shortened(oracle.parameters(), rate, largest),
+        )
+        trained = {"parameters": list(_shapes(size)), "tol": TRAINED, "name": "cross-entropy", "help": help}
         assert_trained(losses, model, oracle, wanted, optimiser, **trained)
 
 
@@ -322,7 +345,14 @@ def _assert_written(solution, model, oracle, prompt, uniforms, temperature):
 @pytest.mark.value
 def test_writing(solution, rng):
     """Given uniforms pick exactly the characters that the probabilities say, one after another, at every temperature"""
-    for size, far, count in ((SIZES[0], 1, 12), (SIZES[1], 1, 1), (SIZES[3], 50, 30), (LONG, 1, 3), (FEW, 1, 4), (TALL, 1, 1101)):
+    for size, far, count in (
+        (SIZES[0], 1, 12),
+        (SIZES[1], 1, 1),
+        (SIZES[3], 50, 30),
+        (LONG, 1, 3),
+        (FEW, 1, 4),
+        (TALL, 1, 1101),
+    ):
         model, oracle = _models(solution, rng, size, far)
         for index, temperature in enumerate((1.0, 0.5, 2.0, 0.01, 30.0, 0, 0.0)):
             model.train(index % 2 == 0)
@@ -337,7 +367,9 @@ def test_writing(solution, rng):
     help = "of several largest the first id; at temperature 0 no uniform is asked"
     got = solution.write(even, prompt[:1], torch.tensor([0.9, 0.0], dtype=torch.float64), 0.0)
     assert_close(got, torch.tensor([2, 2]), name="written where three are equally likely", help=help)
-    help = "never an id of probability 0: the first above 0 for a uniform of 0, the last where rounding leaves a sum short"
+    help = (
+        "never an id of probability 0: the first above 0 for a uniform of 0, the last where rounding leaves a sum short"
+    )
     edges = torch.tensor([0.0, 1 - 2**-53, 0.0], dtype=torch.float64)
     got = solution.write(even, prompt[:1], edges, 1.0)
     assert_close(got, torch.tensor([1, 5, 1]), name="written for uniforms at the ends", help=help)
@@ -378,9 +410,9 @@ def _bigram_bits(train, held_out, vocabulary):
     return min(found)
 
 
-def _halves(name):
+def _halves(whole):
     """What is learnt and what is held out: the third stanza of every song, or the last two of the twelve days."""
-    if name == "songs":
+    if whole == SONGS:
         songs = [song.split("\n") for song in SONGS.split("\n\n")]
         return "".join(f"{line}\n" for song in songs for line in song[:2]), "".join(f"{song[2]}\n" for song in songs)
     cut = DAYS.index("The eleventh day")
@@ -389,17 +421,16 @@ def _halves(name):
 
 @pytest.mark.convergence
 def test_songs_and_days(solution, rng, record):
-    """Trained on two texts, it needs at most 60 % of the bits per character that counting pairs of letters needs"""
-    for name, least, count, epochs in (("songs", 2, 8, 10), ("days", 1, 12, 6)):
-        characters, train, held_out = solution.prepare(*_halves(name), least)
-        size = (count, CHUNK, len(characters), WIDTH, HIDDEN)
-        model, bigram = _make(solution, size, torch.float32), _bigram_bits(train, held_out, len(characters))
-        losses = solution.train(model, *solution.streams(train, count), CHUNK, epochs, RATE, LARGEST)
-        curve = [loss / math.log(2) for loss in losses]
-        record.curve(text("bits per character of {name}, beside the bigram", name=name), curve, baseline=bigram)
-        written = solution.write(model, train[:1], torch.from_numpy(rng.random(150)), 0.7)
-        record.text(text("what it writes of {name}", name=name), "".join(characters[place] for place in written.tolist()))
+    """Trained on Chinese songs and on an English rhyme, it needs less than 70 % of the bits of a bigram on new stanzas"""
+    for whole, least, count, length, epochs, rate, curve, written in LEARNT:
+        characters, train, held_out = solution.prepare(*_halves(whole), least)
+        model = _make(solution, (count, length, len(characters), WIDTH, HIDDEN), torch.float32)
+        bigram = _bigram_bits(train, held_out, len(characters))
+        losses = solution.train(model, *solution.streams(train, count), length, epochs, rate, LARGEST)
+        record.curve(curve, [loss / math.log(2) for loss in losses], baseline=bigram)
+        ids = solution.write(model, train[:1], torch.from_numpy(rng.random(150)), 0.7)
+        record.text(written, "".join(characters[place] for place in ids.tolist()))
         bits = math.log2(solution.perplexity(model, *solution.streams(held_out, 1), 50))
-        help = "is the state carried from chunk to chunk while it trains, and does the loop move the weights?"
-        share = text("share of the bigram's bits per unseen character of {name}", name=name)
-        assert_beats(bits / bigram, BAR, name=share, higher=False, help=help)
+        help = "is the state carried from chunk to chunk while it trains, and do the weights move?"
+        name = "bits per unseen character, as a share of the bigram's"
+        assert_beats(bits / bigram, BAR, name=name, higher=False, help=help)

@@ -97,7 +97,7 @@ def streams(ids: Tensor, count: int) -> tuple[Tensor, Tensor]:
     inputs (B, L)   stream b is ids[b * L : (b + 1) * L], in the order of the text
     targets (B, L)  the character that comes in the text after each of these
 
-    Raises ValueError where L would be 0.
+    Raises ValueError where L would be less than 1.
     """
     # BEGIN SOLUTION: two pieces of the text, one character apart, and one stream a row
     length = (len(ids) - 1) // count
