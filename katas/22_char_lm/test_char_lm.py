@@ -341,8 +341,8 @@ def test_writing(solution, rng):
     writings = [(SIZES[0], 1, 12), (SIZES[1], 1, 1), (SIZES[2], 1, 5), (SIZES[3], 50, 30), (FEW, 1, 4)]
     for size, far, count in [*writings, (LONG, 1, 3), (TALL, 1, 1101)]:
         model, oracle = _models(solution, rng, size, far)
-        few = max(size[1], count) > 1000
-        for index, temperature in enumerate((1.0, 0) if few else (1.0, 0.5, 2.0, 0.01, 30.0, 0, 0.0)):
+        many = max(size[1], count) > 1000
+        for index, temperature in enumerate((1.0, 0) if many else (1.0, 0.5, 2.0, 0.01, 30.0, 0, 0.0)):
             model.train(index % 2 == 0)
             prompt, uniforms = _ids(rng, size[2], size[1]), torch.from_numpy(rng.random(count))
             _assert_written(solution, model, oracle, prompt, uniforms, temperature)
