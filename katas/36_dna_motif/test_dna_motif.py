@@ -261,20 +261,23 @@ def test_log_odds(solution, rng):
 @pytest.mark.value
 def test_split(solution, rng):
     """Both strands of a molecule, in letters of any size, are on one side; the first molecules in order are tested on"""
-    for molecules in (9, 1, 30, 2501):
+    for molecules in (9, 0, 1, 30, 2601):
         known = {}
         while len(known) < molecules:
             letters = _letters(rng, 1, int(rng.integers(7, 15)), "ACGTN")[0]
             if _other(letters) not in known:
                 known[letters] = None
-        known |= {"ACGT": None, "AAA": None, "TTTT": None, "NNA": None}  # the first is its own reverse complement
-        rows = [(number, each) for number, each in enumerate(known) for _ in range(rng.integers(1, 4))]
+        if molecules != 1:  # the first is its own reverse complement
+            known |= {"ACGT": None, "AAA": None, "TTTT": None, "NNA": None}
+        repeats = rng.integers(1, 4, len(known)) if len(known) > 1 else [1]
+        rows = [(number, each) for number, each in enumerate(known) for _ in range(repeats[number])]
         rows = [rows[row] for row in rng.permutation(len(rows))]
         sequences = [rng.choice([each, _other(each), each.lower(), _other(each).lower()]) for _, each in rows]
         sequences, molecule = [str(each) for each in sequences], torch.tensor([number for number, _ in rows])
-        order = torch.from_numpy(rng.permutation(len(rows)))
-        asked = list(dict.fromkeys(molecule[order].tolist()))
-        for held_out in (0, 1, len(known) // 3, len(known), len(known) + 5) if molecules < 100 else (700,):
+        bounds = (0, 1, len(known) // 3, len(known) // 3, len(known), len(rows), len(rows) + 5)
+        for held_out in bounds if molecules < 100 else (700,):
+            order = torch.from_numpy(rng.permutation(len(rows)))
+            asked = list(dict.fromkeys(molecule[order].tolist()))
             sides = solution.split(list(sequences), order, held_out)
             train, test = assert_parts(sides, ("train", "test"), name="split")
             both = sorted(train.tolist() + test.tolist())
