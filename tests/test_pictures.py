@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from grader.judge.pictures import Recorder
+from grader.messages import text
 from grader.reports import terminal
 from grader.scorecard import Curve, Image, Images, Matrix, Picture, Scorecard, Shades, TestResult, Verdict
 
@@ -103,3 +104,9 @@ def test_a_curve_on_a_screen_keeps_its_ends_and_its_baseline(name: str, baseline
     told = f"2.25 → 1e-07{', baseline 123' * (baseline is not None)}"
     (line,) = [line for line in text.splitlines() if told in line]
     assert "█" in line and cell_len(line) <= 80
+
+
+def test_a_picture_has_a_plain_name() -> None:
+    """One with fields would be found in no catalogue, and on no report."""
+    with pytest.raises(TypeError, match="a plain string, not Message"):
+        Recorder().curve(text("loss of {part}", part="h"), [1.0, 0.5])  # type: ignore[arg-type]

@@ -112,8 +112,14 @@ def test_a_browser_shows_mathematics_in_both_languages_and_asks_nobody_else(
         assert lowered > 0  # an index hangs lower than what it belongs to: this is set, and not merely shown
         fits = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert fits
+    page.wait_for_load_state(
+        "networkidle"
+    )  # by then the theme knows of other languages, and takes links to them for its own
     page.click(".other-language a")
     assert page.url == f"{home}katas/04_lstm/" and page.get_attribute("html", "lang") == "en"
+    page.wait_for_load_state(
+        "networkidle"
+    )  # by then the theme knows of other languages, and takes links to them for its own
     page.click(".other-language a")
     assert page.url == f"{home}zh/katas/04_lstm/" and page.get_attribute("html", "lang") == "zh"
     page.goto(f"{home}zh/")

@@ -243,7 +243,8 @@ def test_a_moment_counts_in_units_that_fit() -> None:
 
 def test_every_kata_of_the_course_has_follow_up_questions_in_both_languages() -> None:
     for kata in find(TOY.parents[1]).katas:
-        assert [len(follow_up(kata, code)) for code in ("en", "zh")] == [2, 2], kata.id
+        english, chinese = (len(follow_up(kata, code)) for code in ("en", "zh"))
+        assert 2 <= english == chinese <= 3, kata.id
 
 
 class _Known:

@@ -25,6 +25,7 @@ PATTERNS = (
 )  # fmt: skip
 HOME = ".github/docs/index.zh.md"  # what the README is in Chinese
 LANGUAGES = {"en": "English", "zh": "中文"}
+_PLAIN = 'target="_self"'  # of a link to another language, which the theme would else take for its own, and lead home
 FORMULA = re.compile(r"(^## (?:The formula|公式)\n\n)```\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[([^\]\n]*(?:\n[^\]\n]*)?)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
@@ -78,7 +79,7 @@ class Site:
             other = self.pages[wanted.replace(".zh.md", ".md")]
             if self.code == "zh":
                 return f"{mark}[{words}]({os.path.relpath(other, here)}{fragment})"
-            return f'<a href="{_url(at, f"zh/{other}")}{fragment}">{words}</a>'
+            return f'<a href="{_url(at, f"zh/{other}")}{fragment}" {_PLAIN}>{words}</a>'
         for known in (wanted, f"{wanted}/README.md"):
             if known in self.pages:
                 return f"{mark}[{words}]({os.path.relpath(self.pages[known], here)}{fragment})"
@@ -95,7 +96,7 @@ class Site:
             return ""
         code = "en" if self.code == "zh" else "zh"
         to = _url(f"zh/{place}", place) if code == "en" else _url(place, f"zh/{place}")
-        return f'\n<p class="other-language"><a href="{to}" hreflang="{code}">{LANGUAGES[code]}</a></p>\n'
+        return f'\n<p class="other-language"><a href="{to}" hreflang="{code}" {_PLAIN}>{LANGUAGES[code]}</a></p>\n'
 
 
 def _url(page: str, other: str) -> str:

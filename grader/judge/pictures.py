@@ -25,25 +25,32 @@ class Recorder:
         ablation: the same of a twin that lacks what the task needs, over the same steps.
         """
         twin = None if ablation is None else _thinned(ablation)
-        self.pictures.append(Curve(name, _thinned(values), None if baseline is None else float(baseline), twin))
+        self.pictures.append(Curve(_plain(name), _thinned(values), None if baseline is None else float(baseline), twin))
 
     def image(self, name: str, pixels: Any) -> None:
         """Grey values (H, W)."""
-        self.pictures.append(Image(name, _shades(_array(pixels, 2)[:_MOST_SIDE, :_MOST_SIDE])))
+        self.pictures.append(Image(_plain(name), _shades(_array(pixels, 2)[:_MOST_SIDE, :_MOST_SIDE])))
 
     def images(self, name: str, images: Any, columns: int = 0) -> None:
         """Grey values (N, H, W), on one scale; `columns` in a row, such as an original and what was made of it."""
         shown = _array(images, 3)[:_MOST_IMAGES, :_MOST_SIDE, :_MOST_SIDE]
-        self.pictures.append(Images(name, _shades(shown), columns))
+        self.pictures.append(Images(_plain(name), _shades(shown), columns))
 
     def matrix(self, name: str, values: Any, labels: Sequence[str] = ()) -> None:
         """Labelled numbers (R, C), such as a confusion matrix or an attention map."""
         shown = _numbers(_array(values, 2)[:_MOST_SIDE, :_MOST_SIDE])
-        self.pictures.append(Matrix(name, shown, tuple(str(label) for label in labels)))
+        self.pictures.append(Matrix(_plain(name), shown, tuple(str(label) for label in labels)))
 
     def text(self, name: str, text: str) -> None:
         """Text that the learner's model wrote."""
-        self.pictures.append(Text(name, str(text)))
+        self.pictures.append(Text(_plain(name), str(text)))
+
+
+def _plain(name: object) -> str:
+    """The name of a picture; raises TypeError for a text with fields, which no report could find the Chinese of."""
+    if type(name) is not str:
+        raise TypeError(f"the name of a picture is a plain string, not {type(name).__name__}")
+    return name
 
 
 def _array(values: Any, dimensions: int) -> Any:

@@ -304,6 +304,8 @@ def test_calls_leave_no_trace(solution, rng, mutated):
     }.items():
         first, again = (getattr(solution, name)(*given) for _ in range(2))
         assert_close(again, first, tol=TOL, name=text("{name} of a repeated call", name=name))
+    there_and_back = solution.decode(a, solution.encode(a, a[::-1]))
+    assert_close(there_and_back, a[::-1], tol=TOL, name=text("boxes, encoded and decoded"))
     assert_unchanged(mutated)
 
 
