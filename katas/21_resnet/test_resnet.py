@@ -53,7 +53,7 @@ NETS += [(5, 2, 4, 7, 1, 7, 8)]
 LARGE = (1101, 1, 3, 2, 2, 3, 8)
 # Training images, steps, images of each, decay, by how much the head's weights are larger, the model.
 TRAININGS = [(9, 15, 5, 0.1, 1, NETS[0]), (6, 12, 4, 0.0, 100, NETS[2]), (5, 3, 3, 0.5, 1, NETS[3])]
-TRAININGS += [(4, 1, 1, 0.2, 1, NETS[4])] * 2 + [(1101, 2, 67, 0.3, 1, LARGE)]
+TRAININGS += [(1, 2, 3, 0.2, 1, NETS[4])] + [(4, 1, 1, 0.2, 1, NETS[4])] * 2 + [(1101, 2, 67, 0.3, 1, LARGE)]
 TOL, SAME = 1e-8, 1e-9
 NORM, RUNNING = ("weight", "bias"), ("running_mean", "running_var")
 STEPS, BATCH, WIDTH, LEARNING_RATE, DECAY = 40, 64, 8, 0.05, 1e-4
@@ -334,7 +334,8 @@ def test_error_rates(solution, rng):
         model, oracle = _models(solution, rng, size)
         for training in (True, False):
             count = max(7, size[0])
-            images, labels = normal(rng, count, *size[1:4]), torch.from_numpy(rng.integers(0, size[5], count))
+            images = (1000 if training else 1) * normal(rng, count, *size[1:4])
+            labels = torch.from_numpy(rng.integers(0, size[5], count))
             order = oracle.eval()(images).argsort(1, descending=True)
             places = (order == labels[:, None]).double().argmax(1)
             model.train(training)
@@ -379,7 +380,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
     assert_unchanged(mutated, but=["model of fit"])
     for oracle, make in (
         (_ResNet((1, 2, 8, 8, 10, 30, 8)), lambda: solution.ResNet(2, 10, 30, 8)),
-        (_Block(3, 12, 2), lambda: solution.Block(3, 12, 2)),
+        (_Block(16, 64, 2), lambda: solution.Block(16, 64, 2)),
     ):
         shapes, buffers = _shapes(oracle)
         laws = {key: Normal((2 / np.prod(shape[1:])) ** 0.5) for key, shape in shapes.items() if len(shape) == 4}

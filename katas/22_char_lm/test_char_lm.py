@@ -238,9 +238,8 @@ def test_streams(solution, rng):
     """In a text of 0, 1, 2, ... every target is one more than its input, and every stream goes on where the last ended"""
     for count, length in ((1, 1), (1, 7), (3, 5), (4, 1), (6, 9), (5001, 2), (2, 5001)):
         for left in {0, 1 % count, count // 2, count - 1}:
-            start = int(rng.integers(1000))
-            total = count * length + 1 + left
-            for ids in (torch.arange(start, start + total), as_view(torch.arange(start, start + total))):
+            for start in rng.integers(1000, size=2).tolist():
+                ids = as_view(torch.arange(start, start + count * length + 1 + left))
                 inputs, targets = assert_parts(solution.streams(ids, count), ("inputs", "targets"), name="streams")
                 first = torch.arange(start, start + count * length).view(count, length)
                 help = "a stream is a row, in the order of the text; L = (N - 1) // B"
@@ -306,6 +305,7 @@ def test_perplexity(solution, rng):
     for size, total in zip([*SIZES, FEW, TALL, LONG], (13, 15, 1, 83, 9, 2, 5001), strict=True):
         for far in (1, 20) if size in SIZES else (1,):
             model, oracle = _models(solution, rng, size, far)
+            model.train(far == 1)
             inputs, targets = (_ids(rng, size[2], size[0], total) for _ in range(2))
             inputs[-1], targets[-1] = inputs[0], targets[0]
             expected = oracle(inputs, targets)[0].mean().exp().item()

@@ -367,6 +367,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         model(2 * x, *entries)
         assert_close(model(x, *entries), first, tol=SAME, name="logits, asked again", help="state outlives a call")
         solution.propagate(x, *entries)
+        solution.GraphConvolution(features, sides, torch.float64)(x, *entries)
         solution.masked_loss(first, *_sides(rng, members, sides))
         solution.roughness(x, *entries, 4)
         for name, value in oracle.state_dict().items():
