@@ -84,8 +84,12 @@ def valid(found: object) -> bool:
 
 
 @pytest.mark.parametrize("worker", ["numpy", "torch"])
-def test_a_new_kata_holds_and_is_not_judged_twice(run: Run, tmp_path: Path, worker: str) -> None:
-    """All rules on the real ladder, the record as it came, the whole matrix in the report; then 0 trials in a second."""
+def test_a_new_kata_holds_and_is_not_judged_twice(
+    run: Run, tmp_path: Path, worker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rules on the real ladder, the record as it came, the whole matrix in the report; then 0 trials."""
+    for slow in ("over_budget", "short_limit"):  # how busy this machine is decides nothing here
+        monkeypatch.setattr(measures, slow, lambda evidence: False)
     scaffold(tmp_path / "course", worker)
     record, page, report = (tmp_path / name for name in (f"course/{SHORT['strength.toml']}", "page.md", "check.json"))
     before = record.read_text(encoding="utf-8")
@@ -123,7 +127,7 @@ def test_a_new_kata_holds_and_is_not_judged_twice(run: Run, tmp_path: Path, work
 
     code, _, told = run(*reports)
     again = json.loads(report.read_text(encoding="utf-8"))
-    assert (code, told, again["judged"]) == (0, "", 0) and again["seconds"] < 1
+    assert (code, told, again["judged"]) == (0, "", 0)
     assert again["katas"] == found["katas"] and page.read_text(encoding="utf-8") == written
 
     others = written.replace(ID, "07_other").partition(tables.BEGIN)[2].partition(tables.END)[0]
@@ -159,6 +163,8 @@ def broken(tmp_path: Path) -> Path:
         text = manifest.replace(ID, name).replace("number = 51", f"number = {number}")
         folder.joinpath("kata.toml").write_text(text.replace("difficulty = 1", f"difficulty = {number - 51}"), "utf-8")
     (tmp_path / "course/katas/53_third/kata.toml").write_text("number = ", encoding="utf-8")
+    with (tmp_path / "course/course.toml").open("a", encoding="utf-8") as settings:
+        settings.write('\n[[paths]]\nname = "short"\ntitle = "T"\nabout = "A"\nkatas = ["99_none"]\n')
     return tmp_path / "course"
 
 
@@ -174,6 +180,7 @@ def test_the_faults_of_all_katas_are_told_before_it_fails(broken: Path, run: Run
         "reference/52_other/other.py: is missing [stub]",
         "katas/53_third/kata.toml: is not valid TOML: Invalid value (at the end, line 1) [manifest]",
         "reference/60_nothing: is a stray folder: no katas/60_nothing/kata.toml is there [files]",
+        "course.toml: paths.0.katas is no kata of this course, found 99_none [course]",
     ):
         assert f"  {line}\n" in said, said
     assert "✗ does not hold  51_my_topic" in said and "0 of 2 katas hold on 5 seeds; " in said

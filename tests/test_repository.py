@@ -14,9 +14,10 @@ import click
 import pytest
 
 from grader import __version__
-from grader.authoring.showing.course import course_table, course_tracks, relisted
+from grader.authoring.showing.course import course_paths, course_table, course_tracks, relisted
 from grader.cli.commands import grade
 from grader.course import Course, find
+from grader.study import paths
 
 ROOT = Path(__file__).parents[1]
 
@@ -138,17 +139,28 @@ def test_the_readme_has_room_for_what_is_measured() -> None:
         assert re.search(rf"<!-- {name} -->\n.+?<!-- /{name} -->", readme, re.DOTALL)
 
 
-@pytest.mark.parametrize(("page", "listed"), [("README.md", course_table), ("katas/README.md", course_tracks)])
-def test_the_pages_list_the_course(page: str, listed: Callable[[Course], str]) -> None:
+@pytest.mark.parametrize(
+    ("page", "mark", "listed"),
+    [
+        ("README.md", "course", course_table),
+        ("katas/README.md", "course", course_tracks),
+        ("katas/README.md", "paths", course_paths),
+    ],
+)
+def test_the_pages_list_the_course(page: str, mark: str, listed: Callable[[Course], str]) -> None:
     """With COURSE=write in the environment the list is written instead."""
     path = ROOT / page
     found = path.read_text("utf-8")
-    wanted = relisted(found, listed(find(ROOT, ROOT)))
-    assert "<!-- course -->\n" in found
+    wanted = relisted(found, listed(find(ROOT, ROOT)), mark)
+    assert f"<!-- {mark} -->\n" in found
     if os.environ.get("COURSE") == "write":
         path.write_text(wanted, encoding="utf-8")
     elif found != wanted:
         pytest.fail(f"{page} lists another course: COURSE=write pytest tests/test_repository.py writes it anew")
+
+
+def test_every_path_leads_through_katas_whose_requirements_it_has() -> None:
+    assert not [*paths.faults(find(ROOT, ROOT))]
 
 
 def test_every_command_and_option_on_a_page_is_one_of_the_commands() -> None:

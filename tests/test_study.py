@@ -20,7 +20,7 @@ from grader.messages.language import Language
 from grader.scorecard import TestResult, Verdict, grade_kata
 from grader.standing import State, standing
 from grader.store import Store
-from grader.study import listing
+from grader.study import listing, paths
 from grader.submission import read
 
 TOY = Path(__file__).with_name("toy")
@@ -272,6 +272,71 @@ def test_tracks_are_shown_where_there_is_room_and_can_be_asked_for(
     assert "vision" in said(capsys, "list")
     with pytest.raises(UsageFault, match="no track 'visions'"):
         run(["list", "--track", "visions"])
+
+
+PATHS = """\
+format_version = 2
+languages = ["en", "zh"]
+[[paths]]
+name = "evening"
+title = "An evening"
+title_zh = "一个晚上"
+about = "How lines are drawn."
+about_zh = "怎样画线。"
+katas = ["01_scale", "02_line"]
+[[paths]]
+name = "hour"
+title = "An hour"
+title_zh = "一小时"
+about = "Lines alone."
+about_zh = "只有线。"
+katas = ["02_line"]
+"""
+
+
+@pytest.fixture
+def on_paths(course: Course) -> Course:
+    (course.root / "course.toml").write_text(PATHS, encoding="utf-8")
+    return course
+
+
+def test_a_path_is_listed_in_its_own_order_and_names_what_comes_next(
+    on_paths: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scale, line = on_paths.katas
+    last = said(capsys, "list").splitlines()[-1]
+    assert last == "paths: evening (0 h), hour (0 h); `grade list --path evening` shows one"
+    turned = PATHS.replace('["01_scale", "02_line"]', '["02_line", "01_scale"]')
+    (on_paths.root / "course.toml").write_text(turned, encoding="utf-8")
+    lines = said(capsys, "list", "--path", "evening").splitlines()
+    assert lines[0] == "An evening: How lines are drawn." and lines[-1].startswith("0 of 2 katas pass")
+    assert [each.split()[2] for each in lines[2:4]] == [line.id, scale.id]
+    assert said(capsys, "next").startswith(scale.id) and said(capsys, "next", "--path", "hour").startswith(line.id)
+    attempt(on_paths, line.id, Verdict.PASS)
+    assert said(capsys, "next", "--path", "hour").startswith("All katas of this path have passed.\n")
+    with pytest.raises(UsageFault, match="no path 'evenings'") as refused:
+        run(["next", "--path", "evenings"])
+    assert str(refused.value.next_step) == "did you mean evening?"
+
+
+def test_a_path_speaks_the_language_and_keeps_what_there_is_of_it(on_paths: Course) -> None:
+    evening, hour = paths.load(on_paths)
+    assert (evening.title_in("zh"), hour.about_in("en")) == ("一个晚上", "Lines alone.")
+    shutil.rmtree(on_paths.katas[1].folder)
+    (left,) = paths.load(find(on_paths.root))
+    assert (left.name, [kata.id for kata in left.katas]) == ("evening", ["01_scale"])
+
+
+def test_an_author_hears_what_is_wrong_with_a_path(on_paths: Course) -> None:
+    wrong = PATHS.replace('title_zh = "一小时"\n', "").replace('"hour"', '"evening"').replace("01_scale", "01_scales")
+    (on_paths.root / "course.toml").write_text(wrong, encoding="utf-8")
+    assert [str(fault) for fault in paths.faults(find(on_paths.root))] == [
+        "course.toml: paths.0.katas is no kata of this course, found 01_scales; did you mean 01_scale?",
+        "course.toml: paths.0.katas must stand after 01_scale, which it requires, found 02_line",
+        "course.toml: paths.1.name is the name of another path too, found evening",
+        "course.toml: paths.1.title_zh is missing",
+        "course.toml: paths.1.katas must stand after 01_scale, which it requires, found 02_line",
+    ]
 
 
 def test_a_dot_means_the_kata_in_whose_folder_one_is(

@@ -25,6 +25,7 @@ from grader.errors import CourseFault, Fault, UsageFault, did_you_mean
 from grader.kata import Kata
 from grader.messages import text
 from grader.settings import Settings
+from grader.study import paths
 
 _TOGETHER = 2  # mistakes of a kata that are tried on the convergence tests before it is asked whether that is enough
 _RECORDED = {"strength", "fingerprints"}  # the rules that `--record` makes hold
@@ -51,6 +52,8 @@ def check(root: Path, wanted: Wanted, bench: Bench) -> Check:
     findings = [of_fault("manifest", fault) for fault in faults]
     if not wanted.katas:
         findings += _stray_folders(course)
+        if not any(fault.file == settings.FILE for fault in faults):
+            findings += [of_fault("course", fault) for fault in paths.faults(course)]
     chosen = [Subject(course, each) for each in _chosen(course, wanted.katas, faults)]
     evidence = [_evidence(subject, place, wanted) for place, subject in enumerate(chosen)]
     _gather(evidence, bench, wanted)

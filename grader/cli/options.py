@@ -185,26 +185,36 @@ def beginning(values: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 def completed_track(context: click.Context, param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
     """The tracks of the course's katas that begin so."""
-    return beginning(dict.fromkeys(kata.track for kata in _quietly_found(context)), incomplete)
+    course = _quietly_found(context)
+    return beginning(dict.fromkeys(kata.track for kata in course.katas) if course else (), incomplete)
+
+
+def completed_path(context: click.Context, param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
+    """The names of the course's paths that begin so."""
+    from grader.study import paths
+
+    course = _quietly_found(context)
+    return beginning([path.name for path in paths.load(course)] if course else (), incomplete)
 
 
 def completed(context: click.Context, param: click.Parameter | None, incomplete: str) -> list[CompletionItem]:
     """The katas whose names begin so, for a shell that completes them; nothing is said of what is wrong with a course."""
     from click.shell_completion import CompletionItem
 
-    katas = _quietly_found(context)
+    course = _quietly_found(context)
+    katas = course.katas if course else ()
     names = [(name, kata.title_in(language().code)) for kata in katas for name in (kata.slug, kata.id)]
     return [CompletionItem(name, help=title) for name, title in names if name.startswith(incomplete)]
 
 
-def _quietly_found(context: click.Context) -> tuple[Kata, ...]:
-    """The katas of the course around here, none where there is no course."""
+def _quietly_found(context: click.Context) -> Course | None:
+    """The course around here, None where there is none."""
     try:
         root = locate(here(), context.params.get("root"))
         store = Store(root, lambda said: None)
-        return find(root, root, known_good=store.known_good, on_good=store.on_good, on_fault=lambda fault: None).katas
+        return find(root, root, known_good=store.known_good, on_good=store.on_good, on_fault=lambda fault: None)
     except GradeError:
-        return ()
+        return None
 
 
 def kata_argument(*, required: bool = True) -> Callable[[F], F]:

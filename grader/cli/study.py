@@ -8,7 +8,15 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from grader.cli.options import coloured, completed_track, course_option, kata_argument, one_kata, opened
+from grader.cli.options import (
+    coloured,
+    completed_path,
+    completed_track,
+    course_option,
+    kata_argument,
+    one_kata,
+    opened,
+)
 from grader.cli.speech import language
 from grader.cli.spoken import command, named, option
 from grader.errors import UsageFault
@@ -18,13 +26,21 @@ from grader.reports.layout import Paint, pad, wrap
 from grader.reports.table import amount, mark, style, word
 from grader.standing import GIVEN_UP, OWN, Standing, standing
 from grader.store import NOTEBOOK, Attempt
-from grader.study import desk, listing
+from grader.study import desk, listing, paths
+
+path_option = option(
+    "--path",
+    metavar="PATH",
+    shell_complete=completed_path,
+    help="The katas of one of the course's paths only, in its order.",
+)
 
 
 @named("list")
 @option("--track", metavar="TRACK", shell_complete=completed_track, help="List the katas of one track only.")
+@path_option
 @course_option
-def list_(track: str | None, root: Path | None) -> int:
+def list_(track: str | None, path: str | None, root: Path | None) -> int:
     """List the katas of the course: how far you are, the track, how long each takes, and how hard it is.
 
     Example: grade list --track sequences
@@ -32,35 +48,47 @@ def list_(track: str | None, root: Path | None) -> int:
     width, paint, spoken = shutil.get_terminal_size().columns, Paint(coloured()), language()
     with opened(root) as (course, store):
         found = standing(course, store)
+        ways = paths.load(course)
+        chosen = paths.one(course, path) if path is not None else None
     tracks = list(dict.fromkeys(place.kata.track for place in found.places))
     if track is not None and track not in tracks:
         raise UsageFault(
             text("there is no track {track!r}", track=track), text("the tracks are {tracks}", tracks=tracks)
         )
+    if chosen:
+        found = chosen.of(found)
+        told = text("{title}: {about}", title=chosen.title_in(spoken.code), about=chosen.about_in(spoken.code))
+        print("\n".join(wrap(spoken.say(told), min(width, 100))))
+        print()
     shown = Standing(tuple(place for place in found.places if track in (None, place.kata.track)))
     for row in listing.rows(shown.places, width, spoken):
         print(paint(row.state, listing.STYLES[row.place.state]) + row.rest)
     print()
     print(listing.summary(shown, spoken))
+    if ways and not (chosen or track):
+        print(listing.on_paths(ways, spoken))
     _tell_changed(shown, width, spoken)
     return 0
 
 
 @named("next")
+@path_option
 @course_option
-def next_(root: Path | None) -> int:
+def next_(path: str | None, root: Path | None) -> int:
     """Say which kata to take up: one that is begun, else the first whose requirements pass.
 
     A kata that passed stays done, whatever became of its file since; that is said.
 
-    Example: grade next
+    Example: grade next --path weekend
     """
     width, spoken = shutil.get_terminal_size().columns, language()
     with opened(root) as (course, store):
         found = standing(course, store)
+        if path is not None:
+            found = paths.one(course, path).of(found)
     kata = found.next()
     if kata is None:
-        print(listing.all_done(found, spoken))
+        print(spoken.text("All katas of this path have passed.") if path else listing.all_done(found, spoken))
         _tell_changed(found, width, spoken)
         return 0
     print(f"{kata.id}  {kata.title_in(spoken.code)}")

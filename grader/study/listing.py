@@ -11,6 +11,7 @@ from grader.messages import text
 from grader.messages.language import Language
 from grader.reports.layout import cut, pad
 from grader.standing import Place, Standing, State
+from grader.study.paths import StudyPath
 
 WORDS = {
     State.NEW: text("new"),
@@ -61,6 +62,13 @@ def summary(found: Standing, language: Language) -> str:
     count = len(found.places)
     told = language.plural("{passed} of {count} kata passes", "{passed} of {count} katas pass", count, passed=passed)
     return told + language.text("; about {hours:.1f} hours are left", hours=total / 60) * bool(total)
+
+
+def on_paths(paths: Iterable[StudyPath], language: Language) -> str:
+    """The paths of the course, each with its hours, and how to see one."""
+    found = [*paths]
+    told = [language.text("{path} ({hours:.0f} h)", path=path.name, hours=path.hours) for path in found]
+    return language.text("paths: {paths}; `grade list --path {name}` shows one", paths=told, name=found[0].name)
 
 
 def all_done(found: Standing, language: Language) -> str:

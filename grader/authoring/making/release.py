@@ -23,7 +23,7 @@ from grader.authoring.making.recording import record
 from grader.authoring.proving import fingerprints, suite
 from grader.authoring.proving.statement import PAGES
 from grader.authoring.proving.subject import Subject
-from grader.authoring.showing.course import course_tracks, relisted
+from grader.authoring.showing.course import course_paths, course_tracks, relisted
 from grader.course import Course
 from grader.errors import CourseFault, Fault
 from grader.judge.recorded import FILE as RECORDING
@@ -72,7 +72,8 @@ def contents(choice: Choice, *, published: bool = False, classroom: bool = False
             made[name] = (_own(course, name) or shipped).replace(_FORK, "!github.event.repository.is_template")
     files |= {name: page.encode() for name, page in made.items()}
     if about := files.get(_ABOUT):
-        files[_ABOUT] = relisted(about.decode(), course_tracks(course)).encode()
+        listed = relisted(about.decode(), course_tracks(course))
+        files[_ABOUT] = relisted(listed, course_paths(course), "paths").encode()
     readmes = pages.readmes(course, files, choice.recommended, classroom=classroom)
     files |= {name: page.encode() for name, page in readmes.items()}
     return {name: pages.without_dead_links(name, content, files) for name, content in sorted(files.items())}

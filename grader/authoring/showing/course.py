@@ -1,4 +1,4 @@
-"""The course for the pages on which a visitor looks for it: as one table, and track by track."""
+"""The course for the pages on which a visitor looks for it: as one table, track by track, and path by path."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from grader.course import Course
 from grader.kata import Kata
+from grader.study import paths
 from grader.study.listing import stars
-
-_LISTED = re.compile(r"(<!-- course -->\n)(.*?)(<!-- /course -->)", re.DOTALL)
+from grader.study.paths import StudyPath
 
 
 def course_table(course: Course) -> str:
@@ -27,9 +27,19 @@ def course_tracks(course: Course) -> str:
     return "\n\n".join("\n".join(_track(katas)) for _, katas in parts if katas)
 
 
-def relisted(page: str, listed: str) -> str:
+def course_paths(course: Course) -> str:
+    """A part of the page with a heading for each path, in English and Chinese, and its katas in their order.
+
+    Links are seen from `katas/`; "" where the course names no paths.
+    """
+    found = ["\n".join(_path(path)) for path in paths.load(course)]
+    return "\n\n".join(["## Paths", *found]) if found else ""
+
+
+def relisted(page: str, listed: str, mark: str = "course") -> str:
     """The page with this list between the two marks that it has for it; as it is where it has none."""
-    return _LISTED.sub(lambda found: f"{found[1]}{listed}\n{found[3]}", page, count=1)
+    between = re.compile(rf"(<!-- {mark} -->\n)(.*?)(<!-- /{mark} -->)", re.DOTALL)
+    return between.sub(lambda found: f"{found[1]}{listed}\n{found[3]}", page, count=1)
 
 
 def _lines(course: Course) -> Iterator[str]:
@@ -54,3 +64,15 @@ def _track(katas: Sequence[Kata]) -> Iterator[str]:
         after = ", ".join(f"[{each}]({each}/README.md)" for each in kata.requires)
         english, chinese = (f"[{kata.title_in(code)}]({kata.id}/{kata.statement(code).name})" for code in ("en", "zh"))
         yield f"| {kata.number:02} {english} | {chinese} | {stars(kata.difficulty)} | {kata.minutes} | {after} |"
+
+
+def _path(path: StudyPath) -> Iterator[str]:
+    names = dict.fromkeys(path.title_in(code) for code in ("en", "zh"))
+    yield f"### {' · '.join(names)}"
+    yield ""
+    yield f"`grade list --path {path.name}` · {len(path.katas)} katas, about {path.hours:.0f} hours"
+    for about in dict.fromkeys(path.about_in(code) for code in ("en", "zh")):
+        yield ""
+        yield about
+    yield ""
+    yield " → ".join(f"[{kata.id}]({kata.id}/README.md)" for kata in path.katas)
