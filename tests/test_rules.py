@@ -106,6 +106,7 @@ FILES: dict[str, tuple[Edits, str, str, str]] = {
     # What else lies there
     "a stray file": ({f"katas/{ID}/notes.txt": "mine"}, f"katas/{ID}/notes.txt", "", "is a stray file: neither kata nor suite names it"),
     "a stray file behind": ({f"reference/{ID}/old.py": "x = 1\n"}, f"reference/{ID}/old.py", "", "is a stray file"),
+    "a script of no data": ({f"reference/{ID}/cut_data.py": "x = 1\n"}, f"reference/{ID}/cut_data.py", "", "is a stray file"),
     "a stray variant": ({f"reference/{ID}/variants/notes.md": "mine"}, f"reference/{ID}/variants/notes.md", "", "is a stray file"),
     "a stray folder": ({f"katas/{ID}/more/a.txt": "mine"}, f"katas/{ID}/more", "", "is a stray file"),
     "data without an origin": ({f"katas/{ID}/points.npy": b"\0", "suite": (LAST, LAST + "# points.npy\n")}, f"katas/{ID}/points.npy", "", f"is data whose origin no [[data]] entry of katas/{ID}/kata.toml gives"),
@@ -136,7 +137,7 @@ def line_of(root: Path, found: Finding) -> str:
 
 def test_a_new_kata_breaks_no_rule_on_files(course: Course, tmp_path: Path) -> None:
     """Nor does one with a hidden test, caches, and data whose source is named."""
-    source = '\n[[data]]\nname = "points"\nsource = "points.npy, drawn by hand"\nlicence = "CC0-1.0"\n'
+    source = '\n[[data]]\nname = "points"\nsource = "points.npy, cut by cut_data.py"\nlicence = "CC0-1.0"\n'
     manifest = (course.root / f"katas/{ID}/kata.toml").read_text(encoding="utf-8").replace("tests = 6", "tests = 7")
     subject = edited(
         course,
@@ -145,6 +146,7 @@ def test_a_new_kata_breaks_no_rule_on_files(course: Course, tmp_path: Path) -> N
             "kata.toml": manifest + source,
             "suite": (LAST, LAST + "# points.npy\n"),
             f"katas/{ID}/points.npy": b"\0",
+            f"reference/{ID}/cut_data.py": "x = 1\n",
             f"katas/{ID}/__pycache__/a.pyc": b"\0",
             f"katas/{ID}/.cache/CACHEDIR.TAG": b"\0",
             f"reference/{ID}/test_hidden.py": f"import pytest\n\n\n{SHAPES.replace('shapes', 'hidden')}    pass\n",

@@ -1,9 +1,6 @@
-"""A network that nobody has seen; and, run as a script where networkx is, what cut the data of the visible suite from it."""
+"""A network that nobody has seen."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +8,6 @@ import torch
 
 from grader.checks import assert_agrees, assert_parts, assert_that, assert_trained, load_state, normal, text
 
-DATA = Path(__file__).parents[2] / "katas/38_gcn/karate_club.json"
 TOL = 1e-8
 # Members of each side, sides, members without friends, steps, times that a pair is listed.
 NETWORKS = [(9, 3, 2, 12, 1), (14, 2, 1, 5, 2), (6, 4, 0, 3, 3)]
@@ -61,27 +57,3 @@ def test_networks_nobody_has_seen(solution, reference, rng):
         assert_trained(losses, model, oracle, wanted, adam, parameters=list(shapes), name="cross-entropy")
         inputs = {"x": x, "index": oracle_index, "weights": oracle_weights}
         assert_agrees(model, oracle, inputs, rng, gradients=False, tol=1e-4, name="logits")
-
-
-def cut() -> None:
-    """Write the karate club anew, as networkx has it: friendships without their weights, and who went with the officer."""
-    import importlib.metadata
-
-    import networkx
-
-    club = networkx.karate_club_graph()
-    package = importlib.metadata.distribution("networkx")
-    notice = next(path for path in package.files or () if path.name == "LICENSE.txt")
-    data = {
-        "source": "W. W. Zachary, An Information Flow Model for Conflict and Fission in Small Groups, Journal of "
-        "Anthropological Research 33 (1977), 452-473; as networkx.karate_club_graph() has it, without weights",
-        "licence": package.locate_file(notice).read_text(encoding="utf-8").splitlines(),
-        "friends": sorted(sorted(pair) for pair in club.edges),
-        "officer": [member for member in sorted(club) if club.nodes[member]["club"] == "Officer"],
-    }
-    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in data.items())
-    DATA.write_text("{\n" + lines + "\n}\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    cut()

@@ -13,6 +13,9 @@ from grader.errors import did_you_mean
 from grader.stub import StubFault, make_stub
 
 
+CUT = "cut_data.py"  # the script, beside the reference, that made a kata's data from their source
+
+
 def suite(subject: Subject) -> Iterator[Finding]:
     """Every test has one kind and a docstring, and the manifest says how many tests of which kinds there are."""
     for each in subject.suites:
@@ -82,7 +85,10 @@ def mistakes(subject: Subject) -> Iterator[Finding]:
 
 
 def stray(subject: Subject) -> Iterator[Finding]:
-    """Nothing lies in the folders that belongs to no part of a kata; data must be named by the suite and by [[data]]."""
+    """Nothing lies in the folders that belongs to no part of a kata; data must be named by the suite and by [[data]].
+
+    The script that cut the data may lie beside the reference, where the source of some data names it.
+    """
     kata = subject.kata
     catalogues = {f"{language}.po" for language in subject.course.languages[1:]}
     pages = {statement.PAGES[language][0] for language in subject.course.languages}
@@ -98,6 +104,7 @@ def stray(subject: Subject) -> Iterator[Finding]:
             message = f"is data whose origin no [[data]] entry of {kata.manifest} gives: name it in `source`"
             yield Finding("files", subject.name(path), None, message)
     own = {f"{kata.slug}.py", "mistakes.toml", "test_hidden.py", strength.FILE, proof.FILE, diagnosis.FILE} | catalogues
+    own |= {CUT} if CUT in sources else set()
     folders = [
         (subject.behind, own | {"variants"}),
         (subject.behind / "variants", {case.name + ".py" for case in subject.variants}),
