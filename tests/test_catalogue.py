@@ -41,11 +41,18 @@ def test_cases(solution, size, about):
         assert_shape(solution.f(size), (), name=words if key else "w_ih", help="rows first" if size else about)
     for rate, where in zip([0.0, 1.0], ["a step of nothing", "a whole step"]):
         assert_close(rate, solution.f(), name=where, unit="no text at all")
+
+def test_options(solution):
+    """Options."""
+    options = {"name": "the first layer", "tol": "no text either"}
+    assert_close(solution.f(), 0, **options)
+    assert_close(solution.f(), 0, **dict(name="the last layer") | {"help": "which axis?"})
 '''
 TOLD = [
     "is the loop over steps alone?", "one row", "many rows", "the hidden state", "the cell state", "what the state was",
     "A title of two lines.", "the first answer", "a plain claim", "{name} must start at zero", "{part} of lstm",
-    "loss on digits", "Cases.", "rows first", "a step of nothing", "a whole step",
+    "loss on digits", "Cases.", "rows first", "a step of nothing", "a whole step", "Options.",
+    "the first layer", "the last layer", "which axis?",
 ]  # fmt: skip
 
 

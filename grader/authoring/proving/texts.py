@@ -83,9 +83,9 @@ class _Reader:
             yield from (each for part in told for each in self._strings(part, scope) if self._says(each.english))
         elif function == "assert_that" and len(call.args) > 1:
             yield from self._words(call.args[1], scope)
-        for keyword in call.keywords if function not in _NO_KEYWORDS else ():
-            if keyword.arg in _KEYWORDS:
-                yield from self._words(keyword.value, scope)
+        for name, value in self._keywords(call, scope) if function not in _NO_KEYWORDS else ():
+            if name in _KEYWORDS:
+                yield from self._words(value, scope)
 
     def _of_function(self, function: _Function) -> Iterator[Text]:
         if self._suite and (title := _title(function)):
@@ -96,6 +96,19 @@ class _Reader:
         for parameter, value in _defaults(function):
             if parameter in _KEYWORDS:
                 yield from self._words(value, function)
+
+    def _keywords(self, call: ast.Call, scope: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+        """What a call is given by name, also by `**` of a literal dict."""
+        for keyword in call.keywords:
+            if keyword.arg is not None:
+                yield keyword.arg, keyword.value
+                continue
+            for held in self._values(keyword.value, scope, frozenset()):
+                if isinstance(held, ast.Dict):
+                    pairs = zip(held.keys, held.values, strict=True)
+                    yield from ((key.value, each) for key, each in pairs if isinstance(key, ast.Constant))
+                elif isinstance(held, ast.Call) and _called(held)[0] == "dict":
+                    yield from self._keywords(held, scope)
 
     def _words(self, node: ast.expr, scope: ast.AST) -> Iterator[Text]:
         """What may stand there, without the names that are the same in every language."""
@@ -119,6 +132,8 @@ class _Reader:
                 parts = [node.body, node.orelse]
             case ast.BoolOp():
                 parts = node.values
+            case ast.BinOp(op=ast.BitOr()):  # of dicts
+                parts = [node.left, node.right]
             case ast.Subscript():
                 parts = [each for held in self._values(node.value, scope, seen) for each in _elements(held)]
             case _:
