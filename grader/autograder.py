@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from grader import reports, seeds
 from grader.course import Course, find
-from grader.engine.ladder import wait
+from grader.engine.hold import wait
 from grader.engine.plan import Plan
 from grader.errors import GradeError
 from grader.messages import Message, text

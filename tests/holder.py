@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from grader.engine import key, shared
+from grader.engine.hold import wait
 from grader.engine.keeper import Keeper
-from grader.engine.ladder import wait
 from grader.engine.plan import Plan
 
 if __name__ == "__main__":

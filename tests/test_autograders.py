@@ -23,7 +23,7 @@ from grader.authoring.making.pages import on_github
 from grader.authoring.making.release import CLASSROOM, contents
 from grader.cli import main
 from grader.course import Course, find
-from grader.engine.ladder import Ladder
+from grader.engine.hold import Ladder
 
 from .workshop import run
 

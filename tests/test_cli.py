@@ -221,7 +221,7 @@ def test_an_interrupt_leaves_a_partial_scorecard_and_no_process(course: Path, tm
     )  # fmt: skip
     assert process.stderr is not None
     first = next(line for line in process.stderr if line.startswith("02_line"))  # it is done; the other loops for ever
-    assert any("grader.judge.zygote" in command for command in _processes_in(course))
+    assert any("grader.judge.ladder" in command for command in _processes_in(course))
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
     assert process.returncode == 130, output

@@ -34,6 +34,7 @@ FLOORS = {
             "schema",
             "seeds",
             "machine",
+            "workerkinds",
         ],
         1,
     ),

@@ -13,8 +13,9 @@ import pytest
 from grader.worker.jail import Layer, Layers, Policy
 from grader.worker.jail.allowed import ALLOWED, CHECKED
 from grader.worker.jail.namespaces import enter_tree
-from grader.worker.jail.readable import Kind, default_readable
+from grader.worker.jail.readable import default_readable
 from grader.worker.jail.seccomp import compile_filter
+from grader.workerkinds import kind_of
 
 ROOT = Path(__file__).parents[1]
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -136,7 +137,7 @@ def test_the_table_names_each_number_once_and_no_dangerous_call() -> None:
 
 @pytest.mark.parametrize(("kind", "torch"), [("numpy", False), ("torch", True)])
 def test_packages_are_readable_but_for_the_hidden(
-    kind: Kind, torch: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, torch: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site, project = tmp_path / "site-packages", tmp_path / "project"
     for name in ("scipy", "torch", "torch-2.6.dist-info", "functorch", "grader", "gradkata-0.1.dist-info"):
@@ -146,7 +147,7 @@ def test_packages_are_readable_but_for_the_hidden(
     project.mkdir()
     (site / "linked").symlink_to(project)
     monkeypatch.setattr(sys, "path", [str(site), str(project)])
-    readable, listable = default_readable(kind)
+    readable, listable = default_readable(kind_of(kind))
     expected = {"scipy", "six.py"} | ({"torch", "torch-2.6.dist-info", "functorch"} if torch else set())
     assert {Path(path).name for path in readable if path.startswith(str(tmp_path))} == expected
     assert [path for path in listable if path.startswith(str(tmp_path))] == [str(site)]

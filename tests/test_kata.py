@@ -14,6 +14,7 @@ from grader import schema as complaints
 from grader.errors import CourseFault
 from grader.kata import SCHEMA, Data, Hint, load
 from grader.settings import load as settings_of
+from grader.workerkinds import KINDS
 
 TEMPLATE = Path(__file__).with_name("kata.template.toml").read_text(encoding="utf-8")
 
@@ -323,3 +324,7 @@ def test_settings_of_a_newer_grader_are_refused(tmp_path: Path) -> None:
     assert faults(tmp_path) == [
         "course.toml: format_version must be 2, found 3; made for a newer grader: upgrade gradkata"
     ]
+
+
+def test_a_manifest_may_ask_for_every_kind_of_worker_and_no_other() -> None:
+    assert json.loads(SCHEMA.read_bytes())["properties"]["worker"]["enum"] == [*KINDS]

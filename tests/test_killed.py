@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from grader.course import Course
-from grader.engine.ladder import Ladder, start, wait
+from grader.engine.hold import Ladder, start, wait
 from grader.engine.plan import Plan
 from grader.scorecard import Verdict
 from grader.session import Session

@@ -18,8 +18,8 @@ import pytest
 
 from grader import forkserver, machine
 from grader.cli import commands, exits
-from grader.engine import ladder
-from grader.engine.ladder import Ladder, start, wait
+from grader.engine import hold
+from grader.engine.hold import Ladder, start, wait
 from grader.engine.plan import Plan
 from grader.errors import InternalFault, UsageFault
 from grader.judge.leash import SocketLeash
@@ -148,7 +148,7 @@ def test_a_ladder_that_cannot_start_says_the_line_that_matters() -> None:
             made.close()
     assert fault.value.message == "the ladder did not start: it ended and said nothing"
     said = b"Traceback (most recent call last):\n  File ...\n\nImportError: libfoo.so: no such file\n"
-    assert ladder._last_line(said) == "ImportError: libfoo.so: no such file"
+    assert hold._last_line(said) == "ImportError: libfoo.so: no such file"
 
 
 REFUSED: dict[str, tuple[Exception, str, int]] = {

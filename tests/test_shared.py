@@ -19,8 +19,8 @@ import pytest
 from grader.course import find
 from grader.engine import borrowed, key, shared, terms
 from grader.engine.borrowed import BorrowedLadder, borrowing, holders
+from grader.engine.hold import Ladder, wait
 from grader.engine.keeper import Keeper
-from grader.engine.ladder import Ladder, wait
 from grader.engine.plan import Plan
 from grader.engine.terms import Hello, Reach
 from grader.errors import InternalFault

@@ -16,9 +16,9 @@ from grader.course import Course
 from grader.diagnosis import Fingerprints
 from grader.engine.engine import TRIES, Engine
 from grader.engine.events import Ended
+from grader.engine.hold import wait
 from grader.engine.judgement import Judgement
 from grader.engine.keeper import Keeper
-from grader.engine.ladder import wait
 from grader.engine.plan import Plan
 from grader.engine.sandbox import Sandbox
 from grader.engine.task import Task, job_for

@@ -11,8 +11,8 @@ from grader.cli.speech import language
 from grader.cli.spoken import command
 from grader.course import find
 from grader.engine.borrowed import Holder, holders
+from grader.engine.hold import start, wait
 from grader.engine.key import versions
-from grader.engine.ladder import start, wait
 from grader.engine.plan import Plan
 from grader.engine.sandbox import can_fork
 from grader.errors import GradeError

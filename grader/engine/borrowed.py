@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.engine import terms
-from grader.engine.ladder import NOTHING, Judges
+from grader.engine.hold import NOTHING, Judges
 from grader.engine.plan import Plan
 from grader.engine.sandbox import Sandbox, can_fork
 from grader.engine.terms import Given, Hello, Lent, Reach, Refused, Said, Stands, Wanted

@@ -12,8 +12,8 @@ from functools import reduce
 from operator import or_
 
 from grader.engine.events import Again, Ended, Event, Heard
+from grader.engine.hold import Judges
 from grader.engine.keeper import Keeper
-from grader.engine.ladder import Judges
 from grader.engine.seat import Seat
 from grader.engine.task import Task
 from grader.errors import InternalFault

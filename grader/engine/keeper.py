@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-from grader.engine.ladder import NOTHING, Judges, Ladder, start
+from grader.engine.hold import NOTHING, Judges, Ladder, start
 from grader.engine.plan import Plan
 
 Borrow = Callable[[Plan], Judges | None]
@@ -16,7 +16,7 @@ Borrow = Callable[[Plan], Judges | None]
 class Keeper:
     """Holds the ladder for as many runs as its owner likes, and those before it for as long as judges are at work on them.
 
-    environment: what every ladder is given beside its usual one (`grader.engine.ladder.environment`)
+    environment: what every ladder is given beside its usual one (`grader.engine.hold.environment`)
     borrow: asked for somebody else's ladder before one is started, until one that was borrowed fails
     Engines are at work with it in one thread; it may be lent from others (`grader.engine.shared`).
     """

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grader.workerkinds import kind_of
+
 _IMPORT = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
 _TRAINS = re.compile(rb"\b(?:optim|Adam\w*|SGD|RMSprop|LBFGS|func|vmap|compile)\b")  # what pulls in torch._dynamo
 _ORACLES = ("numpy", "torch", "scipy", "sklearn")
@@ -27,7 +29,7 @@ class Plan:
         texts = [suite.read_bytes() for suite in suites]
         names = {name.decode() for text in texts for name in _IMPORT.findall(text)}
         preload = frozenset(name for name in names if name.partition(".")[0] in _ORACLES)
-        training = any(_TRAINS.search(text) for text in (*texts, *([source] if worker != "numpy" else [])))
+        training = any(_TRAINS.search(text) for text in (*texts, *([source] if kind_of(worker).torch else [])))
         return cls(frozenset([worker]), preload, training)
 
     def __or__(self, other: Plan) -> Plan:

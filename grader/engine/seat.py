@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from grader.engine import processors
-from grader.engine.ladder import Judges
+from grader.engine.hold import Judges
 from grader.engine.task import Task
 from grader.judge.job import Began, Done, Event, Events, Fault, Judged, Lost, send
 from grader.limits import START_SECONDS, SUITE_GRACE_SECONDS, WALL_FACTOR

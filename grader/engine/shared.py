@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from grader.engine import terms
+from grader.engine.hold import Ladder
 from grader.engine.keeper import Keeper
-from grader.engine.ladder import Ladder
 from grader.engine.sandbox import can_fork
 from grader.engine.terms import Given, Hello, Lent, Reach, Refused, Stands, Wanted
 from grader.errors import InternalFault

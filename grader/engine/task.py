@@ -11,9 +11,9 @@ from grader.engine.plan import Plan
 from grader.judge.job import Job
 from grader.kata import Kata
 from grader.submission import Submission
+from grader.workerkinds import kind_of
 
 Of = tuple[str, str]  # submission, kata
-_NUMPY_ONLY = ("torch", "functorch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ def job_for(course: Course, kata: Kata, read: Submission, seed: int | str = 0, *
         memory_bytes=kata.memory_mb << 20,
         forbidden_operators=kata.forbidden_operators,
         forbidden_jobs=kata.forbidden_jobs,
-        forbidden_imports=kata.forbidden_imports + (_NUMPY_ONLY if kata.worker == "numpy" else ()),
+        forbidden_imports=kata.forbidden_imports + kind_of(kata.worker).refused,
         entry_points=kata.entry_points,
         seed=seed,
     )

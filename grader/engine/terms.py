@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from grader.engine import key
-from grader.engine.ladder import environment
+from grader.engine.hold import environment
 from grader.engine.plan import Plan
 
 FOLDER = "warm"

@@ -23,7 +23,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     root: str  # of the course
     suites: tuple[str, ...]  # paths of pytest files
     reference: str  # path of the reference, which need not exist
-    worker: str  # "numpy" or "torch"
+    worker: str  # the name of a kind of worker
     source: bytes
     seconds: float
     memory_bytes: int

@@ -31,6 +31,7 @@ from grader.limits import SUITE_GRACE_SECONDS, WALL_FACTOR
 from grader.messages import message, text
 from grader.messages.message import first_paragraph
 from grader.scorecard import Line, Observation, TestResult, Verdict
+from grader.workerkinds import kind_of
 
 _MIB = 1 << 20
 
@@ -111,7 +112,7 @@ class Judging:
         bridge = self._bridge
         if bridge is None:
             return local.operations(function, *args, **kwargs)
-        if self._job.worker == "numpy":
+        if not kind_of(self._job.worker).torch:
             raise AuthorFault("operations counts those of torch, which this kata's worker is without")
         bridge.counting, bridge.operations = True, 0
         try:

@@ -22,13 +22,13 @@ from grader import forkserver, machine
 from grader.worker import jobs
 from grader.worker.jail import Jail, Layer, Policy, prepare
 from grader.worker.jail.probe import probe
-from grader.worker.jail.readable import Kind, kind_of
 from grader.worker.serve import Server
+from grader.workerkinds import up_to
 
 STACK_SIGNAL = getattr(signal, "SIGUSR1", None)
 
 
-def main(control: socket.socket, kind: Kind, namespaces: Layer | None = None) -> NoReturn:
+def main(control: socket.socket, kind: str, namespaces: Layer | None = None) -> NoReturn:
     """Say which layers hold, having tried them, and serve workers of one kind until the control socket closes.
 
     Called in a fork that has done its imports.
@@ -54,12 +54,12 @@ def _layers(jail: Jail) -> dict[str, Any]:
 def describe(arguments: list[str]) -> None:
     """Print which layers a worker would be in: `python -I -m grader.worker.fresh describe KIND`."""
     _forget_the_course()
-    print(json.dumps(_layers(prepare(Policy.of(kind_of(arguments[0]))))))
+    print(json.dumps(_layers(prepare(Policy.of(arguments[0])))))
 
 
 def fresh(arguments: list[str]) -> NoReturn:
     """Become a single worker: `python -I -m grader.worker.fresh KIND DOCUMENT CHANNEL OUTPUT TRACE`."""
-    kind = kind_of(arguments[0])
+    kind = arguments[0]
     document = json.loads(arguments[1])
     warm(kind)
     if document["training"]:
@@ -70,31 +70,17 @@ def fresh(arguments: list[str]) -> NoReturn:
     os._exit(0)
 
 
-def warm(kind: Kind) -> None:
-    """Import what workers lean on, run each library's first operation, on one thread and without autograd, and find what
-    katas forbid."""
+def warm(kind: str) -> None:
+    """Import what workers of this kind lean on, rung by rung, and find what katas forbid."""
     import logging
     import tempfile
-
-    import numpy
 
     # A worker has nowhere to keep what matplotlib finds out about fonts, of which that would tell the learner each time.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
     tempfile.tempdir = "/tmp"  # no worker can look for a folder that it may write to: there is none
-    numpy.linalg.norm(numpy.random.default_rng(0).normal(size=(2, 2)))
-    if kind != "numpy":
-        import torch
-
-        torch.set_num_threads(1)
-        with torch.no_grad():
-            torch.nn.LSTM(2, 2)(torch.nn.Conv1d(1, 2, 1)(torch.ones(1, 1, 2)))
-        import torch.fx.experimental.symbolic_shapes  # else the first backward of every worker imports it
-        import torch.utils.flop_counter  # for calls whose operations are counted
-    if kind == "sklearn":
-        import sklearn.cluster  # type: ignore[import-untyped]
-
-        sklearn.cluster.KMeans(1, n_init=1).fit([[0.0], [1.0]])
+    for each in up_to(kind):
+        each.warm()
     jobs.survey()
 
 

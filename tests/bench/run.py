@@ -201,7 +201,7 @@ def bridge() -> None:
 def ladder() -> None:
     """The ladder against one process that imports the same modules."""
     from grader.course import find
-    from grader.engine.ladder import Ladder, environment, wait
+    from grader.engine.hold import Ladder, environment, wait
     from grader.session import Session
     from grader.store import Store
 

@@ -106,7 +106,7 @@ class _Reader:
             for held in self._values(keyword.value, scope, frozenset()):
                 if isinstance(held, ast.Dict):
                     pairs = zip(held.keys, held.values, strict=True)
-                    yield from ((key.value, each) for key, each in pairs if isinstance(key, ast.Constant))
+                    yield from ((str(key.value), each) for key, each in pairs if isinstance(key, ast.Constant))
                 elif isinstance(held, ast.Call) and _called(held)[0] == "dict":
                     yield from self._keywords(held, scope)
 

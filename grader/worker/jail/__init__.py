@@ -19,20 +19,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from grader import machine
+from grader.workerkinds import kind_of
 
 from . import landlock, rlimits, seccomp
 from .layers import Layer, Layers, switched_off
-from .readable import WRITABLE, Kind, default_readable
+from .readable import WRITABLE, default_readable
 from .syscalls import JailError, die_with_parent, give_up_privileges, refuse_threads
 
-__all__ = ["Jail", "JailError", "Kind", "Layer", "Layers", "Policy", "prepare"]
+__all__ = ["Jail", "JailError", "Layer", "Layers", "Policy", "prepare"]
 
 
 @dataclass(frozen=True)
 class Policy:
     """What a kind of worker may do. Memory and time belong to the kata and are given to `Jail.enter`."""
 
-    kind: Kind
     readable: tuple[str, ...]  # files, and folders with all below
     listable: tuple[str, ...]  # folders whose names alone may be read
     writable: tuple[str, ...] = WRITABLE
@@ -40,9 +40,9 @@ class Policy:
     open_files: int = 128
 
     @classmethod
-    def of(cls, kind: Kind) -> Policy:
+    def of(cls, kind: str) -> Policy:
         """The policy of every kata: the interpreter and its packages, torch only for a torch worker."""
-        return cls(kind, *default_readable(kind))
+        return cls(*default_readable(kind_of(kind)))
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from glob import glob
 from itertools import chain
-from typing import Literal, get_args
 
-Kind = Literal["numpy", "torch", "sklearn"]  # what a worker's process holds: each more than the one before
+from grader.workerkinds import WorkerKind
 
 # The harness, and the files by which an installation in place points to the project's folder.
 _HIDDEN = ("grader", "*gradkata*", "__editable__*", "easy-install.pth", "*.egg-link")
-_HIDDEN_FROM = {"numpy": (*_HIDDEN, "torch*", "functorch*"), "torch": _HIDDEN, "sklearn": _HIDDEN}
 
 _SITES = ("site-packages", "dist-packages")
 _SINGLE = (
@@ -30,15 +28,7 @@ _SINGLE = (
 WRITABLE = ("/dev/null",)
 
 
-def kind_of(name: str) -> Kind:
-    """The kind of this name; ValueError if there is none."""
-    for kind in get_args(Kind):
-        if kind == name:
-            return kind  # type: ignore[no-any-return]
-    raise ValueError(f"no kind of worker is called {name!r}")
-
-
-def default_readable(kind: Kind) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def default_readable(kind: WorkerKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(readable with all below, listable): as few paths as hide torch from a numpy worker, and the grader from all.
 
     Of /proc there is one file: neither torch nor numpy needs more once it is loaded.
@@ -48,7 +38,7 @@ def default_readable(kind: Kind) -> tuple[tuple[str, ...], tuple[str, ...]]:
     outermost = sorted(path for path in roots if not any(path.startswith(other + os.sep) for other in roots))
 
     nested = (glob(os.path.join(root, where)) for root in roots for where in ("*-packages", "python3*/*-packages"))
-    hidden = frozenset(_hidden(_real([*sites, *chain.from_iterable(nested)]), _HIDDEN_FROM[kind]))
+    hidden = frozenset(_hidden(_real([*sites, *chain.from_iterable(nested)]), (*_HIDDEN, *kind.hidden)))
     readable: list[str] = []
     listable: list[str] = []
     for root in outermost:

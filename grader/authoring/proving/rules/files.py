@@ -12,7 +12,6 @@ from grader.authoring.proving.subject import Subject, python_finding
 from grader.errors import did_you_mean
 from grader.stub import StubFault, make_stub
 
-
 CUT = "cut_data.py"  # the script, beside the reference, that made a kata's data from their source
 
 

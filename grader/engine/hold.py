@@ -23,6 +23,7 @@ from grader.judge.leash import Leash, ProcessLeash, SocketLeash
 from grader.judge.workers import OVERDUE
 from grader.limits import ORDERLY_SECONDS, START_SECONDS
 from grader.messages import Value, text
+from grader.workerkinds import KINDS
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "GRADKATA_TEST_WITHOUT")
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -105,7 +106,7 @@ def _last_line(said: bytes) -> Value:
 
 
 class Ladder:
-    """A chain of warm processes (`grader.judge.zygote`).
+    """A chain of warm processes (`grader.judge.ladder`).
 
     Three lines lead to it. On `control` it says that it stands, and is asked for judges; where that closes it takes
     itself down in order. `life` is silent: where it closes, because this process ended in whatever way, the kernel ends
@@ -127,7 +128,7 @@ class Ladder:
         self._errors = open(os.memfd_create("errors"), "w+b")  # noqa: SIM115  # open as long as the ladder stands
         with far, far_life:
             self._process = subprocess.Popen(
-                [*machine.PYTHON, "grader.judge.zygote", str(far.fileno()), str(far_life.fileno())],
+                [*machine.PYTHON, "grader.judge.ladder", str(far.fileno()), str(far_life.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -207,7 +208,7 @@ class NoLadder:
         self.standing = False
         self.overdue = time.monotonic() + START_SECONDS
         self._environment = {**environment(), **more}
-        kind = min(plan.workers, default="numpy")
+        kind = min(plan.workers, default=next(iter(KINDS)))
         self._describing = subprocess.Popen(
             [*machine.PYTHON, "grader.worker.fresh", "describe", kind],
             stdin=subprocess.DEVNULL,
@@ -237,7 +238,7 @@ class NoLadder:
         try:
             with far, far_life:
                 process = subprocess.Popen(
-                    [*machine.PYTHON, "grader.judge.zygote", "alone", *numbers, document],
+                    [*machine.PYTHON, "grader.judge.ladder", "alone", *numbers, document],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=[far.fileno(), far_life.fileno()],

@@ -3,7 +3,7 @@
     start -> numpy -> [zygote of numpy workers] -> torch -> [zygote of torch workers] -> scikit-learn -> [zygote
     of sklearn workers] -> pytest and oracles -> zygote of judges
 
-Run by name in an isolated interpreter with an environment of its own: `python -I -m grader.judge.zygote CONTROL LIFE`.
+Run by name in an isolated interpreter with an environment of its own: `python -I -m grader.judge.ladder CONTROL LIFE`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from typing import Any, NoReturn
 
 from grader import forkserver, machine
+from grader.workerkinds import up_to
 
 _WORKER = "grader.worker.zygote"
 _NAMESPACES = "grader.worker.jail.namespaces"
@@ -36,18 +37,16 @@ def main(control: socket.socket, life: socket.socket) -> NoReturn:
     forkserver.harden(with_parent=namespaces.on)
     rungs: dict[str, _Rung] = {}
     worker = importlib.import_module(_WORKER)
-    worker.warm("numpy")
-    if "numpy" in plan["workers"]:
-        rungs["numpy"] = _Rung(worker, "numpy", namespaces, control)
-    if {"torch", "sklearn"} & set(plan["workers"]):
-        worker.warm("torch")
-    if plan["training"]:
+    training = plan["training"]
+    for kind in up_to(*plan["workers"]):
+        worker.warm(kind.name)
+        if kind.torch and training:
+            worker.warm_training()
+            training = False
+        if kind.name in plan["workers"]:
+            rungs[kind.name] = _Rung(worker, kind.name, namespaces, control)
+    if training:  # of suites whose learners are without torch
         worker.warm_training()
-    if "torch" in plan["workers"]:
-        rungs["torch"] = _Rung(worker, "torch", namespaces, control)
-    if "sklearn" in plan["workers"]:
-        worker.warm("sklearn")
-        rungs["sklearn"] = _Rung(worker, "sklearn", namespaces, control)
     warm_judge(plan["preload"])
     sandbox = {kind: rung.describe() for kind, rung in rungs.items()}
     control.send(json.dumps({"sandbox": sandbox, "seconds": time.perf_counter() - began}).encode())
@@ -145,7 +144,7 @@ def serve_one(line: socket.socket, workshop: Any) -> None:
 
 
 def alone(arguments: list[str]) -> NoReturn:
-    """A judge without a ladder, where fork is not to be had: `python -I -m grader.judge.zygote alone LINE LIFE PLAN`."""
+    """A judge without a ladder, where fork is not to be had: `python -I -m grader.judge.ladder alone LINE LIFE PLAN`."""
     from grader.judge.workers import FreshWorkshop
 
     life = socket.socket(fileno=int(arguments[1]))  # held, for where it closes
