@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from grader.engine import key
+
 ROOT = Path(__file__).parents[1]
 
 FLOORS = {
@@ -61,6 +63,7 @@ FOUNDATION = {
     "messages",
     "machine",
 }  # what the files of floor 1 may stand on, beside their own folder
+JUDGING = {"wire", "worker", "checks", "judge", "scorecard"}
 COLD = {
     "cli",
     "engine",
@@ -147,7 +150,7 @@ def faults(sources: Sources) -> list[str]:
         return [f"grader/{name} stands on no floor: give it one in FLOORS" for name in homeless]
     found = arrows(sources)
     inside = [arrow for arrow in found if arrow.target.split(".")[0] == "grader"]
-    return [*up(inside), *judge_and_worker(inside), *warm_starts(found), *circles(inside)]
+    return [*up(inside), *judge_and_worker(inside), *verdicts(inside), *warm_starts(found), *circles(inside)]
 
 
 def up(inside: list[Arrow]) -> Iterator[str]:
@@ -172,6 +175,16 @@ def judge_and_worker(inside: list[Arrow]) -> Iterator[str]:
         for target, chain in _reached(source, edges).items():
             if unit(target) == "worker":
                 yield f"the judge must not import the worker: {chain}"
+
+
+def verdicts(inside: list[Arrow]) -> Iterator[str]:
+    """What judges stands on nothing of which the stored verdicts are said to be independent."""
+    edges = _edges(arrow for arrow in inside if arrow.when != "types")
+    showing = {name.removesuffix(".py") for name in key.SHOWING}
+    for source in sorted(source for source in edges if unit(source) in JUDGING):
+        for target, chain in _reached(source, edges).items():
+            if unit(target) in showing:
+                yield f"a verdict would depend on what grader/engine/key.py leaves out: {chain}"
 
 
 def warm_starts(found: list[Arrow]) -> Iterator[str]:
@@ -270,6 +283,10 @@ BITES = {
     "the judge holds a worker through another floor": (
         {"grader/judge/run.py": "import grader.store", "grader/store.py": "from grader.worker import zygote"},
         "the judge must not import the worker: grader.judge.run > grader.store > grader.worker",
+    ),
+    "the judge leans on what only shows": (
+        {"grader/judge/run.py": "import grader.nudges", "grader/nudges.py": ""},
+        "a verdict would depend on what grader/engine/key.py leaves out: grader.judge.run > grader.nudges",
     ),
     "torch in the command": (
         {"grader/cli/run.py": "try:\n    import torch.nn\nexcept ImportError: ..."},

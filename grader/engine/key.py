@@ -18,16 +18,10 @@ from grader.store import key
 
 PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "pytest")
-_SHOWING = (
-    "authoring",
-    "classroom",
-    "cli",
-    "notebook",
-    "reports",
-    "schemas",
-    "study",
-    "watch",
-)  # the folders that show or gather verdicts, and make none
+# What shows or gathers verdicts, and makes none: nothing that judges imports any of it, which tests/test_floors.py holds.
+_ROOMS = ("authoring", "classroom", "cli", "notebook", "reports", "schemas", "study", "watch")
+_FILES = ("autograder", "copies", "kept", "moving", "nudges", "solved", "standing")
+SHOWING = frozenset([*_ROOMS, *(f"{name}.py" for name in _FILES)])
 
 
 def of(job: Job, course: str, more: Mapping[str, str | bytes]) -> str:
@@ -81,27 +75,28 @@ def _versions() -> dict[str, str]:
 
 def grader_digest(*, anew: bool = False) -> str:
     """A digest of the grader's own files, which names the version that made a scorecard; `anew` reads them once more."""
-    return _digest_of_grader.__wrapped__(()) if anew else _digest_of_grader(())
+    return _digest_of_grader.__wrapped__(frozenset()) if anew else _digest_of_grader(frozenset())
 
 
 def judging_digest() -> str:
     """A digest of those of the grader's files that a verdict can depend on: a change to any makes stored results stale."""
-    return _digest_of_grader(_SHOWING)
+    return _digest_of_grader(SHOWING)
 
 
 @cache
-def _digest_of_grader(without: tuple[str, ...]) -> str:
+def _digest_of_grader(without: frozenset[str]) -> str:
     return read_digest(PACKAGE, without)
 
 
-def read_digest(top: Path, without: tuple[str, ...] = ()) -> str:
-    """The same of the files as they are now, which a newer release may have replaced under this process."""
+def read_digest(top: Path, without: frozenset[str] = frozenset()) -> str:
+    """The same of the files as they are now, which a newer release may have replaced under this process.
+
+    without: names, in `top` itself, of folders and files that are passed over
+    """
     digest = sha256()
     for folder, _, names in sorted(os.walk(top)):
         place = Path(folder).relative_to(top)
-        if place.parts and place.parts[0] in without:
-            continue
         for name in sorted(names):
-            if name.endswith((".py", ".json")):
+            if name.endswith((".py", ".json")) and (place / name).parts[0] not in without:
                 digest.update(str(place / name).encode() + Path(folder, name).read_bytes())
     return digest.hexdigest()
