@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,11 @@ from grader.judge.bridge import Bridge
 from grader.judge.choice import choice
 from grader.judge.clock import NEVER, Clock, Closing
 from grader.judge.gone import LearnerError, Lost, WorkerGone
-from grader.judge.job import Began, Collected, Event, Fault, Held, Job, Judged, Named, Noticed, global_seed, test_seed
+from grader.judge.job import Began, Collected, Event, Fault, Job, Judged, Named, Noticed, global_seed, test_seed
 from grader.judge.job import Lost as SaidLost
 from grader.judge.pictures import Recorder
 from grader.judge.proxies import RemoteFile
+from grader.judge.supply import Supply
 from grader.judge.trace import trace
 from grader.judge.verdicts import Ending, StubProblem, ending, plain_ending, unimportable
 from grader.judge.workers import Worker, Workshop
@@ -33,8 +33,6 @@ from grader.messages.message import first_paragraph
 from grader.scorecard import Line, Observation, TestResult, Verdict
 from grader.workerkinds import kind_of
 
-_MIB = 1 << 20
-
 
 class Judging:
     """The pytest plugin of one judge, and the source of its suites' fixtures."""
@@ -42,19 +40,17 @@ class Judging:
     def __init__(self, job: Job, workshop: Workshop, emit: Callable[[Event], None]) -> None:
         self.tests = 0
         self._job = job
-        self._workshop = workshop
+        self._supply = Supply(workshop, job, emit)
         self._emit = emit
         self._lines = job.source.removeprefix(b"\xef\xbb\xbf").splitlines()
         self._noticed = False
         self._left = 0  # tests that have not begun yet
-        self._spare: Worker | None = None
         self._worker: Worker | None = None
         self._bridge: Bridge | None = None
         self._stub_problem: Ending | None = None
         self._error: BaseException | None = None
         self._closing = NEVER  # of all tests, once one of them ran out of time
         self._alarm: Alarm | None = None
-        self._ended: deque[tuple[Worker, str]] = deque()  # workers that are not gone yet, with their tests
         self._recorder = Recorder()
         self._local_mutated: list[str] = []
         self._local: local.LocalFile | None = None
@@ -72,9 +68,7 @@ class Judging:
             file = local.loaded(job.source, job.filename, job.slug, self._local_mutated)
             self._local = file
             return file
-        self._worker = self._spare or self._start()
-        # Forked while this test runs, so that the next need not wait for it.
-        self._spare = self._start() if self._left else None
+        self._worker = self._supply.take(more=self._left > 0)
         job = self._job
         bridge = Bridge(self._worker, job.filename, job.seconds, self._closing, job.kata, self._lines)
         self._bridge = bridge
@@ -127,9 +121,6 @@ class Judging:
     def seed(self, item: pytest.Item) -> int:
         seed = reference.course_seed(item, Path(self._job.reference), self._job.seed)
         return test_seed(seed, self._job.kata, item.name)
-
-    def _start(self) -> Worker:
-        return self._workshop.start(self._job.memory_bytes, self._job.seconds + SUITE_GRACE_SECONDS)
 
     @property
     def _closed(self) -> bool:
@@ -191,7 +182,7 @@ class Judging:
         if lost is None:
             self._finish(item, time.perf_counter() - began)
         else:
-            self._report(wait=True)
+            self._supply.report(wait=True)
             self._emit(SaidLost(lost.said))
             item.session.shouldstop = lost.message
         return result
@@ -203,11 +194,8 @@ class Judging:
         return (yield)
 
     def finish(self) -> None:
-        """See the last workers off, and let the one go that waited for a test which did not come."""
-        self._report(wait=True)
-        if self._spare is not None:
-            self._spare.end()
-            self._spare.peak()
+        """See the last workers off."""
+        self._supply.close()
 
     def _lost(self) -> Lost | None:
         """What died on our side under this test, whatever the suite made of it."""
@@ -254,8 +242,8 @@ class Judging:
         self._error = None
         self._emit(Judged(result, transcript))
         if self._worker is not None:
-            self._ended.append((self._worker, item.name))
-        self._report(wait=False)
+            self._supply.leave(self._worker, item.name)
+        self._supply.report(wait=False)
 
     def _hidden(self, item: pytest.Item) -> bool:
         """Whether a test stands in another file than the suite that learners have."""
@@ -272,14 +260,6 @@ class Judging:
         """The last of the kata's entry points that this test called, counted from 1; 0 where it called none."""
         called, steps = self._bridge.called if self._bridge is not None else set(), self._job.entry_points
         return max((place for place, name in enumerate(steps, 1) if name in called), default=0)
-
-    def _report(self, wait: bool) -> None:
-        """Say how much memory workers held, once they are gone."""
-        while self._ended and (wait or self._ended[0][0].is_gone()):
-            worker, test = self._ended.popleft()
-            peak = worker.peak()
-            if peak is not None:
-                self._emit(Held(test, round(peak / _MIB, 1)))
 
     def _line(self, number: int | None) -> Line | None:
         if number is None or not 0 < number <= len(self._lines):
