@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-if TYPE_CHECKING:
-    from grader.judge.bridge import Bridge
+from grader.judge.conversation import Conversation
 
 
 class _Hold:
     """Frees the worker's graph when the last reference to the judge's node goes."""
 
-    def __init__(self, bridge: Bridge, number: int) -> None:
+    def __init__(self, bridge: Conversation, number: int) -> None:
         self._bridge, self.number = bridge, number
 
     def __del__(self) -> None:
@@ -22,7 +21,7 @@ class _Hold:
 
 class _RemoteCall(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, bridge: Bridge, number: int, outputs: list[torch.Tensor], *inputs: torch.Tensor) -> Any:
+    def forward(ctx: Any, bridge: Conversation, number: int, outputs: list[torch.Tensor], *inputs: torch.Tensor) -> Any:
         ctx.bridge = bridge
         ctx.hold = _Hold(bridge, number)
         ctx.inputs = [(tensor.shape, tensor.dtype) for tensor in inputs]
@@ -37,6 +36,6 @@ class _RemoteCall(torch.autograd.Function):
         return (None, None, None, *gradients)
 
 
-def attach(bridge: Bridge, number: int, outputs: list[torch.Tensor], inputs: list[torch.Tensor]) -> None:
+def attach(bridge: Conversation, number: int, outputs: list[torch.Tensor], inputs: list[torch.Tensor]) -> None:
     """Make `outputs`, in place, the results of a node over `inputs` whose graph has this number in the worker."""
     _RemoteCall.apply(bridge, number, outputs, *inputs)  # type: ignore[no-untyped-call]  # torch's own

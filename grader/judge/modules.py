@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from grader.checks.failure import AuthorFault
+from grader.judge.conversation import Conversation
 from grader.judge.proxies import Remote, checked_methods, place
 from grader.limits import MAX_MODULES
 from grader.wire import BadFrame
-
-if TYPE_CHECKING:
-    from grader.judge.bridge import Bridge
 
 _OWN = ("training", "_")  # attributes that stay in the judge
 _CONTAINERS = ("ModuleList", "Sequential")
@@ -87,7 +85,7 @@ class RemoteContainer(RemoteModule):
         return list(self._modules.values())[index]
 
 
-def remote_module(bridge: Bridge, description: tuple[Any, ...]) -> tuple[RemoteModule, dict[int, RemoteModule]]:
+def remote_module(bridge: Conversation, description: tuple[Any, ...]) -> tuple[RemoteModule, dict[int, RemoteModule]]:
     """The module that a worker described, and its submodules by handle."""
     try:
         _, _, nodes, slots = description
@@ -117,7 +115,7 @@ def remote_module(bridge: Bridge, description: tuple[Any, ...]) -> tuple[RemoteM
     return made[0], handles
 
 
-def _node(bridge: Bridge, node: tuple[Any, ...]) -> RemoteModule:
+def _node(bridge: Conversation, node: tuple[Any, ...]) -> RemoteModule:
     handle, name, methods = node[0], node[1], checked_methods(node[2])
     if type(handle) is not int or type(name) is not str:
         raise BadFrame("a module without a handle or a name")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from grader.judge.conversation import Conversation
 from grader.wire import BadFrame
-
-if TYPE_CHECKING:
-    from grader.judge.bridge import Bridge
 
 _SPECIAL = ("__len__", "__getitem__", "__iter__", "__next__", "__contains__")
 _KEY = "_gradkata_remote"
@@ -16,7 +14,7 @@ _KEY = "_gradkata_remote"
 class Remote(NamedTuple):
     """Where an object of the learner's really is."""
 
-    bridge: Bridge
+    bridge: Conversation
     handle: int
     methods: frozenset[str]
 
@@ -30,7 +28,7 @@ class Remote(NamedTuple):
         return found if type(found) is Remote else None
 
     @staticmethod
-    def handle_in(bridge: Bridge, value: Any) -> int | None:
+    def handle_in(bridge: Conversation, value: Any) -> int | None:
         """The handle of a proxy that belongs to this bridge."""
         place = Remote.of(value)
         return place.handle if place is not None and place.bridge is bridge else None
@@ -64,7 +62,7 @@ class RemoteObject:
         place.bridge.set(place.handle, name, value)
 
 
-def place(value: Any, bridge: Bridge, handle: int, methods: list[str]) -> None:
+def place(value: Any, bridge: Conversation, handle: int, methods: list[str]) -> None:
     """Make `value` the proxy of the object behind `handle`."""
     value.__dict__[_KEY] = Remote(bridge, handle, frozenset(methods))
 
@@ -76,7 +74,7 @@ def checked_methods(methods: Any) -> list[str]:
     return methods
 
 
-def remote_object(bridge: Bridge, handle: int, description: tuple[Any, ...]) -> RemoteObject:
+def remote_object(bridge: Conversation, handle: int, description: tuple[Any, ...]) -> RemoteObject:
     """A proxy whose class bears the name of the learner's own, and has just the special methods that it has."""
     if len(description) != 3 or description[0] not in ("object", "callable") or type(description[1]) is not str:
         raise BadFrame("an object of an unknown kind")
@@ -103,7 +101,7 @@ def _call(self: RemoteObject, *args: Any, **kwargs: Any) -> Any:
 class RemoteFile:
     """The learner's module itself: what suites know as `solution`."""
 
-    def __init__(self, bridge: Bridge, names: dict[str, bool]) -> None:
+    def __init__(self, bridge: Conversation, names: dict[str, bool]) -> None:
         methods = [name for name, can_be_called in names.items() if type(name) is str and can_be_called is True]
         place(self, bridge, 0, methods)
 
