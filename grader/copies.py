@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from grader.course import Course
 from grader.errors import UsageFault
 from grader.kata import Kata
 from grader.messages import text
+from grader.writing import write
 
 
 def replace(course: Course, kata: Kata, content: bytes) -> Path | None:
@@ -19,9 +19,7 @@ def replace(course: Course, kata: Kata, content: bytes) -> Path | None:
     """
     try:
         copy = _kept(course, kata)
-        beside = kata.stub.with_name(f".{kata.stub.name}.{os.getpid()}.tmp")
-        beside.write_bytes(content)
-        os.replace(beside, kata.stub)
+        write(kata.stub, content)
     except OSError as error:
         raise UsageFault(
             text("{file} cannot be replaced: {error}", file=str(kata.stub), error=error.strerror or str(error)),

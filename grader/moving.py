@@ -6,11 +6,9 @@ is there: nothing is replaced, and nothing counted twice.
 
 from __future__ import annotations
 
-import os
 import re
 import zipfile
 import zlib
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +20,7 @@ from grader.errors import UsageFault
 from grader.messages import text
 from grader.store import Attempt, Note, Store
 from grader.submission import MAX_BYTES
+from grader.writing import in_place_of
 
 _PROGRESS = "progress.json"
 _COPY = re.compile(r"copies/(?P<kata>\d{2,3}_[a-z0-9_]+)/(?P<name>\d{8}-\d{6}-\d{6}\.py)")
@@ -50,22 +49,18 @@ def export(course: Course, store: Store, path: Path) -> Moved:
         raise UsageFault(text("{file} is there already", file=str(path)), text("give another name, or move it away"))
     progress = _Progress(tuple(store.all_attempts()), tuple(store.all_notes()))
     kept = [(kata, copy) for kata in course.katas for copy in copies.of(course, kata)]
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with zipfile.ZipFile(beside, "x", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(_PROGRESS, msgspec.json.format(msgspec.json.encode(progress), indent=1))
-            for kata, copy in kept:
-                archive.write(copy, f"copies/{kata.id}/{copy.name}")
-        with path.open("xb"):  # fails where something came there meanwhile; a stick may know no links
-            os.replace(beside, path)
+        with in_place_of(path) as beside:
+            with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr(_PROGRESS, msgspec.json.format(msgspec.json.encode(progress), indent=1))
+                for kata, copy in kept:
+                    archive.write(copy, f"copies/{kata.id}/{copy.name}")
+            path.open("xb").close()  # fails where something came there meanwhile; a stick may know no links
     except OSError as error:
         raise UsageFault(
             text("cannot write {file}: {reason}", file=str(path), reason=error.strerror or str(error)),
             text("name a path that can be written"),
         ) from None
-    finally:
-        with suppress(OSError):
-            beside.unlink()
     return Moved(len(progress.attempts), len(kept))
 
 

@@ -37,6 +37,8 @@ FLOORS = {
             "seeds",
             "machine",
             "workerkinds",
+            "seeding",
+            "writing",
         ],
         1,
     ),

@@ -8,9 +8,8 @@ the trace of no mistake.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +26,7 @@ from grader.errors import UsageFault
 from grader.kata import Kata
 from grader.messages import text
 from grader.scorecard import KataResult, Verdict
+from grader.writing import write
 
 FILE = "mistakes.json"
 
@@ -141,13 +141,10 @@ def _digests(facts: Facts) -> dict[str, str]:
 
 
 def _keep(out: Path, facts: Facts, known: Mapping[str, Fingerprints]) -> None:
-    digests, beside = _digests(facts), out / f".{FILE}.tmp"
+    digests = _digests(facts)
     kept = {id: Kept(digests[id], prints) for id, prints in known.items()}
     try:
-        beside.write_bytes(msgspec.json.encode(kept))
-        os.replace(beside, out / FILE)
+        write(out / FILE, msgspec.json.encode(kept))
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         said = text("cannot write {file}: {reason}", file=str(out / FILE), reason=error.strerror or str(error))
         raise UsageFault(said, text("name a path that can be written")) from None

@@ -7,13 +7,12 @@ The journal is changed in one step, and what was taken out of it is overwritten 
 from __future__ import annotations
 
 import io
-import os
 import re
 import secrets
 import sqlite3
 import zipfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -28,6 +27,7 @@ from grader.messages import text
 from grader.messages.language import Language
 from grader.reports import json
 from grader.scorecard import Scorecard
+from grader.writing import write
 
 _STAMP = (1980, 1, 1, 0, 0, 0)  # the archive says when nothing was made
 _PSEUDONYM_BYTES = 6
@@ -63,14 +63,9 @@ def archive(book: Gradebook, sheet: Sheet, card: Scorecard, language: Language) 
 
 def keep(path: Path, content: bytes) -> None:
     """Put an archive in its place, for its owner's eyes only, or change nothing and raise UsageFault."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(content)
-        os.replace(beside, path)
+        write(path, content, 0o600)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         said = text("cannot write {file}: {reason}", file=str(path), reason=error.strerror or str(error))
         raise UsageFault(said, text("name a path that can be written")) from None
 

@@ -7,8 +7,6 @@ katas/04_lstm`, for an IDE or a debugger, it is the learner's module itself, cal
 
 from __future__ import annotations
 
-import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from grader.judge.job import global_seed
+from grader.seeding import seed
 
 if TYPE_CHECKING:
     import numpy
@@ -72,21 +71,12 @@ def _source(request: pytest.FixtureRequest) -> Source:
     return found
 
 
-def seed_everything(number: int) -> None:
-    """Seed every global generator that this process has loaded."""
-    random.seed(number)
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(number % (1 << 32))
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.default_generator.manual_seed(number)  # `torch.manual_seed` takes 5 ms to look for other devices
-
-
 @pytest.fixture
 def solution(request: pytest.FixtureRequest) -> Any:
     """The learner's module. Its functions, classes and values are called by value, in a locked process; tensors keep their
     gradients on the way, and a class of `nn.Module` is one here too. Every test has a fresh one."""
     source = _source(request)
-    seed_everything(global_seed(source.seed(request.node)))
+    seed(global_seed(source.seed(request.node)))
     return source.solution(request.node)
 
 

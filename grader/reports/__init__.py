@@ -5,13 +5,12 @@ A new one is a file here with `render(card: Scorecard, *, language: Language = .
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.messages.language import Language
+from grader.writing import write as write_file
 
 if TYPE_CHECKING:  # the layout of a page of help stands in this folder too, and needs none
     from grader.scorecard import Scorecard
@@ -46,14 +45,4 @@ def write(path: Path, text: str) -> None:
         with path.open("a", encoding="utf-8") as stream:
             stream.write(text)
         return
-    path = path.parent.resolve() / path.name
-    beside = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
-    beside.unlink(missing_ok=True)
-    try:
-        with beside.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink()
-        raise
+    write_file(path, text.encode())

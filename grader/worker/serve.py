@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import socket
 import sys
 from typing import Any
 
 from grader.given import Given
+from grader.seeding import seed
 from grader.wire import HEADER, Decoder, Encoder, Frame, Kinds, decode, read_header
 from grader.wire.message import Kind
 from grader.worker.graphs import Graphs
@@ -160,16 +160,6 @@ class Server:
     def _raise(self, call: int, error: BaseException) -> None:
         """RAISE: what was raised, with the lines of the learner's own file that led there."""
         self._send(Kind.RAISE, call, (*raised(error, self._filename), self._forbidden.seen))
-
-
-def seed(number: int) -> None:
-    """Seed every global generator that this process has loaded."""
-    random.seed(number)
-    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
-    if numpy is not None:
-        numpy.random.seed(number % (1 << 32))
-    if torch is not None:
-        torch.default_generator.manual_seed(number)  # `torch.manual_seed` takes 5 ms to look for other devices
 
 
 def _grad_mode(enabled: bool) -> contextlib.AbstractContextManager[Any]:

@@ -5,7 +5,6 @@ All of it is read off the suite and the reference, and put where it belongs; wha
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from grader.kata import Kata
 from grader.messages import Message, text
 from grader.reports.table import KINDS
 from grader.settings import Settings, load
+from grader.writing import write as write_file
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,8 @@ def stale(course: Course, kata: Kata, stub: str) -> Iterator[Filled]:
 
 def write(filled: Filled) -> None:
     """Put the file in its place, in one step."""
-    beside = filled.path.with_name(f".{filled.path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_text(filled.text, encoding="utf-8", newline="\n")
-        os.replace(beside, filled.path)
+        write_file(filled.path, filled.text.encode())
     except OSError as error:
         raise UsageFault(text("cannot write {file}: {reason}", file=str(filled.path), reason=error.strerror)) from None
 

@@ -19,6 +19,7 @@ from grader.course import Course
 from grader.errors import CourseFault, Fault, UsageFault
 from grader.kata import SETTINGS
 from grader.messages import text
+from grader.writing import in_place_of
 
 _SCRIPTS = ("setup.sh", "run_autograder")
 
@@ -45,17 +46,14 @@ def pack(files: Files, out: Path) -> None:
         raise UsageFault(
             text("{file} is there already, and is no autograder", file=str(out)), text("name a file that is not there")
         )
-    beside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+        with in_place_of(out) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in sorted(files.items()):
                 entry = zipfile.ZipInfo(name)
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = (0o100755 if name in _SCRIPTS else 0o100644) << 16
                 archive.writestr(entry, content)
-        os.replace(beside, out)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise UsageFault(text("cannot write {file}: {reason}", file=str(out), reason=error.strerror)) from None
 
 

@@ -22,6 +22,7 @@ from grader.course import Course
 from grader.errors import CourseFault, Fault, UsageFault
 from grader.kata import Kata
 from grader.messages import Message, text
+from grader.writing import write
 
 RECORD = ".gradkata-release.toml"
 _ADMITTED = {".git"}  # what an empty folder may hold
@@ -79,9 +80,7 @@ class _Placing:
             target.rename(saved)
             self.notices.append(text("{file} is new; yours is kept as {saved}", file=path, saved=saved.name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f"{target.name}.part")
-        part.write_bytes(content)
-        os.replace(part, target)
+        write(target, content)
         self.touched.append(path)
 
     def stub(self, path: str, content: bytes, kata: Kata) -> None:

@@ -18,6 +18,7 @@ from grader.kata import Kata
 from grader.messages import text
 from grader.store import Store, key
 from grader.stub import generated, is_in_step
+from grader.writing import write as write_file
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,7 @@ def write(stub: Pending, store: Store) -> None:
     try:
         if stub.saved_as is not None:
             path.rename(stub.saved_as)
-        part = path.with_suffix(".part")
-        part.write_bytes(content)
-        os.replace(part, path)
+        write_file(path, content)
     except OSError as error:
         raise UsageFault(text("cannot write {file}: {reason}", file=stub.shown, reason=error.strerror)) from None
     remember(stub.kata.id, content, store)
