@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("numpy", "torch", "scipy", "scikit-learn", "pytest")
 # What shows or gathers verdicts, and makes none: nothing that judges imports any of it, which tests/test_floors.py holds.
 _ROOMS = ("authoring", "classroom", "cli", "notebook", "reports", "schemas", "study", "watch")
-_FILES = ("autograder", "copies", "kept", "moving", "nudges", "solved", "standing")
+_FILES = ("autograder", "copies", "kept", "moving", "nudges", "solved", "standing", "writing")
 SHOWING = frozenset([*_ROOMS, *(f"{name}.py" for name in _FILES)])
 
 
