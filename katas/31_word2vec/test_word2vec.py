@@ -237,6 +237,7 @@ def test_draw_negatives(solution, rng):
         ([81, 0, 0, 81], [0.0, 0.4, 0.5, edge], [0, 0, 3, 3]),
         (10 * [7] + [0, 0], [0.0, 0.05, 0.25, 0.95, edge], [0, 0, 2, 9, 9]),
         ([5, 0, 5, 5, 5, 5, 5], [0.5 - 1e-9, 0.5 + 1e-9, edge], [3, 4, 6]),
+        ([7, 7, 7], [1 / 3 - 1e-9, 1 / 3 + 1e-9, 2 / 3 - 1e-9, 2 / 3 + 1e-9], [0, 1, 1, 2]),
     ):
         got, name = solution.draw_negatives(np.array(counts), np.array(uniforms)), text("ids at the ends of parts")
         help = "which end belongs to a part, words of count 0, and rounding"
