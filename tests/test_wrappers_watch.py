@@ -25,3 +25,15 @@ def test_the_last_call_that_is_noted_says_so(alike: int) -> None:
         home["grown"](np.ones(1), n)
     noted = [call.last for call in calls._calls(SimpleNamespace(comparisons=drain()))]  # type: ignore[arg-type]
     assert len(noted) < 99 and noted == [False] * (len(noted) - 1) + [True]
+
+
+def test_a_number_that_is_none_is_noted_without_its_value() -> None:
+    home: dict[str, Any] = {}
+    source = "def ratio(x, n):\n    return x / n if n else float('inf')\n"
+    exec(calls.watching(source, entries(source)), home)
+    drain()
+    home["ratio"](1.0, 0)
+    home["ratio"](float("nan"), 2)
+    first, second = calls._calls(SimpleNamespace(comparisons=drain()))  # type: ignore[arg-type]
+    assert (first.result.kind, first.result.value) == ("float", None)
+    assert second.arguments["x"].value is None and second.arguments["n"].value == 2

@@ -8,6 +8,7 @@ checks put their comparisons, so that it comes back, and is stored, as every oth
 import copy
 import functools
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +39,8 @@ def _form(value: Any) -> dict[str, Any]:
 
 def _kind(value: Any) -> dict[str, Any]:
     if value is None or isinstance(value, bool | int | float | str):
-        return {"is": type(value).__name__, "value": None if isinstance(value, str) else value}
+        plain = not isinstance(value, str) and (not isinstance(value, float) or math.isfinite(value))
+        return {"is": type(value).__name__, "value": value if plain else None}
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         kind = "tensor" if hasattr(value, "detach") else "array"
         straight = value.is_contiguous() if kind == "tensor" else getattr(value.flags, "c_contiguous", True)
