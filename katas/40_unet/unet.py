@@ -187,8 +187,8 @@ def surface_scores(
     spacing            (millimetres from a row to the next, millimetres from a column to the next), both positive
     tolerance          in millimetres, from 0
 
-    Returns (surface_dice, hausdorff), Python floats from float64: (1.0, 0.0) where both masks are empty, and
-    (0.0, math.inf) where one of them is.
+    Returns (surface_dice, hausdorff), Python floats from float64: (1.0, 0.0) where both masks are empty. Where one of
+    them is, (0.0, diagonal): the root of (H * spacing[0])^2 + (W * spacing[1])^2, so that means over images stay finite.
     """
     raise NotImplementedError(
         "surface_scores: places in millimetres, one table of distances, its smallest along either axis"

@@ -232,15 +232,15 @@ def surface_scores(
     spacing            (millimetres from a row to the next, millimetres from a column to the next), both positive
     tolerance          in millimetres, from 0
 
-    Returns (surface_dice, hausdorff), Python floats from float64: (1.0, 0.0) where both masks are empty, and
-    (0.0, math.inf) where one of them is.
+    Returns (surface_dice, hausdorff), Python floats from float64: (1.0, 0.0) where both masks are empty. Where one of
+    them is, (0.0, diagonal): the root of (H * spacing[0])^2 + (W * spacing[1])^2, so that means over images stay finite.
     """
     # BEGIN SOLUTION: places in millimetres, one table of distances, its smallest along either axis
     steps = torch.tensor(spacing, dtype=torch.float64)
     ours, theirs = (surface(mask).nonzero() * steps for mask in (prediction, truth))
     if len(ours) == 0 or len(theirs) == 0:
-        empty = len(ours) == len(theirs)
-        return float(empty), 0.0 if empty else math.inf
+        diagonal = math.hypot(prediction.shape[0] * spacing[0], prediction.shape[1] * spacing[1])
+        return (1.0, 0.0) if len(ours) == len(theirs) else (0.0, diagonal)
     table = (ours[:, None] - theirs).square().sum(2).sqrt()
     there, back = table.amin(1), table.amin(0)
     near = (torch.cat([there, back]) <= tolerance).double().mean()

@@ -107,7 +107,8 @@ def surface_scores(prediction, truth, spacing, tolerance):
     outlines = [surface(mask).numpy() for mask in (prediction, truth)]
     counts = [outline.sum() for outline in outlines]
     if not all(counts):
-        return (0.0, float("inf")) if any(counts) else (1.0, 0.0)
+        diagonal = float(np.linalg.norm(np.array(truth.shape) * np.array(spacing)))
+        return (0.0, diagonal) if any(counts) else (1.0, 0.0)
     near, percentiles = 0, []
     for one, other in (outlines, outlines[::-1]):
         distances = ndimage.distance_transform_edt(~other, sampling=spacing)[one]

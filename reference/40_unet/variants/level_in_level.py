@@ -87,7 +87,8 @@ def surface_scores(prediction, truth, spacing, tolerance):
         for mask in (prediction, truth)
     ]
     if not len(places[0]) or not len(places[1]):
-        return (1.0, 0.0) if len(places[0]) + len(places[1]) == 0 else (0.0, math.inf)
+        far = math.sqrt(sum((size * step) ** 2 for size, step in zip(truth.shape, spacing, strict=True)))
+        return (1.0, 0.0) if len(places[0]) + len(places[1]) == 0 else (0.0, far)
     table = torch.cdist(*places, compute_mode="donot_use_mm_for_euclid_dist").numpy()
     ways = [table.min(axis) for axis in (1, 0)]
     near = sum((way <= tolerance).sum() for way in ways) / sum(len(way) for way in ways)
