@@ -114,19 +114,20 @@ def _shapes(oracle):
     return {name: tuple(value.shape) for name, value in oracle.named_parameters()}
 
 
-def _alike(rng, learner, oracle, name):
-    """Both with the same numbers, which lead to numbers of order one; nothing is zero or one."""
+def _alike(rng, learner, oracle, name, far=1):
+    """Both with the same numbers, which lead to results of about `far`; nothing is zero or one."""
     assert_state(learner, _shapes(oracle), dtype=torch.float64, name=name)
     values = {}
     for key, shape in _shapes(oracle).items():
         spread = math.prod(shape[1:]) ** -0.5 if len(shape) > 1 else 0.5
         values[key] = spread * normal(rng, *shape) + ("norm" in key and "weight" in key)
+        values[key] *= far if key in ("norm2.weight", "head.weight") else 1
     return [load_state(each, values) for each in (learner, oracle)]
 
 
-def _models(solution, rng, size, skips=True):
+def _models(solution, rng, size, skips=True, far=1):
     learner = solution.UNet(size[1], *size[4:], skips=skips, dtype=torch.float64)
-    return _alike(rng, learner, _UNet(size[1], *size[4:], skips), "UNet")
+    return _alike(rng, learner, _UNet(size[1], *size[4:], skips), "UNet", far)
 
 
 def _truth(rng, *shape):
@@ -214,7 +215,7 @@ def test_double_conv(solution, rng):
     help = "convolution, norm, leaky ReLU, twice; each channel of each image by its own pixels, in both modes"
     for index, (count, channels, rows, columns, *_) in enumerate([*NETS * 2, MANY, LONG]):
         learner = solution.DoubleConv(channels, 1 + index % 4, dtype=torch.float64)
-        both = _alike(rng, learner, _Double(channels, 1 + index % 4), "DoubleConv")
+        both = _alike(rng, learner, _Double(channels, 1 + index % 4), "DoubleConv", (1, 100)[index % 2])
         inputs = {"x": (1, 100)[index % 2] * (normal(rng, count, channels, rows, columns) + 0.5)}
         assert_agrees(*both, inputs, rng, modules=both, tol=TOL, name="maps", help=help, gradients=False)
 
@@ -223,9 +224,9 @@ def test_double_conv(solution, rng):
 def test_join(solution, rng):
     """The skip's channels come first, what came up lies on them pixel on pixel, and where it is short there are zeros"""
     help = "one axis of channels; row 0 on row 0, column 0 on column 0: no stretching, no centring, no cut"
-    for count, channels, filters, rows, columns, *short in JOINS * 2:
-        inputs = {"below": normal(rng, count, filters, rows, columns)}
-        inputs["skip"] = normal(rng, count, channels, rows + short[0], columns + short[1])
+    for index, (count, channels, filters, rows, columns, *short) in enumerate(JOINS * 2):
+        inputs = {"below": (1, 100)[index // 2 % 2] * normal(rng, count, filters, rows, columns)}
+        inputs["skip"] = (1, 100)[index // 2 % 2] * normal(rng, count, channels, rows + short[0], columns + short[1])
         assert_agrees(solution.join, _join, inputs, rng, tol=TOL, name="joined", help=help)
     for rows, columns in ((3, 5), (6, 5), (4, 4), (4, 7)):
         assert_raises(ValueError, solution.join, normal(rng, 1, 2, 4, 5), normal(rng, 1, 3, rows, columns))
@@ -236,7 +237,7 @@ def test_logits(solution, rng):
     """With given weights, networks of any depth answer for images of any size but too small ones, with skips and without"""
     help = "each level's result goes down halved, and across as it is; without skips, zeros go across"
     for index, size in enumerate([*NETS * 2, MANY, LONG]):
-        both = _models(solution, rng, size, skips=index not in (1, 7, 8))
+        both = _models(solution, rng, size, index not in (1, 7, 8), (1, 100)[index % 2])
         inputs = {"images": (1, 100)[index % 2] * normal(rng, *size[:4])}
         assert_agrees(*both, inputs, rng, modules=both, tol=TOL, name="logits", help=help, gradients=False)
     for depth, *size in ((2, 7, 7), (1, 1, 9), (3, 15, 8)):
