@@ -39,7 +39,7 @@ SIZES = [
 ]
 # Size, share of labels, steps, training mode.
 TRAININGS = [(SIZES[0], 0.5, 12, True), (SIZES[2], 0.3, 15, False), (SIZES[4], 1.0, 1, True), (SIZES[1], 0.5, 5, True)]
-ROWS = [(2, 5), (3, 4), (1, 6), (5, 3), (4, 2000), (70, 9)]  # tasks, parameters
+ROWS = [(2, 5), (3, 4), (1, 6), (5, 3), (4, 2000), (30, 9)]  # tasks, parameters
 TOL, SAME = 1e-8, 1e-9
 STOP = "0111110 1111111 1111111 1111111 1111111 1111111 0111110"
 GIVE_WAY = "1111111 1111111 0111110 0111110 0011100 0011100 0001000"
@@ -49,7 +49,7 @@ SIGNS = np.array([[list(map(int, row)) for row in sign.split()] for sign in (STO
 LESSON = 46  # seed of what everyone learns from: the same frames, batches and first weights, as if they were a file
 CAMERA = (1, 1, 24, 32, 8, 32, 4)
 FRAMES, HELD_OUT, STEPS, BATCH, LEARNING_RATE = 1000, 300, 150, 32, 0.008
-BAR = 0.12
+BAR = 0.14  # mid-way between equal weights, 0.20, and what a right solution reached, 0.09
 
 
 class _Net(nn.Module):
@@ -328,7 +328,7 @@ def test_two_tasks(solution, rng):
 def test_many_tasks(solution, reference, rng):
     """Of many gradients each meets the others in the given order, as it stands by then, and they as they came"""
     help = "every row meets the rows that were passed in, in this order, and is changed on the way"
-    for tasks, numbers in ROWS * 2:
+    for tasks, numbers in ROWS:
         for far in (1, 100):
             rows, order = far * normal(rng, tasks, numbers), torch.from_numpy(rng.permutation(tasks))
             rows[:, 0] += torch.linspace(-far, far, tasks).double() * numbers**0.5
