@@ -38,7 +38,7 @@ SIZES = [
     (5, 2, 3, 4, 2, 3, 6),
 ]
 # Size, share of labels, steps, training mode.
-TRAININGS = [(SIZES[0], 0.5, 12, True), (SIZES[2], 0.3, 15, False), (SIZES[4], 1.0, 1, True), (SIZES[1], 0.5, 5, True)]
+TRAININGS = [(SIZES[0], 0.5, 12, True), (SIZES[2], 0.3, 7, False), (SIZES[4], 1.0, 1, True), (SIZES[1], 0.5, 5, True)]
 ROWS = [(2, 5), (3, 4), (1, 6), (5, 3), (4, 2000), (30, 9)]  # tasks, parameters
 TOL, SAME = 1e-8, 1e-9
 STOP = "0111110 1111111 1111111 1111111 1111111 1111111 0111110"
@@ -303,11 +303,9 @@ def test_gradients(solution, rng):
 def test_network_with_given_weights(solution, rng):
     """With given weights the three answers are those of torch's own layers, in both modes"""
     help = "relu after each layer of the trunk, none after a head; every head on all that the trunk found"
-    for size in SIZES * 2:
-        for far in (1, 100):
-            both = _models(solution, rng, size)
-            images = {"images": far * normal(rng, *size[:4])}
-            assert_agrees(*both, images, rng, modules=both, gradients=False, tol=TOL, name=TASKS, help=help)
+    for place, size in enumerate(SIZES * 2):
+        both, images = _models(solution, rng, size), {"images": (1, 100)[place % 2] * normal(rng, *size[:4])}
+        assert_agrees(*both, images, rng, modules=both, gradients=False, tol=TOL, name=TASKS, help=help)
 
 
 @pytest.mark.value
@@ -342,15 +340,15 @@ def test_many_tasks(solution, reference, rng):
 def test_step_gradients(solution, reference, rng):
     """The trunk is moved by the sum of the projected gradients, all else by the plain gradient of the loss"""
     help = "one row per term, over the whole trunk at once; heads and log variances are not projected"
-    for size in SIZES:
-        for share in (0.5, 1.0, 0.0):
-            model, oracle = _models(solution, rng, size)
-            batch = normal(rng, *size[:4]), *_labels(rng, size[0], size[-1], share), _orders(rng, 1)[0]
-            wanted, moves = _moves(oracle, *batch, reference)
-            loss, gradients = _asked(solution, model, size, *batch)
-            assert_close(loss, wanted, tol=TOL, name="loss", help="the sum of the three terms")
-            for name, move in moves.items():
-                assert_close(gradients[name], move, tol=TOL, name=text("gradient of {name}", name=name), help=help)
+    for place, size in enumerate(SIZES * 2):
+        model, oracle = _models(solution, rng, size)
+        labels = _labels(rng, size[0], size[-1], (0.5, 1.0, 0.5, 0.0)[place % 4])
+        batch = normal(rng, *size[:4]), *labels, _orders(rng, 1)[0]
+        wanted, moves = _moves(oracle, *batch, reference)
+        loss, gradients = _asked(solution, model, size, *batch)
+        assert_close(loss, wanted, tol=TOL, name="loss", help="the sum of the three terms")
+        for name, move in moves.items():
+            assert_close(gradients[name], move, tol=TOL, name=text("gradient of {name}", name=name), help=help)
 
 
 @pytest.mark.value
@@ -363,10 +361,11 @@ def test_multitask_gain(solution, rng):
         ([5.0, 7.0], [5.0, 7.0], [True, False], 0.0),
     ]
     cases += [([1e-3, 750.0], [2e-3, 600.0], [True, True], 12.5), ([0.0, 0.0], [4.0, 5.0], [True, False], 0.0)]
+    help = "each task beside what it reached alone, not their sums"
     for together, alone, lower, gain in cases:
-        found = solution.multitask_gain(*(torch.tensor(row).double() for row in (together, alone)), torch.tensor(lower))
-        help = "each task beside what it reached alone, not their sums"
-        assert_close(found, torch.tensor(gain).double(), tol=TOL, name="gain", help=help)
+        measures = (torch.tensor(row, dtype=torch.float64) for row in (together, alone))
+        found, wanted = solution.multitask_gain(*measures, torch.tensor(lower)), torch.tensor(gain, dtype=torch.float64)
+        assert_close(found, wanted, tol=TOL, name="gain", help=help)
 
 
 @pytest.mark.value
@@ -388,7 +387,7 @@ def test_training(solution, reference, rng):
 @pytest.mark.behaviour
 def test_calls_leave_no_trace(solution, rng, mutated):
     """Arguments and weights stay as they were, an answer repeats, and first values are drawn as stated"""
-    for size in SIZES[:3]:
+    for size in SIZES[:2]:
         model, oracle = _models(solution, rng, size)
         images, (targets, known) = normal(rng, *size[:4]), _labels(rng, size[0], size[-1], 0.5)
         batch = images, list(targets), known, torch.tensor([1, 2, 0])
@@ -406,9 +405,9 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         solution.masked_losses(list(model(images)), list(targets), known)
         solution.weighted_terms(rows[:, 0].abs(), rows[:, 1], known.any(0))
         solution.multitask_gain(rows[:, 0], rows[:, 1].abs() + 1, known.any(0))
-        for name, value in oracle.state_dict().items():
+        for name, value in state_of(model, list(_shapes(size))).items():
             kept = text("{name} after the calls", name=name)
-            assert_close(state_of(model, [name])[name], value, tol=SAME, name=kept)
+            assert_close(value, oracle.get_parameter(name).detach(), tol=SAME, name=kept)
     solution.fit(model, images, list(targets), known, torch.zeros(2, 3, dtype=torch.int64), _orders(rng, 2), 0.01)
     assert_unchanged(mutated, but=["model of fit"])
     size = (1, 3, 9, 13, 5, 12, 11)

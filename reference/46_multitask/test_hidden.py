@@ -10,7 +10,7 @@ from grader.checks import assert_close, assert_trained, load_state, normal, text
 
 TOL = 1e-8
 # Frames, channels, rows, columns, width, features, classes, share of labels, steps.
-DRIVES = [(11, 2, 7, 10, 2, 5, 3, 0.4, 12), (5, 1, 16, 9, 4, 3, 6, 0.7, 6), (90, 3, 6, 6, 3, 8, 2, 0.1, 4)]
+DRIVES = [(11, 2, 7, 10, 2, 5, 3, 0.4, 6), (5, 1, 16, 9, 4, 3, 6, 0.7, 4), (90, 3, 6, 6, 3, 8, 2, 0.1, 3)]
 
 
 def _batch(rng, frames, channels, rows, columns, classes, share):
