@@ -42,7 +42,7 @@ CONVS = [(3, 2, 5, 6, 4, 3, 1, True, 2, 1.0), (1, 4, 6, 5, 3, 1, 2, False, 3, 6.
 CONVS += [(4, 1, 3, 4, 2, 3, 2, True, 7, 2.0), (1103, 2, 2, 1, 3, 3, 1, False, 2, 3.0)]
 TOL, SAME, NORM = 1e-8, 1e-9, ("weight", "bias", "running_mean", "running_var")
 DATA = json.loads(Path(__file__).with_name("trunk.json").read_text(encoding="utf-8"))
-WIDTHS, SIDE, EACH, PHASES, RATE, FALLOFF, DECAY = DATA["widths"], 11, 5, (0, 1, 3), 0.1, 0.5, 1e-4
+WIDTHS, SIDE, EACH, PHASES, RATE, FALLOFF, DECAY, STEPS = DATA["widths"], 11, 5, (0, 1, 3), 0.1, 0.5, 1e-4, 25
 BAR = 0.65  # right ones 0.79 to 0.87 on ten fields; all layers trained anew from the same photos 0.36 to 0.54
 
 
@@ -135,10 +135,14 @@ def _models(solution, rng, size, far=1):
 
 def _adapters(solution, rng, size):
     """An adapter of a convolution, and its oracle, both with new numbers."""
-    _, channels, _, _, filters, kernel, stride, bias, rank, alpha = size
-    stage = solution.Stage(channels, filters, kernel, stride, bias, dtype=torch.float64)
-    conv = nn.Conv2d(channels, filters, kernel, stride, kernel // 2, bias=bias)
-    return _filled(rng, solution.Adapter(stage.conv, rank, alpha), _Adapter(conv, rank, alpha), "Adapter")
+    conv = nn.Conv2d(size[1], *size[4:7], size[5] // 2, bias=size[7])
+    adapter = solution.Adapter(_conv(solution, size), *size[8:])
+    return _filled(rng, adapter, _Adapter(conv, *size[8:]), "Adapter")
+
+
+def _conv(solution, size):
+    """A convolution where the learner's code is, which is where an adapter can have it."""
+    return solution.Stage(size[1], *size[4:8], dtype=torch.float64).conv
 
 
 def _norms(solution, rng, channels, eps):
@@ -187,9 +191,8 @@ def test_shapes(solution, rng):
         merged = solution.merge(model)
         _held(merged, _Network(channels, widths, after), dtype, "the network after merge")
         assert_shape(merged(images), (count, after), dtype=dtype, name="logits after merge")
-    assert isinstance(solution.macro_f1(torch.tensor([1]), torch.tensor([0]), 3), float), (
-        "macro_f1 gives a Python float"
-    )
+    score = solution.macro_f1(torch.tensor([1]), torch.tensor([0]), 3)
+    assert isinstance(score, float), "macro_f1 returns a Python float"
 
 
 @pytest.mark.value
@@ -225,7 +228,6 @@ def test_adapter(solution, rng):
     """An adapter starts as its convolution, adds alpha / R of its two small layers to it, and merges into one convolution"""
     help = "base(x) + alpha / R * up(down(x)); down has the kernel, stride and padding of base"
     for size in CONVS:
-        _, channels, _, _, filters, kernel, stride, bias, rank, alpha = size
         for far in (1, 100):
             both, inputs = _adapters(solution, rng, size), {"x": far * normal(rng, *size[:4])}
             small = ["down.weight", "up.weight"]
@@ -238,8 +240,8 @@ def test_adapter(solution, rng):
             weight = tensors_of(merged, ["weight"])["weight"].detach()
             assert_close(weight, both[1].weight().detach(), tol=TOL, name="the merged weight")
             _assert_frozen(both[0], before, text("after merged()"))
-        stage = solution.Stage(channels, filters, kernel, stride, bias, dtype=torch.float64)
-        adapter, wanted = solution.Adapter(stage.conv, rank, alpha), stage.conv(inputs["x"]).detach()
+        conv = _conv(solution, size)
+        adapter, wanted = solution.Adapter(conv, *size[8:]), conv(inputs["x"]).detach()
         start = "up starts at zero, so that the answers start as they were"
         assert_close(adapter(**inputs).detach(), wanted, tol=SAME, name="a new adapter's answer", help=start)
         trains = [name for name, each in adapter.named_parameters() if each.requires_grad]
@@ -364,7 +366,7 @@ def test_training(solution, rng):
     for place, size in enumerate([*NETS, LARGE]):
         model, oracle = _models(solution, rng, size, far=(1, 30)[place % 2])
         images, labels = normal(rng, *size[:4]), torch.from_numpy(rng.integers(0, size[6], size[0]))
-        for count in (0, 1, 9, 1):
+        for count in (0, 9, 1):
             batches = torch.from_numpy(rng.integers(0, size[0], (4, 1 + size[0] // 2)))
             trained = _trained(oracle, count)
             before = state_of(model, [name for name in _everything(oracle) if name not in trained])
@@ -419,8 +421,8 @@ def test_macro_f1(solution, rng):
 
 @pytest.mark.behaviour
 def test_calls_leave_no_trace(solution, rng, mutated):
-    """Photos hear nothing of each other, the same photo gets the same answer twice, and arguments stay as they were"""
-    for size in NETS:
+    """Photos hear nothing of each other, in either mode, and arguments stay as they were"""
+    for size in NETS[:3]:
         model, oracle = _models(solution, rng, size)
         images, labels = normal(rng, 4, *size[1:4]), torch.from_numpy(rng.integers(0, size[6], 4))
         together = oracle(images).detach()
@@ -479,7 +481,7 @@ def test_new_disease(solution, rng, record):
     held_out[chosen] = False
     source = load_state(solution.Network(1, WIDTHS, 20), _trunk())
     model, twin = solution.transfer(source, 5), solution.Network(1, WIDTHS, 5)
-    batches = torch.arange(len(chosen)).expand(40, -1)
+    batches = torch.arange(len(chosen)).expand(STEPS, -1)
     few = photos[chosen], kinds[chosen], batches
     losses, new = [], []
     for count in PHASES:
