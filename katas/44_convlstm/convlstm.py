@@ -11,7 +11,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
 
 Letters in shapes: N sequences, T days of the past, S days of the future, M days in all, C fields (temperature, height,
 ...), Y rows, X columns, H hidden maps of a layer, K rows and columns of a filter (odd), L layers.
-Results have the dtype of their arguments, Python floats apart. Leave every argument as it was, and gradients alive.
+Results have the dtype of their arguments, Python floats apart. Leave every argument as it was. Gradients flow through
+all but anomalies and skill, which nobody differentiates.
 """
 
 import torch
@@ -134,7 +135,7 @@ def skill(model: Forecaster, past: Tensor, future: Tensor, area: Tensor, piece: 
     area (Y, X)               how much sea there is at each place, 0 on land
     piece                     sequences that are forecast at a time; the skill is that of all together
 
-    The model forecasts in evaluation mode and from the past alone, and is left in the mode in which it came.
+    The model forecasts from the past alone. Persistence errs somewhere on every day.
 
     Returns for each of the S days, 1 - squared errors of the forecast / squared errors of persistence, each weighted by
     area and summed over all sequences, fields and places; as Python floats.

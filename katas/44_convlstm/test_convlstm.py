@@ -34,15 +34,15 @@ from grader.checks import (
 # Sequences, days past and to come, fields, rows, columns, hidden maps of each layer, size of filters.
 SIZES = [(2, 3, 4, 2, 8, 5, [3], 3), (1, 4, 2, 3, 5, 7, [2, 4], 5), (4, 1, 3, 1, 6, 4, [3, 5, 2], 1)]
 SIZES += [(3, 2, 5, 2, 4, 12, [4, 3], 3), (5, 6, 1, 4, 1, 3, [1, 2], 7)]
-MANY, BACK, LONG = (1101, 1, 2, 2, 1, 3, [1], 3), (2, 40, 36, 1, 2, 3, [2], 3), 1101
+MANY, BACK, LONG = (1101, 1, 2, 2, 1, 3, [1], 3), (2, 40, 36, 1, 2, 3, [2], 3), 601
 # Size, steps, those that read true days, by how much the head's weights are larger.
 TRAININGS = [(SIZES[0], 12, 0, 1), (SIZES[3], 12, 5, 1), (SIZES[1], 4, 4, 30), (SIZES[4], 1, 0, 1), (MANY, 2, 1, 1)]
 TOL, SAME, FAR = 1e-8, 1e-9, 100.0
 STEP = ("x", "h", "c", "weight", "bias", "peephole")
 
-SEASONS, HELD_OUT, PAST, FUTURE, ROWS, COLUMNS, SOUTH, NORTH = 64, 96, 3, 5, 12, 14, 30.0, 52.0
-STEPS, BATCH, LEARNING_RATE, HIDDEN = 90, 12, 0.02, 8
-BAR = 0.52
+SEASONS, HELD_OUT, PAST, FUTURE, ROWS, COLUMNS, SOUTH, NORTH = 64, 96, 3, 4, 12, 14, 30.0, 52.0
+STEPS, BATCH, LEARNING_RATE, HIDDEN = 80, 10, 0.02, 8
+BAR = 0.507
 
 
 def _coast(rng, rows, columns):
@@ -162,12 +162,15 @@ def _learners_cell(solution):
     return lambda **given: assert_parts(solution.convlstm_step(*given.values()), "hc", name="convlstm_step")[::-1]
 
 
+def _parts(size):
+    return [f"{part}{layer}" for layer in range(len(size[6])) for part in "hc"]
+
+
 def _of_stack(rng, size, states=True, far=1.0):
     """The arguments of a stack by name, its states in a flat row."""
     count, steps, _, fields, rows, columns, hidden, _ = size
-    given = {"x": far * normal(rng, count, steps, fields, rows, columns)}
-    flat = [f"{part}{layer}" for layer in range(len(hidden)) for part in "hc"] if states else []
-    return given | {name: normal(rng, count, hidden[int(name[1:])], rows, columns) for name in flat}
+    flat = {name: normal(rng, count, hidden[int(name[1:])], rows, columns) for name in _parts(size)}
+    return {"x": far * normal(rng, count, steps, fields, rows, columns)} | (flat if states else {})
 
 
 def _learners_stack(model, layers):
@@ -208,7 +211,7 @@ def test_shapes(solution, rng):
         found = {"c": (c, (count, hidden[0])), "h": (h, (count, hidden[0]))}
         found |= {"outputs": (outputs, (count, past, hidden[-1])), "forecast": (forecast, (count, steps, fields))}
         found |= {"scaled": (scaled, (past, fields)), "usual": (usual, (fields,))}
-        found |= {f"{'hc'[n % 2]}{n // 2}": (part, (count, hidden[n // 2])) for n, part in enumerate(flat)}
+        found |= {name: (part, (count, hidden[int(name[1:])])) for name, part in zip(_parts(size), flat, strict=True)}
         for name, (part, shape) in found.items():
             assert_shape(part, shape + sizes, dtype=dtype, name=name, help="maps are (..., Y, X) throughout")
         assert_shape(spread, (fields,), dtype=dtype, name="spread")
@@ -262,25 +265,24 @@ def test_one_step(solution, rng):
 @pytest.mark.value
 def test_layers(solution, rng):
     """Layers pass their hidden maps up and their states on; where maps are one place, they are torch's LSTM"""
-    help = (
-        "each layer keeps h and c from step to step, begins with its own pair, and reads the one below at the same step"
-    )
-    for size in [*SIZES, *SIZES[:2], MANY, BACK]:
-        for states in (True, False):
-            both, given = _stacks(solution, rng, size), _of_stack(rng, size, states, FAR if states else 1.0)
-            names = ["outputs", *list(_of_stack(rng, size))[1:]]
-            agree = {"gradients": False, "tol": TOL, "name": names, "help": help}
-            assert_agrees(_learners_stack(both[0], len(size[6])), both[1], given, rng, modules=both, **agree)
-    model, oracle = _stacks(solution, rng, (2, 1, 1, 3, 1, 1, [4, 4, 4], 3))[0], nn.LSTM(3, 4, 3, dtype=torch.float64)
-    weights = state_of(model, [f"convs.{layer}.{name}" for layer in range(3) for name in ("weight", "bias")])
-    load_state(model, {f"peepholes.{layer}": torch.zeros(3, 4) for layer in range(3)})
-    for layer in range(3):
-        centre = weights[f"convs.{layer}.weight"][:, :, 1, 1]
-        own = {"weight_ih": centre[:, :-4], "weight_hh": centre[:, -4:], "bias_ih": weights[f"convs.{layer}.bias"]}
-        own["bias_hh"] = torch.zeros(16)
-        load_state(oracle, {f"{name}_l{layer}": value for name, value in own.items()})
+    help = "each layer keeps its h and c from step to step, and reads the one below at the same step"
+    for index, size in enumerate([*SIZES, *SIZES, MANY]):
+        both, given = _stacks(solution, rng, size), _of_stack(rng, size, index % 3, (FAR, 1.0)[index % 2])
+        agree = {"gradients": False, "tol": TOL, "name": ["outputs", *_parts(size)], "help": help}
+        assert_agrees(_learners_stack(both[0], len(size[6])), both[1], given, rng, modules=both, **agree)
+    model, oracle = _stacks(solution, rng, (2, 1, 1, 3, 1, 1, [4, 4], 3))[0], nn.LSTM(3, 4, 2, dtype=torch.float64)
+    for layer in range(2):
+        load_state(model, {f"peepholes.{layer}": torch.zeros(3, 4)})
+        weight, bias = state_of(model, [f"convs.{layer}.weight", f"convs.{layer}.bias"]).values()
+        centre = {
+            "weight_ih": weight[:, :-4, 1, 1],
+            "weight_hh": weight[:, -4:, 1, 1],
+            "bias_ih": bias,
+            "bias_hh": 0 * bias,
+        }
+        load_state(oracle, {f"{name}_l{layer}": value for name, value in centre.items()})
     x = normal(rng, 2, LONG, 3)
-    outputs = _learners_stack(model, 3)(x[..., None, None])[0][..., 0, 0]
+    outputs = _learners_stack(model, 2)(x[..., None, None])[0][..., 0, 0]
     expected = oracle(x.transpose(0, 1))[0].transpose(0, 1).detach()
     assert_close(outputs.detach(), expected, tol=TOL, name=text("outputs on maps of one place"), help=help)
 
@@ -290,11 +292,9 @@ def test_forecasts(solution, rng):
     """Every day comes from the day before, as forecast, or as it truly was where that is given"""
     help = "the decoder begins with the encoder's states and the last day; next day = what it read + head, 0 on land"
     for index, size in enumerate([*SIZES, *SIZES, MANY, BACK]):
-        for truth in (False, True):
-            both = _models(solution, rng, size, (1.0, FAR)[index % 2])
-            given = _of_model(rng, size, truth, (1.0, FAR)[index // 2 % 2])
-            agree = {"gradients": False, "tol": TOL, "name": "forecast", "help": help}
-            assert_agrees(*both, given, rng, modules=both, **agree)
+        both = _models(solution, rng, size, (1.0, FAR)[index % 2])
+        given = _of_model(rng, size, index % 3 == 0, (1.0, FAR)[index // 2 % 2])
+        assert_agrees(*both, given, rng, modules=both, gradients=False, tol=TOL, name="forecast", help=help)
 
 
 @pytest.mark.value
@@ -315,7 +315,7 @@ def test_sea_loss(solution, rng):
 def _skill(oracle, past, future, area):
     """By scikit-learn."""
     wet, steps = area > 0, future.shape[1]
-    forecast = oracle.eval()(past, wet, steps).detach()
+    forecast = oracle(past, wet, steps).detach()
     weights = np.tile(area[wet], len(past) * past.shape[2])
     skill = []
     for day in range(steps):
@@ -341,31 +341,25 @@ def test_skill(solution, rng):
         past, future = (each * torch.arange(1.0, count + 1)[:, None, None, None, None] for each in (past, future))
         wanted = _skill(oracle, past, future, area)
         for piece in {1, 2, 3, count} if count < 9 else {67, 2000}:
-            model.train(piece % 2 == 0)
             got = torch.tensor(solution.skill(model, *map(as_view, (past, future, area)), piece), dtype=torch.float64)
             name = text("skill, {piece} sequences at a time", piece=piece)
             assert_close(got, wanted, tol=TOL, name=name, help=help)
-            assert model.training == (piece % 2 == 0), "skill must leave the model in the mode in which it came"
 
 
 @pytest.mark.gradient
 def test_gradients(solution, rng):
     """Gradients reach maps, states, and every parameter, back through forecasts that were read"""
     help = "nothing may cut the graph: no detach, no .data, no no_grad; a forecast that is read is not a constant"
-    for size in [*SIZES, BACK]:
-        for far in (1.0, FAR):
-            assert_agrees(
-                _learners_cell(solution), _cell, _of_step(rng, size, far), rng, tol=TOL, name=("c", "h"), help=help
-            )
-            both, given = _stacks(solution, rng, size), _of_stack(rng, size, far=far)
-            names = ["outputs", *list(given)[1:]]
-            agree = {"parameters": list(_shapes(both[1])), "tol": TOL, "help": help}
-            assert_agrees(
-                _learners_stack(both[0], len(size[6])), both[1], given, rng, modules=both, name=names, **agree
-            )
-            both, given = _models(solution, rng, size), _of_model(rng, size, far == FAR, far)
-            agree = {"parameters": list(_shapes(both[1])), "tol": TOL, "help": help, "name": "forecast"}
-            assert_agrees(*both, given, rng, modules=both, **agree)
+    for index, size in enumerate([*SIZES, BACK, *SIZES[:3]]):
+        far, agree = (1.0, FAR)[index > 5], {"tol": TOL, "help": help}
+        assert_agrees(_learners_cell(solution), _cell, _of_step(rng, size, far), rng, name=("c", "h"), **agree)
+        both, given = _stacks(solution, rng, size), _of_stack(rng, size, far=far)
+        stack, names = _learners_stack(both[0], len(size[6])), ["outputs", *_parts(size)]
+        agree["parameters"] = list(_shapes(both[1]))
+        assert_agrees(stack, both[1], given, rng, modules=both, name=names, **agree)
+        both, given = _models(solution, rng, size), _of_model(rng, size, index % 2, far)
+        agree["parameters"] = list(_shapes(both[1]))
+        assert_agrees(*both, given, rng, modules=both, name="forecast", **agree)
 
 
 @pytest.mark.value
@@ -423,7 +417,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
 
 @pytest.mark.convergence
 def test_forecasts_a_small_sea(solution, rng, record):
-    """After 90 steps it tells where currents take warm water, on seasons that it never saw"""
+    """After 80 steps it tells where currents take warm water, on seasons that it never saw"""
     fields, sea = _seasons(rng, SEASONS + HELD_OUT)
     latitudes = np.radians(np.linspace(NORTH, SOUTH, ROWS))[:, None]
     area, sea = torch.from_numpy(sea * np.cos(latitudes)).float(), torch.from_numpy(sea)
@@ -442,7 +436,7 @@ def test_forecasts_a_small_sea(solution, rng, record):
     record.curve("skill by day ahead", skill, baseline=0.0)
     forecast = model(past[:1], sea, FUTURE).detach()
     frames = torch.cat([future[0, :, 0], forecast[0, :, 0], past[0, -1:, 0].expand(FUTURE, -1, -1)])
-    record.images("five days: what came, forecast, persistence", frames.numpy(), columns=FUTURE)
+    record.images("four days: what came, forecast, persistence", frames.numpy(), columns=FUTURE)
     help = "do the gates see neighbours, do states live on, do forecasts come from the past alone?"
     assert_beats(float(np.mean(skill)), BAR, name="mean skill against persistence", help=help)
 
@@ -461,7 +455,7 @@ def _seasons(rng, count):
     for _ in range(300):  # the stream function of a steady wind's curl
         p = np.pad(stream, 1)
         stream = wet * (p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:] + 1) / 4
-    strength = rng.choice([-1, 1], count) * rng.uniform(1.0, 2.0, count)
+    strength = rng.choice([-1, 1], count) * rng.uniform(1.5, 2.5, count)
     stream = strength[:, None, None] * stream / stream.max() / 4
     flows = stream[:, :, 1:] - stream[:, :, :-1], stream[:, :-1] - stream[:, 1:]
     shared = [

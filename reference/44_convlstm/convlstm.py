@@ -11,7 +11,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
 
 Letters in shapes: N sequences, T days of the past, S days of the future, M days in all, C fields (temperature, height,
 ...), Y rows, X columns, H hidden maps of a layer, K rows and columns of a filter (odd), L layers.
-Results have the dtype of their arguments, Python floats apart. Leave every argument as it was, and gradients alive.
+Results have the dtype of their arguments, Python floats apart. Leave every argument as it was. Gradients flow through
+all but anomalies and skill, which nobody differentiates.
 """
 
 import torch
@@ -61,8 +62,8 @@ def convlstm_step(x: Tensor, h: Tensor, c: Tensor, weight: Tensor, bias: Tensor,
     gates = F.conv2d(torch.cat([x, h], 1), weight, bias, padding=weight.shape[-1] // 2)
     i, f, g, o = gates.chunk(4, dim=1)
     see_i, see_f, see_o = peephole[:, :, None, None]
-    c, old = torch.sigmoid(f + see_f * c) * c, c
-    c = c + torch.sigmoid(i + see_i * old) * torch.tanh(g)
+    old = c
+    c = torch.sigmoid(f + see_f * old) * old + torch.sigmoid(i + see_i * old) * torch.tanh(g)
     h = torch.sigmoid(o + see_o * c) * torch.tanh(c)
     return h, c
     # END SOLUTION
@@ -188,14 +189,12 @@ def skill(model: Forecaster, past: Tensor, future: Tensor, area: Tensor, piece: 
     area (Y, X)               how much sea there is at each place, 0 on land
     piece                     sequences that are forecast at a time; the skill is that of all together
 
-    The model forecasts in evaluation mode and from the past alone, and is left in the mode in which it came.
+    The model forecasts from the past alone. Persistence errs somewhere on every day.
 
     Returns for each of the S days, 1 - squared errors of the forecast / squared errors of persistence, each weighted by
     area and summed over all sequences, fields and places; as Python floats.
     """
     # BEGIN SOLUTION: two sums per day over all pieces, and one division at the end
-    training = model.training
-    model.eval()
     sums = torch.zeros(2, future.shape[1], dtype=torch.float64)
     with torch.no_grad():
         for days, came in zip(past.split(piece), future.split(piece), strict=True):
@@ -203,7 +202,6 @@ def skill(model: Forecaster, past: Tensor, future: Tensor, area: Tensor, piece: 
             for total, forecast in zip(sums, forecasts, strict=True):
                 errors = torch.where(area > 0, forecast - came, 0.0)
                 total += (errors.square() * area).sum((0, 2, 3, 4))
-    model.train(training)
     return (1 - sums[0] / sums[1]).tolist()
     # END SOLUTION
 
