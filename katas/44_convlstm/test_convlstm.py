@@ -42,7 +42,7 @@ STEP = ("x", "h", "c", "weight", "bias", "peephole")
 
 SEASONS, HELD_OUT, PAST, FUTURE, ROWS, COLUMNS, SOUTH, NORTH = 64, 96, 3, 4, 12, 14, 30.0, 52.0
 STEPS, BATCH, LEARNING_RATE, HIDDEN = 80, 10, 0.02, 8
-BAR = 0.507
+BAR = 0.5
 
 
 def _coast(rng, rows, columns):
@@ -216,7 +216,7 @@ def test_shapes(solution, rng):
             assert_shape(part, shape + sizes, dtype=dtype, name=name, help="maps are (..., Y, X) throughout")
         assert_shape(spread, (fields,), dtype=dtype, name="spread")
         assert_shape(solution.sea_loss(forecast, forecast + 1, area), (), dtype=dtype, name="loss")
-        skill = solution.skill(model, days, forecast + 1, area, 2)
+        skill = solution.skill(model, days, forecast.detach() + 1, area, 2)
         assert isinstance(skill, list) and len(skill) == steps, "skill must return a list with one number per day"
         assert all(isinstance(each, float) for each in skill), "skill must return Python floats, not tensors"
 
