@@ -40,12 +40,12 @@ def anomalies(fields: Tensor, sea: Tensor, training: int) -> tuple[Tensor, Tenso
 def convlstm_step(x: Tensor, h: Tensor, c: Tensor, weight: Tensor, bias: Tensor, peephole: Tensor) -> State:
     """Take one step with every sequence of the batch.
 
-    x (N, C, Y, X)           input maps of this step; may be a view that is not contiguous
-    h (N, H, Y, X)           hidden maps before the step
-    c (N, H, Y, X)           cell maps before the step
-    weight (4H, C + H, K, K) filters over x and h, in this order: H each for the gates i, f, g, o, in this order
-    bias (4H,)               one number per filter
-    peephole (3, H)          how i and f see the old c, and o the new c: one number per gate and hidden map
+    x (N, C, Y, X)            input maps of this step; may be a view that is not contiguous
+    h (N, H, Y, X)            hidden maps before the step
+    c (N, H, Y, X)            cell maps before the step
+    weight (4H, C + H, K, K)  filters over x and h, in this order: H each for the gates i, f, g, o, in this order
+    bias (4H,)                one number per filter
+    peephole (3, H)           how i and f see the old c, and o the new c: one number per gate and hidden map
 
     Maps keep their size: beyond the edge all is 0.
 
@@ -85,12 +85,10 @@ class ConvLSTM(nn.Module):
 class Forecaster(nn.Module):
     """One stack reads the days that were, another starts from its states and writes those to come.
 
-    The parameters are those of these three, and no others:
+    The parameters are those of encoder and decoder, each a ConvLSTM of C + 1 inputs, these two, and no others:
 
-    encoder   ConvLSTM of C + 1 inputs
-    decoder   ConvLSTM of C + 1 inputs
-    head      from the decoder's top hidden maps to the change of each field:
-              head.weight (C, H, 1, 1) and head.bias (C,), which start at 0: a new forecaster says that all stays
+    head.weight (C, H, 1, 1)  from the decoder's top hidden maps to the change of each field; starts at 0 ...
+    head.bias (C,)            ... and so does this: a new forecaster says that all stays as it is
     """
 
     def __init__(self, fields: int, hidden: list[int], kernel: int = 3, dtype: torch.dtype = torch.float32) -> None:
@@ -101,16 +99,17 @@ class Forecaster(nn.Module):
     def forward(self, past: Tensor, sea: Tensor, steps: int, truth: Tensor | None = None) -> Tensor:
         """Forecast day after day.
 
-        past (N, T, C, Y, X)      the days that were, 0 on land
-        sea (Y, X)                bool; both stacks read it as one more map, 1 on sea and 0 on land, after the fields
-        steps                     S, how many days to forecast
-        truth (N, S, C, Y, X)     for training only, or None: then the decoder reads its own forecasts
+            past (N, T, C, Y, X)      the days that were, 0 on land
+            sea (Y, X)                bool; both stacks read it as one more map, 1 on sea and 0 on land, after the fields
+            steps                     S, how many days to forecast
+            truth (N, S, C, Y, X)     for training only, or None: then the decoder reads its own forecasts
 
-        The encoder reads the past from zero states. The decoder goes on from its states and reads the last day of the
-        past, then its forecast of each day; with truth, the true day in place of its forecast. What it read
-        plus the change that the head says, and 0 on land, is the forecast of the next day.
+            The encoder reads the past from zero states. The decoder goes on from its states and reads the last day of the
+            past, then its forecast of each day; with truth, the true day in place of its forecast. What it read
+            plus the change that the head says, and 0 on land, is the forecast of the next day.
 
-        Returns forecast (N, S, C, Y, X).
+            Returns what is said of each day.
+        forecast (N, S, C, Y, X)  0 on land
         """
         raise NotImplementedError("Forecaster.forward: read the past, then step by step: day, decoder, head, next day")
 
@@ -122,7 +121,8 @@ def sea_loss(forecast: Tensor, truth: Tensor, area: Tensor) -> Tensor:
     truth (N, S, C, Y, X)     what came; anything, NaN too, on land
     area (Y, X)               how much sea there is at each place, 0 on land
 
-    Returns loss (); what stands on land reaches neither it nor any gradient.
+    Returns the mean; what stands on land reaches neither it nor any gradient.
+    loss ()                   one number
     """
     raise NotImplementedError("sea_loss: errors where there is sea, and the mean by area")
 
