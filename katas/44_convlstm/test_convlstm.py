@@ -20,7 +20,6 @@ from grader.checks import (
     assert_parts,
     assert_shape,
     assert_state,
-    assert_that,
     assert_trained,
     assert_unchanged,
     layer_laws,
@@ -85,9 +84,8 @@ class _Stack(nn.Module):
         self.double()
 
     def forward(self, x, *flat, **named):
-        flat = [*flat, *named.values()] or [
-            x.new_zeros(len(x), peephole.shape[1], *x.shape[3:]) for peephole in self.peepholes for _ in "hc"
-        ]
+        maps = [peephole.shape[1] for peephole in self.peepholes for _ in "hc"]
+        flat = [*flat, *named.values()] or [x.new_zeros(len(x), own, *x.shape[3:]) for own in maps]
         shown = []
         for step in x.unbind(1):
             for layer, conv in enumerate(self.convs):
@@ -224,10 +222,8 @@ def test_shapes(solution, rng):
 @pytest.mark.value
 def test_anomalies(solution, rng):
     """What is usual at a place, and how much a field varies at sea, is told by the training days alone; land is 0"""
-    help = (
-        "a mean per place, one spread per field; neither days after training nor land may enter, and NaN is no number"
-    )
-    names = "usual", "spread", "scaled"
+    help = "a mean per place, one spread per field; days after training and land may not enter, and NaN is no number"
+    names = "scaled", "usual", "spread"
     cases = [(9, 2, 5, 4, 6, 1.0), (7, 3, 4, 6, 7, 30.0), (12, 1, 1, 8, 5, 1.0), (3, 2, 3, 1, 1, 0.01)]
     for days, fields, rows, columns, training, spread in [*cases, (1101, 2, 3, 2, 900, 2.0)]:
         for land in (np.nan, -999.0):
@@ -237,36 +233,35 @@ def test_anomalies(solution, rng):
             values[:, 0] *= 4
             if fields == 3:
                 values[:, 1] = 5
-            given = torch.where(area > 0, values, land)
             wet = area > 0
+            given = torch.where(wet, values, land)
             at_sea = np.ma.masked_array(values.numpy(), np.broadcast_to(~wet.numpy(), values.shape))
             usual = at_sea[:training].mean(0)
             spreads = (at_sea - usual)[:training].swapaxes(0, 1).reshape(fields, -1).std(1)
             spreads = np.where(spreads > 0, spreads, 1)
             scaled = (at_sea - usual) / spreads[:, None, None]
-            wanted = [torch.from_numpy(np.ma.filled(each, 0.0)) for each in (usual, spreads, scaled)]
+            wanted = [torch.from_numpy(np.ma.filled(each, 0.0)) for each in (scaled, usual, spreads)]
             for view in (lambda each: each, as_view):
                 got = assert_parts(solution.anomalies(view(given), view(wet), training), names, name="anomalies")
-                for name, part, expected in zip(names, (got[1], got[2], got[0]), wanted, strict=True):
-                    assert_close(part, expected, tol=TOL, name=name, help=help)
+                for which in (1, 2, 0):
+                    assert_close(got[which], wanted[which], tol=TOL, name=names[which], help=help)
 
 
 @pytest.mark.value
 def test_one_step(solution, rng):
     """One step is that of torch's LSTM cell at every place, which reads a patch; peepholes are inputs of its gates"""
     help = "filters over x, then h; gates i, f, g, o; i and f see the old c, o the new one; what squashes each"
-    for size in [*SIZES, *SIZES, MANY]:
+    for size in [*SIZES, *SIZES[:3], MANY]:
         for far in (1.0, FAR):
-            given = _of_step(rng, size, far)
             agree = {"gradients": False, "tol": TOL, "name": ("c", "h"), "help": help}
-            assert_agrees(_learners_cell(solution), _cell, given, rng, **agree)
+            assert_agrees(_learners_cell(solution), _cell, _of_step(rng, size, far), rng, **agree)
 
 
 @pytest.mark.value
 def test_layers(solution, rng):
     """Layers pass their hidden maps up and their states on; where maps are one place, they are torch's LSTM"""
     help = "each layer keeps its h and c from step to step, and reads the one below at the same step"
-    for index, size in enumerate([*SIZES, *SIZES, MANY]):
+    for index, size in enumerate([*SIZES, *SIZES[:3], MANY]):
         both, given = _stacks(solution, rng, size), _of_stack(rng, size, index % 3, (FAR, 1.0)[index % 2])
         agree = {"gradients": False, "tol": TOL, "name": ["outputs", *_parts(size)], "help": help}
         assert_agrees(_learners_stack(both[0], len(size[6])), both[1], given, rng, modules=both, **agree)
@@ -274,13 +269,9 @@ def test_layers(solution, rng):
     for layer in range(2):
         load_state(model, {f"peepholes.{layer}": torch.zeros(3, 4)})
         weight, bias = state_of(model, [f"convs.{layer}.weight", f"convs.{layer}.bias"]).values()
-        centre = {
-            "weight_ih": weight[:, :-4, 1, 1],
-            "weight_hh": weight[:, -4:, 1, 1],
-            "bias_ih": bias,
-            "bias_hh": 0 * bias,
-        }
-        load_state(oracle, {f"{name}_l{layer}": value for name, value in centre.items()})
+        own = weight[:, :-4, 1, 1], weight[:, -4:, 1, 1], bias, 0 * bias
+        names = [f"{name}_l{layer}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        load_state(oracle, dict(zip(names, own, strict=True)))
     x = normal(rng, 2, LONG, 3)
     outputs = _learners_stack(model, 2)(x[..., None, None])[0][..., 0, 0]
     expected = oracle(x.transpose(0, 1))[0].transpose(0, 1).detach()
@@ -291,7 +282,7 @@ def test_layers(solution, rng):
 def test_forecasts(solution, rng):
     """Every day comes from the day before, as forecast, or as it truly was where that is given"""
     help = "the decoder begins with the encoder's states and the last day; next day = what it read + head, 0 on land"
-    for index, size in enumerate([*SIZES, *SIZES, MANY, BACK]):
+    for index, size in enumerate([*SIZES, *SIZES[:3], MANY, BACK]):
         both = _models(solution, rng, size, (1.0, FAR)[index % 2])
         given = _of_model(rng, size, index % 3 == 0, (1.0, FAR)[index // 2 % 2])
         assert_agrees(*both, given, rng, modules=both, gradients=False, tol=TOL, name="forecast", help=help)
@@ -301,7 +292,7 @@ def test_forecasts(solution, rng):
 def test_sea_loss(solution, rng):
     """Squared errors count by how much sea there is, those on land not at all, whatever stands there"""
     help = "on land, put a number before you subtract; divide by all the sea, and by sequences, days, fields"
-    for index, (count, _, steps, fields, rows, columns, *_) in enumerate([*SIZES, *SIZES, MANY]):
+    for index, (count, _, steps, fields, rows, columns, *_) in enumerate([*SIZES, *SIZES[:3], MANY]):
         area = _coast(rng, rows, columns)
         far = (1.0, 1000.0)[index % 2]
         truth = far * _maps(rng, area, count, steps, fields, land=(torch.nan, 7.0)[index // 2 % 2])
@@ -328,7 +319,7 @@ def _skill(oracle, past, future, area):
 def test_skill(solution, rng):
     """Skill at each lead is one minus a ratio of errors on all sequences, of forecasts from the past alone"""
     help = "the model has not seen the future; persistence is the last day of the past; sum first, divide last"
-    for index, size in enumerate([*SIZES, *SIZES, MANY]):
+    for index, size in enumerate([*SIZES, *SIZES[:3], MANY]):
         model, oracle = _models(solution, rng, size)
         count, _, steps, fields, rows, columns, *_ = size
         area, scale = _coast(rng, rows, columns), 10.0 ** (index % 3)
@@ -453,21 +444,16 @@ def _seasons(rng, count):
         stream = wet * (p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:] + 1) / 4
     strength = rng.choice([-1, 1], count) * rng.uniform(1.5, 2.5, count)
     stream = strength[:, None, None] * stream / stream.max() / 4
-    flows = stream[:, :, 1:] - stream[:, :, :-1], stream[:, :-1] - stream[:, 1:]
-    shared = [
-        np.diff(np.pad(sea, [(1, 1) if axis == along else (0, 0) for axis in range(2)]), axis=along) == 0
-        for along in range(2)
-    ]
+    flows = np.diff(stream, axis=2)[:, :-1], -np.diff(stream, axis=1)[:, :, :-1]  # from the place before, on each axis
     water = 5 * sea * gaussian_filter(normal_array(rng, count, ROWS, COLUMNS), (0, 1.2, 1.2))
     days = []
     for _ in range(PAST + FUTURE):
         days.append(15 + 4 * np.cos(np.arange(ROWS) / 4)[:, None] + water)
         for _ in range(4):
-            moved = water
-            for axis, (flow, open_) in enumerate(zip(flows, shared, strict=True), 1):
-                p = np.pad(water, [(1, 1) if each == axis else (0, 0) for each in range(3)])
-                before, after = (np.take(p, range(start, p.shape[axis] - 1 + start), axis) for start in (0, 1))
-                flux = np.maximum(flow, 0) * before + np.minimum(flow, 0) * after + 0.01 * open_ * (before - after)
-                moved = moved - np.diff(flux, axis=axis)
-            water = moved
+            fluxes = []
+            for axis, flow in enumerate(flows, 1):
+                before, open_ = np.roll(water, 1, axis), sea & np.roll(sea, 1, axis - 1)
+                flux = np.maximum(flow, 0) * before + np.minimum(flow, 0) * water + 0.01 * open_ * (before - water)
+                fluxes.append(flux - np.roll(flux, -1, axis))
+            water = water + sum(fluxes)
     return np.stack(days, 1), sea

@@ -139,16 +139,16 @@ class Forecaster(nn.Module):
     def forward(self, past: Tensor, sea: Tensor, steps: int, truth: Tensor | None = None) -> Tensor:
         """Forecast day after day.
 
-            past (N, T, C, Y, X)      the days that were, 0 on land
-            sea (Y, X)                bool; both stacks read it as one more map, 1 on sea and 0 on land, after the fields
-            steps                     S, how many days to forecast
-            truth (N, S, C, Y, X)     for training only, or None: then the decoder reads its own forecasts
+        past (N, T, C, Y, X)      the days that were, 0 on land
+        sea (Y, X)                bool; both stacks read it as one more map, 1 on sea and 0 on land, after the fields
+        steps                     S, how many days to forecast
+        truth (N, S, C, Y, X)     for training only, 0 on land; or None: then the decoder reads its own forecasts
 
-            The encoder reads the past from zero states. The decoder goes on from its states and reads the last day of the
-            past, then its forecast of each day; with truth, the true day in place of its forecast. What it read
-            plus the change that the head says, and 0 on land, is the forecast of the next day.
+        The encoder reads the past from zero states. The decoder goes on from its states and reads the last day of the
+        past, then its forecast of each day; with truth, the true day in place of its forecast. What it read
+        plus the change that the head says, and 0 on land, is the forecast of the next day.
 
-            Returns what is said of each day.
+        Returns what is said of each day.
         forecast (N, S, C, Y, X)  0 on land
         """
         # BEGIN SOLUTION: read the past, then step by step: day, decoder, head, next day
