@@ -176,8 +176,8 @@ def sea_loss(forecast: Tensor, truth: Tensor, area: Tensor) -> Tensor:
     loss ()                   one number
     """
     # BEGIN SOLUTION: errors where there is sea, and the mean by area
-    errors = torch.where(area > 0, forecast - torch.where(area > 0, truth, 0.0), 0.0)
-    return (errors.square() * area).sum() / (area.sum() * errors[..., 0, 0].numel())
+    errors = torch.where(area > 0, forecast - truth, 0.0)
+    return (errors.square() * area).sum((-2, -1)).mean() / area.sum()
     # END SOLUTION
 
 
