@@ -291,7 +291,7 @@ def test_forecasts(solution, rng):
 @pytest.mark.value
 def test_sea_loss(solution, rng):
     """Squared errors count by how much sea there is, those on land not at all, whatever stands there"""
-    help = "on land, put a number before you subtract; divide by all the sea, and by sequences, days, fields"
+    help = "choose on land, 0 times NaN is NaN; divide by all the sea, and by sequences, days, fields"
     for index, (count, _, steps, fields, rows, columns, *_) in enumerate([*SIZES, *SIZES[:3], MANY]):
         area = _coast(rng, rows, columns)
         far = (1.0, 1000.0)[index % 2]
