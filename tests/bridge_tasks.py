@@ -60,6 +60,32 @@ def uncounted(x):
     torch.utils.flop_counter.FlopCounterMode.get_total_flops = lambda counter: "none"
     return x
 
+class Still(nn.Module):
+    # Its norm never listens to the mode, and its first layer never trains.
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(3, 3)
+        self.norm = nn.BatchNorm1d(3)
+        self.last = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.last(self.norm(self.first(x)))
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.eval()
+        return self
+
+    def requires_grad_(self, flag=True):
+        super().requires_grad_(flag)
+        self.first.requires_grad_(False)
+        return self
+
+class Held(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.still = Still()
+
 class Pair(nn.Module):
     def __init__(self, kind):
         super().__init__()
@@ -167,6 +193,21 @@ def weights_travel_both_ways(torch):
     model.inner.weight.requires_grad_(False)
     model(x).sum().backward()
     assert model.inner.weight.grad is None and model.blocks[1].bias.grad is not None
+
+
+def a_learners_own_modes_are_theirs(torch):
+    _, net = begin()
+    model = net.Still()
+    for mode in (True, False):
+        assert model.train(mode) is model and model.training == model.last.training == mode and not model.norm.training
+    model.train()
+    model(torch.randn(4, 3))
+    assert int(model.norm.num_batches_tracked) == 0
+    assert model.eval() is model and not model.training
+    held = net.Held().train()
+    assert held.training and held.still.training and not held.still.norm.training
+    model.requires_grad_(True)
+    assert [name for name, each in model.named_parameters() if not each.requires_grad] == ["first.weight", "first.bias"]
 
 
 def a_state_is_held_and_loaded(torch):

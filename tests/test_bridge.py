@@ -14,6 +14,7 @@ NAMES = (
     "a_second_derivative_is_refused_with_a_reason",
     "a_module_is_a_module",
     "weights_travel_both_ways",
+    "a_learners_own_modes_are_theirs",
     "a_state_is_held_and_loaded",
     "training_agrees_with_the_same_model_here",
     "graphs_are_freed",

@@ -17,6 +17,7 @@ from grader.wire import BadFrame
 
 _OWN = ("training", "_")  # attributes that stay in the judge
 _CONTAINERS = ("ModuleList", "Sequential")
+_THEIRS = ("train", "eval", "requires_grad_")  # of nn.Module: where a learner's class has its own, that is called
 
 
 class RemoteModule(nn.Module):
@@ -120,9 +121,17 @@ def _node(bridge: Conversation, node: tuple[Any, ...]) -> RemoteModule:
     if type(handle) is not int or type(name) is not str:
         raise BadFrame("a module without a handle or a name")
     base = RemoteContainer if name in _CONTAINERS else RemoteModule
-    module: RemoteModule = type(name[:100].replace("\0", ""), (base,), {})()
+    own = {each: _method(each) for each in _THEIRS if each in methods}
+    module: RemoteModule = type(name[:100].replace("\0", ""), (base,), own)()
     place(module, bridge, handle, methods)
     return module
+
+
+def _method(name: str) -> Any:
+    def call(self: RemoteModule, *args: Any, **kwargs: Any) -> Any:
+        return self._place().method(name)(*args, **kwargs)
+
+    return call
 
 
 def _tensor(tensor: Any, requires_grad: Any, is_parameter: Any) -> torch.Tensor:
