@@ -178,7 +178,7 @@ class CycleGAN:
         fake_b (N, D)  the pictures of a, translated to B
         """
         raise NotImplementedError(
-            "CycleGAN.translator_step: translate, four kinds of terms, clear, backward, one update"
+            "CycleGAN.translator_step: translate, three kinds of terms, clear, backward, one update"
         )
 
     def critic_step(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> float:

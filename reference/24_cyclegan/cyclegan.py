@@ -203,7 +203,7 @@ class CycleGAN:
         fake_a (M, D)  the pictures of b, translated to A
         fake_b (N, D)  the pictures of a, translated to B
         """
-        # BEGIN SOLUTION: translate, four kinds of terms, clear, backward, one update
+        # BEGIN SOLUTION: translate, three kinds of terms, clear, backward, one update
         fake_a, fake_b = self.to_a(b), self.to_b(a)
         adversarial = adversarial_loss(self.critic_a(fake_a), 1.0) + adversarial_loss(self.critic_b(fake_b), 1.0)
         cycle = cycle_loss(a, b, self.to_b, self.to_a)
