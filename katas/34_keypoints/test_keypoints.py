@@ -78,13 +78,13 @@ def _loss(logits, maps, visible):
     return F.cross_entropy(logits[visible].flatten(1), maps[visible].flatten(1))
 
 
-def _scene(rng, size, far=1.0, hidden=0.4):
-    """Logits, maps with NaN or ones where a key point is hidden, and what can be seen."""
+def _scene(rng, size, far=1.0, hidden=0.4, rubbish=math.nan):
+    """Logits, maps with rubbish where a key point is hidden, and what can be seen."""
     logits = far * normal(rng, *size[:4])
     visible = torch.from_numpy(rng.random(size[:2]) >= hidden)
     visible[-1, -1] = hidden < 1
     maps = _bells(_points(rng, size), *size[2:4], size[4], 2.0 * size[4])
-    maps[~visible] = float(rng.choice([math.nan, 1.0]))
+    maps[~visible] = rubbish
     return {"logits": logits, "maps": maps, "visible": visible}
 
 
@@ -174,10 +174,10 @@ def test_gaussian_maps(solution, rng):
 def test_masked_loss(solution, rng):
     """The loss and its gradient are those of the key points that can be seen, be they all, one or none"""
     help = "what is hidden neither adds to the sum nor counts in the mean, whatever its map holds, NaN too"
-    for size in [*SIZES, *SIZES, LONG[0], LONG[2]]:
-        for far, hidden in ((1, 0.4), (1, 0.0), (300, 0.5), (2, 1.1), (1, 0.9)):
+    for size in [*SIZES, LONG[0], LONG[2]]:
+        for scene in ((1, 0.4, 1.0), (1, 0.0), (300, 0.5), (2, 1.1), (1, 0.9)):  # far, hidden, rubbish
             fixed = {"fixed": ["maps"], "tol": TOL, "name": "loss", "help": help}
-            assert_agrees(solution.masked_loss, _loss, _scene(rng, size, far, hidden), rng, **fixed)
+            assert_agrees(solution.masked_loss, _loss, _scene(rng, size, *scene), rng, **fixed)
 
 
 @pytest.mark.gradient
@@ -260,12 +260,14 @@ def test_homography(solution, rng):
 def test_homography_of_noisy_pairs(solution, reference, rng):
     """From pairs with errors comes the homography of least A h, which depends on how the points are normalised"""
     for count, *where in [*PLANES[1:7], *PLANES[1:7]]:
-        _, source, target, grid, _ = _plane(rng, count + 1, *where, noise=0.02)
+        _, source, target, grid, _ = _plane(rng, count + 1, *where, noise=0.05)
         wanted = _moved(reference.homography(source, target), grid)
         found = _goes(solution.homography(source, target), grid, text("the homography"))
         name = text("points under the homography of {count} noisy pairs", count=count + 1)
-        help = "both sides normalised: mean (0, 0), and the mean of the distances is the root of 2; two rows for each pair"
-        assert_close(found, wanted, tol=TOL, name=name, help=help)
+        help = (
+            "both sides normalised: mean (0, 0), and the mean of the distances is the root of 2; two rows for each pair"
+        )
+        assert_close(found, wanted, tol=1e-9, name=name, help=help)
 
 
 @pytest.mark.value
@@ -290,7 +292,14 @@ def test_ransac(solution, rng):
 @pytest.mark.value
 def test_ransac_of_noisy_pairs(solution, reference, rng):
     """Every pair has an error: the sample with most inliers wins, the first of equals, and all of them make the matrix"""
-    for count, draws, threshold in ((9, 8, 0.06), (6, 15, 0.05), (20, 20, 0.04), (12, 1, 0.1), (30, 25, 0.03), (7, 30, 0.06)):
+    for count, draws, threshold in (
+        (9, 8, 0.06),
+        (6, 15, 0.05),
+        (20, 20, 0.04),
+        (12, 1, 0.1),
+        (30, 25, 0.03),
+        (7, 30, 0.06),
+    ):
         for place in (1, 3):
             _, source, target, grid, _ = _plane(rng, count, *PLANES[place][1:], noise=0.02)
             target, _ = _wrong(rng, target, 0.2, PLANES[place][4])
