@@ -96,8 +96,8 @@ def homography(source: Tensor, target: Tensor) -> Tensor:
     homography between normalised points.
     Undo: the result takes points as they were given.
 
-    source (N, 2)  float64, at least 4 pairs, up to 5003; four of the source points have no three on a line
-    target (N, 2)  float64, the same
+    source (N, 2)  float64 or float32, at least 4 pairs, up to 5003; four of the source points have no three on a line
+    target (N, 2)  of the same dtype
 
     Returns the matrix, scaled so that its last number is 1: that number is not 0, because the camera sees the origin.
     matrix (3, 3)
