@@ -430,7 +430,7 @@ def test_torn_marker(solution, rng, record):
             lines = torch.linspace(-1, 1, 96).double()
             square = torch.cartesian_prod(lines, lines).flip(1)
             tones = [3.0 if inlier else -3.0 for inlier in inliers.tolist()]
-            record.image("Key points: right ones white, wrong ones black", _marked(pictures[row], points[row], tones))
+            record.image("Key points: inliers white, others black", _marked(pictures[row], points[row], tones))
             edge = torch.cat([square[square[:, i].abs() == 1] for i in (0, 1)])
             outline = _moved(matrix, edge)
             record.image("The marker's outline by the homography", _marked(pictures[row], outline, [3.0] * len(edge)))
