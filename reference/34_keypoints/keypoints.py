@@ -16,7 +16,8 @@ Climb in this order. Every rung is graded on its own, so run `grade` after each 
 Letters in shapes: N pictures or pairs of points, K key points, H rows and W columns of a map, S samples. A point is x, y: x to
 the right, y down. The picture begins at (0, 0), and its pixels are squares of side 1. A map covers the picture with cells
 that are squares of side `stride`, so that the cell in row r and column c has its centre at x = (c + 0.5) * stride,
-y = (r + 0.5) * stride. Where nothing else is said, results have the dtype of the arguments. Leave every argument as it was.
+y = (r + 0.5) * stride. Where nothing else is said, results have the dtype of the arguments. Gradients are asked of two functions
+alone: of masked_loss by the logits, and of soft_argmax. Leave every argument as it was.
 """
 
 import torch

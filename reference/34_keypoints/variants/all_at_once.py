@@ -19,12 +19,10 @@ def gaussian_maps(points: Tensor, height: int, width: int, stride: float, sigma:
 
 
 def masked_loss(logits: Tensor, maps: Tensor, visible: Tensor) -> Tensor:
-    total, count = 0 * logits.sum(), 0
-    for picture, point in visible.nonzero().tolist():
-        score = logits[picture, point]
-        total = total + (maps[picture, point] * (score.logsumexp((0, 1)) - score)).sum()
-        count += 1
-    return total / count if count else total
+    picture, point = visible.nonzero(as_tuple=True)
+    score = logits[picture, point]
+    below = score.logsumexp((1, 2), keepdim=True) - score
+    return (maps[picture, point] * below).sum() / max(len(point), 1)
 
 
 def soft_argmax(logits: Tensor, stride: float) -> Tensor:
