@@ -308,7 +308,7 @@ def test_ransac(solution, rng):
 def test_ransac_of_noisy_pairs(solution, reference, rng):
     """Every pair has an error: the sample with most inliers wins, the first of equals, and all of them make the matrix"""
     cases = [(9, 8, 0.06), (6, 40, 0.05), (20, 20, 0.03), (12, 1, 0.1), (40, 25, 0.02), (7, 30, 0.06), (8, 60, 0.04)]
-    for count, draws, threshold in [*cases, *cases]:
+    for count, draws, threshold in cases:
         for place in (1, 3):
             _, source, target, grid, _ = _plane(rng, count, *PLANES[place][1:], noise=0.02)
             target, _ = _wrong(rng, target, 0.2, PLANES[place][4])
@@ -321,6 +321,13 @@ def test_ransac_of_noisy_pairs(solution, reference, rng):
             help = "the sample only chooses: the matrix comes from all of its inliers"
             found = _goes(matrix, grid, text("matrix of ransac"))
             assert_close(found, _moved(wanted, grid), tol=1e-7, name=name, help=help)
+    one, two = (_plane(rng, 6, *PLANES[3][1:]) for _ in range(2))
+    pairs = (torch.cat(each) for each in zip(one[1:3], two[1:3], strict=True))
+    _, inliers = _found(solution, *pairs, torch.tensor([[6, 7, 8, 9], [0, 1, 2, 3]]), 1.0)
+    name = text("inliers where each of two planes has six pairs")
+    assert_close(
+        inliers, torch.arange(12) >= 6, name=name, help="the inliers of the sample that won, the first of equals"
+    )
 
 
 @pytest.mark.behaviour
