@@ -35,7 +35,7 @@ PLANES += [(12, 0.5, 0.01, 0, 1), (70, 0, 90, 1e5, 3e4), (9, -4000, 1500, -2000,
 SIDE, ROWS, COLUMNS, MARKER, CELL = 8, 48, 72, 20, 4
 LOOK, SPREAD = np.random.default_rng(7).random((SIDE, SIDE)), np.random.default_rng(11)
 TRAINING, HELD_OUT, CHANNELS, STEPS, BATCH, RATE, SIGMA, SAMPLES = 240, 40, 8, 160, 12, 0.02, 1.7, 20
-BAR = 2.05  # pixels
+BAR = 2.0  # pixels; in 8 draws right ones reach 1.00 to 1.27, the largest cell 2.47, least squares of all 2.36, no mask 3.80
 
 
 def _points(rng, size):
@@ -438,5 +438,8 @@ def test_torn_marker(solution, rng, record):
             x, y = (_moved(matrix, square).nan_to_num() - 0.5).clamp(0, COLUMNS - 1).round().long().T
             rectified = pictures[row][0][y.clamp(max=ROWS - 1), x].reshape(96, 96)
             record.images("The marker rectified, and as it is", [rectified, _patches(LOOK, square).reshape(96, 96)], 2)
-    help = "the median over pictures of the mean distance between where points of the marker are and where they are put"
-    assert_beats(float(np.median(errors)), BAR, higher=False, name=text("the error in pixels"), help=help)
+    help = (
+        "how far points of the marker land from where they are, on average, in the best three quarters of the pictures"
+    )
+    score = float(np.mean(np.sort(errors)[: 3 * HELD_OUT // 4]))
+    assert_beats(score, BAR, higher=False, name=text("the error in pixels"), help=help)
