@@ -95,5 +95,5 @@ def test_long_videos(solution, rng):
         frames = _strollers(rng, parts, people)
         found = solution.track([torch.from_numpy(points) for points in frames], *rules)
         for t, expected in enumerate(_followed(frames, *rules)):
-            help = "the first frame that departs"
-            assert_close(found[t], torch.from_numpy(expected), name=text("names in frame {t}", t=t), help=help)
+            help = text("frame {t} of a video is the first that departs", t=t)
+            assert_close(found[t], torch.from_numpy(expected), name="names", help=help)
