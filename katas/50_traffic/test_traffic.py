@@ -43,7 +43,7 @@ LARGE = [(70, 4, 3, 2, 3, 2, 1), (1, 3, 101, 2, 1, 1, 2), (1, 1201, 2, 1, 2, 1, 
 # Rows, experts, places of each.
 CROWDS = [(3, 3, 2), (1, 2, 1), (7, 4, 4), (40, 3, 27), (9, 5, 9), (6, 2, 6), (90, 6, 31), (12, 8, 3)]
 # Windows, steps of a window, steps ahead, sensors, hidden units, hops, experts, numbers of the clock.
-MODELS = [(5, 4, 3, 6, 5, 2, 4, 3), (1, 6, 1, 3, 4, 1, 3, 2), (7, 5, 2, 1, 3, 0, 2, 4), (3, 4, 14, 4, 2, 1, 5, 1)]
+MODELS = [(5, 4, 3, 6, 5, 2, 4, 3), (1, 6, 1, 3, 4, 1, 3, 2), (7, 5, 2, 1, 3, 0, 2, 4), (3, 4, 9, 4, 2, 1, 5, 1)]
 TOL, SAME = 1e-8, 1e-9
 OF_ROUTE, OF_ERRORS, OF_ROLL = ("weights", "balance"), ("mae", "mape"), ("forecasts", "balance")
 BLOCK, MIX = (
@@ -55,9 +55,9 @@ ROADS = np.array(
     [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (7, 0), (1, 8), (8, 9), (9, 10), (10, 11), (11, 5)]
 )
 KM = [1.1, 0.9, 1.3, 1.0, 1.2, 0.8, 1.4, 1.0, 0.9, 1.1, 0.8, 1.2, 1.0]
-SENSORS, DAY, DAYS, TRAIN = 12, 72, 13, 10
-LENGTH, AHEAD, STEPS, BATCH, LEARNING_RATE = 4, 3, 120, 32, 0.03
-BAR = 0.8
+SENSORS, DAY, DAYS, TRAIN = 12, 72, 22, 14
+LENGTH, AHEAD, STEPS, BATCH, LEARNING_RATE = 4, 3, 150, 16, 0.02
+BAR = 0.74  # mid-way between nets that know no roads, 0.80 and more, and the worst right one, 0.68
 
 
 def _roads(rng, sensors):
@@ -287,9 +287,9 @@ def test_masked_errors(solution, rng):
     agree = {"tol": TOL, "name": OF_ERRORS, "help": help, "gradients": False}
     for batch, steps, sensors in [(3, 4, 5), (1, 2, 1), (8, 1, 3), (70, 3, 2), (2, 40, 6)]:
         for small in (1, 1e-3, 100):
-            truth = small * _read(rng, batch, steps, sensors)
+            truth, kept = small * _read(rng, batch, steps, sensors), _read(rng, batch, steps, sensors) > 0
             truth[:, steps // 2] *= (batch + steps) % 2
-            inputs = {"forecast": normal(rng, batch, steps, sensors) * (rng.random(truth.shape) < 0.9), "truth": truth}
+            inputs = {"forecast": normal(rng, batch, steps, sensors) * kept, "truth": truth}
             assert_agrees(solution.masked_errors, _errors, inputs, rng, **agree)
 
 
@@ -307,7 +307,7 @@ def test_route(solution, rng):
 def test_roll_out(solution, rng):
     """Step after step, each forecast joins the window, beside the average day and the clock of its own step"""
     help = "the step after the window comes first; usual and clock move along; the oldest reading leaves"
-    for size in MODELS * 2:
+    for size in [*MODELS, *MODELS[:2]]:
         both = model, oracle = _forecasters(solution, rng, size)
         ways = partial(solution.roll_out, model), partial(_rolled, oracle)
         agree = {"modules": both, "gradients": False, "tol": TOL, "name": OF_ROLL, "help": help}
@@ -344,7 +344,7 @@ def test_gradients(solution, rng):
 def test_training(solution, rng):
     """From given weights, the steps of the given fit have the right losses, and the weights after them"""
     help = "fit is given and right: its loss is your masked_errors of your roll_out, and your balance"
-    for size, steps in zip(MODELS, (12, 3, 2, 3), strict=True):
+    for size, steps in zip(MODELS, (12, 3, 2, 1), strict=True):
         batch, length, ahead, sensors, *_, clock = size
         model, oracle = _forecasters(solution, rng, size)
         readings, usual, times = _read(rng, 60, sensors), _read(rng, 7, sensors) + 1, normal(rng, 7, clock)
@@ -366,7 +366,7 @@ def test_training(solution, rng):
 
 @pytest.mark.behaviour
 def test_who_knows_what(solution, rng):
-    """Names of sensors mean nothing, units of distance neither; windows are their own, and nobody sees ahead"""
+    """Names of sensors mean nothing, windows are their own, and nobody sees ahead"""
     for size in MODELS:
         model = _forecasters(solution, rng, size)[0].eval()
         week, sensors = _week(rng, size), size[3]
@@ -443,47 +443,44 @@ def _city(rng):
 def _drawn(speeds, free):
     """A map of the city: roads as lines, and each sensor the brighter the faster its traffic goes."""
     turn = np.arange(8) * np.pi / 4
-    ring = np.stack([20 - 17 * np.cos(turn), 20 + 17 * np.sin(turn)], 1)
+    ring = np.stack([20 - 16 * np.cos(turn), 20 + 16 * np.sin(turn)], 1)
     places = np.concatenate([ring, np.linspace(ring[1], ring[5], 6)[1:5]])
-    canvas = np.zeros((41, 41))
+    canvas = np.zeros((42, 42))
     for one, other in ROADS:
-        down, right = np.linspace(places[one], places[other], 40).round().astype(int).T
-        canvas[down, right] = 0.25
+        canvas[tuple(np.linspace(places[one], places[other], 40).round().astype(int).T)] = 0.25
     for (down, right), share in zip(places.round().astype(int), speeds / free, strict=True):
-        canvas[max(0, down - 2) : down + 3, max(0, right - 2) : right + 3] = np.clip(share, 0, 1)
+        canvas[down - 2 : down + 3, right - 2 : right + 3] = np.clip(share, 0, 1)
     return canvas
 
 
 @pytest.mark.convergence
-def test_half_an_hour(solution, rng, record):
-    """Half an hour ahead, on days that nobody trained on, it is well ahead of the average day"""
+def test_the_next_hour(solution, rng, record):
+    """The next hour, on days that nobody trained on, is well nearer than the average day"""
     names, far, speeds, clock = _city(rng)
     readings, clock = (torch.from_numpy(each).float() for each in (speeds[:, names], clock))
     roads = solution.kernel_adjacency(torch.from_numpy(far[names][:, names]).float(), 0.1)
     usual = solution.average_day(readings, DAY, TRAIN * DAY)
     starts = torch.from_numpy(rng.integers(0, TRAIN * DAY - LENGTH - AHEAD, (STEPS, BATCH)))
-    model = solution.Forecaster(8, 1, 4, clock.shape[1])
+    model = solution.Forecaster(12, 1, 4, clock.shape[1])
     losses = solution.fit(model, readings, usual, clock, roads, starts, LENGTH, AHEAD, LEARNING_RATE)
     at = torch.arange(TRAIN * DAY, len(readings) - LENGTH - 2 * AHEAD)[:, None] + torch.arange(LENGTH + 2 * AHEAD)
     week = {"usual": usual[at % DAY], "clock": clock[at % DAY], "adjacency": roads}
-    forecasts, _ = solution.roll_out(model.eval(), readings[at[:, :LENGTH]], **week)
+    forecasts = solution.roll_out(model.eval(), readings[at[:, :LENGTH]], **week)[0].detach()
     past = torch.where(readings == 0, torch.nan, readings)[: TRAIN * DAY]
     average = torch.stack([past[slot::DAY].nanmean(0) for slot in range(DAY)])
-    truth, average = readings[at[:, LENGTH:]], average[at[:, LENGTH:] % DAY]
-    (model_off, _), (average_off, _) = (_errors(each.detach(), truth) for each in (forecasts, average))
-    record.curve("training loss", losses)
-    record.curve("km/h off, ten minutes to an hour ahead, beside the average day", model_off, float(average_off.mean()))
+    truth, plain = readings[at[:, LENGTH:]], average[at[:, LENGTH:] % DAY]
+    (off, _), (plain_off, _) = _errors(forecasts, truth), _errors(plain, truth)
     order = names.argsort()
-    shown = [each.detach().numpy()[36:108, 0][:, order].T.repeat(4, 0) for each in (truth, forecasts)]
-    record.images("a day of speeds, a row for each sensor: read, and forecast ten minutes before", np.stack(shown), 1)
-    free = usual.detach().numpy().max(0)[order]
-    worst = int((truth - average).clamp(max=0).mean((1, 2)).argmin())
-    frames = [
-        _drawn(each[worst, step, order].detach().numpy(), free) for step in range(4) for each in (truth, forecasts)
-    ]
-    record.images("the road net, the next forty minutes: read, and forecast beside it", np.stack(frames), 2)
-    weights, _ = solution.route(model.router(clock[::6]), DAY)
-    record.matrix("weights of the experts (columns) from midnight on, every hour", weights.detach())
+    record.curve("training loss", losses)
+    record.curve("km/h off, each 20 minutes of two hours ahead; the average day", off, float(plain_off.mean()))
+    free = average.amax(0)[order].numpy()
+    bands = [(each[11:71, 0, order].numpy() / free).T.repeat(5, 0).repeat(2, 1) for each in (truth, forecasts)]
+    record.image("20 hours of speeds, a row a sensor: read (black: none); below, forecast", np.concatenate(bands))
+    start = int((truth - plain).clamp(max=0)[:, :AHEAD].mean((1, 2)).argmin())
+    maps = [[_drawn(each[start, step, order].numpy(), free) for step in range(AHEAD)] for each in (truth, forecasts)]
+    record.image("the road net, dark where slow, in 20, 40, 60 minutes: read; below, forecast", np.block(maps))
+    weights = solution.route(model.router(clock[::6]), DAY)[0].detach()
+    record.matrix("weights of the experts (columns), every two hours from midnight", weights)
     help = "without its neighbours a sensor sees no jam come: do both directions of the roads reach the forecast?"
-    share = float(model_off[:AHEAD].mean() / average_off[:AHEAD].mean())
+    share = float(off[:AHEAD].mean() / plain_off[:AHEAD].mean())
     assert_beats(share, BAR, higher=False, name="error as a share of the average day's", help=help)
