@@ -57,7 +57,7 @@ ROADS = np.array(
 KM = [1.1, 0.9, 1.3, 1.0, 1.2, 0.8, 1.4, 1.0, 0.9, 1.1, 0.8, 1.2, 1.0]
 SENSORS, DAY, DAYS, TRAIN = 12, 72, 22, 14
 LENGTH, AHEAD, STEPS, BATCH, LEARNING_RATE = 4, 3, 150, 16, 0.02
-BAR = 0.74  # mid-way between nets that know no roads, 0.80 and more, and the worst right one, 0.68
+BAR = 0.67  # mid-way between nets that know no roads, 0.75 and more, and the worst right one, 0.59
 
 
 def _roads(rng, sensors):
@@ -225,7 +225,7 @@ def test_shapes(solution, rng):
 def test_kernel_adjacency(solution, rng):
     """Near by road is near 1, far is 0, and what no road joins has no part in sigma"""
     help = "exp(-(d / sigma)^2), sigma over the finite distances, the diagonal among them; then the threshold"
-    for case, sensors in enumerate((5, 2, 8, 3, 13, 30)):
+    for case, sensors in enumerate((5, 2, 8, 3, 13, 70)):
         for threshold in (0.1, 0.0, 0.6, 1.0):
             far = rng.uniform(0.2, 4, (sensors, sensors)) * 1000.0 ** (case % 3 - 1)
             far[rng.random(far.shape) < (0, 0.4, 0.8)[case % 3]] = np.inf
@@ -454,8 +454,8 @@ def _drawn(speeds, free):
 
 
 @pytest.mark.convergence
-def test_the_next_hour(solution, rng, record):
-    """The next hour, on days that nobody trained on, is well nearer than the average day"""
+def test_twenty_minutes_ahead(solution, rng, record):
+    """Twenty minutes ahead, on days that nobody trained on, it is well nearer than the average day"""
     names, far, speeds, clock = _city(rng)
     readings, clock = (torch.from_numpy(each).float() for each in (speeds[:, names], clock))
     roads = solution.kernel_adjacency(torch.from_numpy(far[names][:, names]).float(), 0.1)
@@ -482,5 +482,5 @@ def test_the_next_hour(solution, rng, record):
     weights = solution.route(model.router(clock[::6]), DAY)[0].detach()
     record.matrix("weights of the experts (columns), every two hours from midnight", weights)
     help = "without its neighbours a sensor sees no jam come: do both directions of the roads reach the forecast?"
-    share = float(off[:AHEAD].mean() / plain_off[:AHEAD].mean())
+    share = float(off[0] / plain_off[0])
     assert_beats(share, BAR, higher=False, name="error as a share of the average day's", help=help)
