@@ -45,7 +45,7 @@ GROUPS = [(0, 0.0, 0.5, 0.1), (1, 1.0, 2.0, 0.0), (2, 0.01, 0.0, 3.0), (9, 2.0, 
 TOL, SAME, NORM = 1e-8, 1e-9, ("weight", "bias", "running_mean", "running_var")
 DATA = json.loads(Path(__file__).with_name("trunk.json").read_text(encoding="utf-8"))
 WIDTHS, SIDE, EACH, PHASES, RATE, FALLOFF, DECAY, STEPS = DATA["widths"], 11, 5, (0, 1, 3), 0.05, 0.2, 1e-4, 25
-BAR = 0.6  # right ones reach 0.83, the worst of 20 0.76; the same layers trained anew 0.43, the best of 20 0.54
+BAR = 0.58  # right ones reach 0.83, the worst of 20 0.76; the same layers trained anew 0.43, the best of 20 0.54
 
 
 class _Norm(nn.BatchNorm2d):
@@ -341,21 +341,22 @@ def test_training(solution, rng):
     """Phase by phase, losses and weights are those of torch's SGD, and what is frozen stays to the last bit"""
     help = "freeze and thaw, one group per rate and decay, a norm that stays"
     for place, size in enumerate([*NETS[:2], *NETS[3:], LARGE]):
-        model, oracle = _models(solution, rng, size, far=(1, 30)[place % 2])
+        far, rate = ((1, 0.01), (30, 0.0005))[place % 2]
+        model, oracle = _models(solution, rng, size, far)
         images, labels = normal(rng, *size[:4]), torch.from_numpy(rng.integers(0, size[6], size[0]))
         for count in (0, 9, 1):
             batches = torch.from_numpy(rng.integers(0, size[0], (4, 1 + size[0] // 2)))
             trained = _trained(oracle, count)
             before = state_of(model, [name for name in _everything(oracle) if name not in trained])
-            arguments = count, 0.05, 0.5, 0.1
+            arguments = count, rate, 0.5, 0.1
             losses = solution.fit(model, *map(as_view, (images, labels, batches)), *arguments)
             named = dict(oracle.named_parameters())
             groups = [
-                {"params": [named[name]], "lr": 0.05 * 0.5**depth, "weight_decay": 0.1 * (named[name].dim() > 1)}
+                {"params": [named[name]], "lr": rate * 0.5**depth, "weight_decay": 0.1 * (named[name].dim() > 1)}
                 for name, depth in trained.items()
             ]
             steps = (F.cross_entropy(oracle(images[each]), labels[each]) for each in batches)
-            sgd = torch.optim.SGD(groups, 0.05, 0.9)
+            sgd = torch.optim.SGD(groups, rate, 0.9)
             after = {"parameters": list(trained), "name": "cross-entropy", "help": help}
             assert_trained(losses, model, oracle, steps, sgd, **after)
             _assert_frozen(model, before, text("after training"))

@@ -56,8 +56,8 @@ ROADS = np.array(
 )
 KM = [1.1, 0.9, 1.3, 1.0, 1.2, 0.8, 1.4, 1.0, 0.9, 1.1, 0.8, 1.2, 1.0]
 SENSORS, DAY, DAYS, TRAIN = 12, 72, 22, 14
-LENGTH, AHEAD, STEPS, BATCH, LEARNING_RATE = 4, 3, 150, 16, 0.02
-BAR = 0.67  # mid-way between nets that know no roads, 0.75 and more, and the worst right one, 0.59
+LENGTH, AHEAD, STEPS, BATCH, LEARNING_RATE = 4, 3, 200, 16, 0.02
+BAR = 0.7  # between nets that know no roads, 0.83 and more, and the worst right one of 14, 0.53
 
 
 def _roads(rng, sensors):
@@ -455,7 +455,7 @@ def _drawn(speeds, free):
 
 @pytest.mark.convergence
 def test_twenty_minutes_ahead(solution, rng, record):
-    """Twenty minutes ahead, on days that nobody trained on, it is well nearer than the average day"""
+    """Twenty minutes ahead, on days that nobody trained on, it sees jams come that the average day does not know"""
     names, far, speeds, clock = _city(rng)
     readings, clock = (torch.from_numpy(each).float() for each in (speeds[:, names], clock))
     roads = solution.kernel_adjacency(torch.from_numpy(far[names][:, names]).float(), 0.1)
@@ -482,5 +482,7 @@ def test_twenty_minutes_ahead(solution, rng, record):
     weights = solution.route(model.router(clock[::6]), DAY)[0].detach()
     record.matrix("weights of the experts (columns), every two hours from midnight", weights)
     help = "without its neighbours a sensor sees no jam come: do both directions of the roads reach the forecast?"
-    share = float(off[0] / plain_off[0])
-    assert_beats(share, BAR, higher=False, name="error as a share of the average day's", help=help)
+    misses, errors = ((each - truth)[:, 0].abs()[truth[:, 0] != 0] for each in (plain, forecasts))
+    jams = misses >= misses.quantile(0.9)
+    share = float(errors[jams].mean() / misses[jams].mean())
+    assert_beats(share, BAR, higher=False, name="error in jams as a share of the average day's", help=help)
