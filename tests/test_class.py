@@ -539,7 +539,10 @@ def test_a_machine_that_cannot_keep_workers_apart_is_found_out_by_trying(tmp_pat
 def test_ctrl_c_ends_a_run_in_order_and_the_next_goes_on(tmp_path: Path) -> None:
     top = hand_in(tmp_path / "in", {f"s{n}/scale.py": f"{HEAD}{RIGHT}# {n}\n" for n in range(3)})
     command = [GRADE, "class", str(top), "--out", str(tmp_path / "out"), "--course", str(TOY), "--kata", "scale"]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # tests in the background ignore it
+    )  # fmt: skip
     assert run.stdout is not None
     told = [run.stdout.readline()]
     while "to judge now" not in told[-1]:
