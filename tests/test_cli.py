@@ -222,6 +222,11 @@ def test_an_interrupt_leaves_a_partial_scorecard_and_no_process(course: Path, tm
     assert process.stderr is not None
     first = next(line for line in process.stderr if line.startswith("02_line"))  # it is done; the other loops for ever
     assert any("grader.judge.ladder" in command for command in _processes_in(course))
+    before = _ticks(process.pid)
+    while not any(ticks >= before.get(pid, 0) + 60 for pid, ticks in _ticks(process.pid).items()):
+        assert (
+            process.poll() is None
+        )  # until the other is at work, which a busy machine may take a while to bring about
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
     assert process.returncode == 130, output
@@ -231,6 +236,18 @@ def test_an_interrupt_leaves_a_partial_scorecard_and_no_process(course: Path, tm
     assert len(found["katas"][0]["tests"]) == 4  # as many as its manifest says, and none was run
     assert {test["verdict"] for test in found["katas"][0]["tests"]} == {"not_run"}
     assert not _processes_in(course)
+
+
+def _ticks(top: int) -> dict[int, int]:
+    """Hundredths of a second that each process has used which this one started, or one of those did."""
+    stats = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            stats[int(folder.name)] = (folder / "stat").read_text().rpartition(")")[2].split()
+    found: set[int] = set()
+    while more := {pid for pid, fields in stats.items() if int(fields[1]) in found | {top}} - found:
+        found |= more
+    return {pid: int(stats[pid][11]) for pid in found}
 
 
 def _processes_in(course: Path) -> list[str]:
