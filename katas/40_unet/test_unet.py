@@ -36,10 +36,10 @@ NETS = [(3, 2, 7, 9, 4, 1), (1, 3, 13, 8, 2, 2), (2, 1, 10, 15, 3, 2), (4, 2, 11
 MANY, LONG = (1101, 2, 2, 5, 1, 1), (1, 2, 5003, 3, 1, 1)
 # Images, rows, columns, how large the logits are, smooth.
 MASKS = [(3, 4, 5, 1, 1.0), (1, 6, 3, 4, 0.1), (2, 1, 7, 100, 1.0), (4, 5, 2, 1000, 5.0), (5, 3, 1, 0.01, 1e-3)]
-MASKS += [(1101, 2, 3, 3, 1.0), (2, 5003, 1, 3, 2.0), (1, 1, 1, 2, 1.0)]
+MASKS += [(1101, 2, 3, 3, 1.0), (5003, 1, 2, 2, 1.0), (2, 5003, 1, 3, 2.0), (1, 1, 1, 2, 1.0)]
 # Images, channels, filters, rows and columns of what comes up; rows and columns that it is short.
 JOINS = [(2, 3, 4, 6, 5, 0, 0), (1, 2, 1, 4, 6, 1, 0), (3, 1, 2, 5, 8, 0, 1), (2, 4, 3, 2, 1, 1, 1)]
-JOINS += [(1101, 2, 1, 2, 3, 1, 0), (1, 1, 2, 5003, 2, 0, 1)]
+JOINS += [(1101, 2, 1, 2, 3, 1, 0), (5003, 1, 1, 1, 2, 0, 1), (1, 1, 2, 5003, 2, 0, 1)]
 # The network, images to learn from, steps, images of each, skips, smooth.
 TRAININGS = [(NETS[0], 5, 12, 3, True, 1.0), (NETS[2], 4, 3, 2, True, 0.5), (NETS[1], 3, 3, 4, False, 1.0)]
 TRAININGS += [(NETS[3], 1, 2, 1, True, 2.0), (MANY, 1101, 1, 67, True, 1.0)]
@@ -286,6 +286,8 @@ def test_iou(solution, rng):
         expected = torch.tensor([len(a & b) / len(a | b) if a | b else 1.0 for a, b in pairs], dtype=torch.float64)
         for given in (masks, map(as_view, masks)):
             assert_close(solution.iou(*given), expected, tol=TOL, name="shares", help=help)
+        shares, full = masks[0].double().mean((1, 2)), masks[0] | True
+        assert_close(solution.iou(masks[0], full), shares, tol=TOL, name=text("shares of a full mask"), help=help)
 
 
 @pytest.mark.value
@@ -324,7 +326,10 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         )
         for name, rows in (("logits", slice(3)), ("logits of an image alone", slice(1)), ("logits again", slice(3))):
             assert_close(model.eval()(images[rows]).detach(), logits[rows], tol=TOL, name=name, help=help)
+        solution.soft_dice(logits, truth)
         solution.segmentation_loss(logits, truth)
+        solution.DoubleConv(size[1], 2, dtype=torch.float64)(images)
+        solution.surface(logits[0] > 0)
         solution.iou(logits > 0, truth > 0)
         solution.surface_scores(logits[0] > 0, truth[0] > 0, (1.0, 2.0), 1.0)
         solution.join(images[:, :, :-1], images)

@@ -167,7 +167,7 @@ def _parts(size):
 def _of_stack(rng, size, states=True, far=1.0):
     """The arguments of a stack by name, its states in a flat row."""
     count, steps, _, fields, rows, columns, hidden, _ = size
-    flat = {name: normal(rng, count, hidden[int(name[1:])], rows, columns) for name in _parts(size)}
+    flat = {name: far * normal(rng, count, hidden[int(name[1:])], rows, columns) for name in _parts(size)}
     return {"x": far * normal(rng, count, steps, fields, rows, columns)} | (flat if states else {})
 
 

@@ -37,6 +37,7 @@ SIZES = [
     (70, 1, 12, 10, 3, 6, 5),
     (5, 2, 3, 4, 2, 3, 6),
 ]
+MANY, CROWD = (1101, 1, 4, 5, 1, 2, 3), (5003, 1, 4, 5, 1, 2, 3)
 # Size, share of labels, steps, training mode.
 TRAININGS = [(SIZES[0], 0.5, 12, True), (SIZES[2], 0.3, 7, False), (SIZES[4], 1.0, 1, True), (SIZES[1], 0.5, 5, True)]
 ROWS = [(2, 5), (3, 4), (1, 6), (5, 3), (4, 2000), (30, 9)]  # tasks, parameters
@@ -278,7 +279,7 @@ def test_units_do_not_matter(solution, rng):
 def test_masked_losses(solution, rng):
     """Each loss is the mean over its own labelled frames, and what stands where there is no label takes no part"""
     help = "choose the frames of each task first, divide by how many they are; no frame at all gives 0"
-    for size in SIZES:
+    for size in [*SIZES, CROWD]:
         for share, far in ((0.5, 1), (0.5, 1000), (1.0, 1), (0.2, 1), (0.0, 1)):
             inputs, function = _answers(rng, size, share, far), _flat(solution.masked_losses)
             names = {"tol": TOL, "name": "losses", "help": help}
@@ -294,7 +295,7 @@ def test_gradients(solution, rng):
             inputs = _answers(rng, size, share, far)
             both = _flat(solution.masked_losses), _flat(_losses)
             assert_agrees(*both, inputs, rng, fixed=("offsets", "gaps"), tol=TOL, name="losses", help=help)
-        both, images = _models(solution, rng, size), {"images": normal(rng, *size[:4])}
+        both, images = _models(solution, rng, size), {"images": (1, 100)[size[0] % 2] * normal(rng, *size[:4])}
         names = {"parameters": list(_shapes(size))[:-1], "name": TASKS}
         assert_agrees(*both, images, rng, modules=both, tol=TOL, help=help, **names)
 
@@ -303,7 +304,7 @@ def test_gradients(solution, rng):
 def test_network_with_given_weights(solution, rng):
     """With given weights the three answers are those of torch's own layers, in both modes"""
     help = "relu after each layer of the trunk, none after a head; every head on all that the trunk found"
-    for place, size in enumerate(SIZES * 2):
+    for place, size in enumerate([*SIZES * 2, MANY]):
         both, images = _models(solution, rng, size), {"images": (1, 100)[place % 2] * normal(rng, *size[:4])}
         assert_agrees(*both, images, rng, modules=both, gradients=False, tol=TOL, name=TASKS, help=help)
 
@@ -340,15 +341,21 @@ def test_many_tasks(solution, reference, rng):
 def test_step_gradients(solution, reference, rng):
     """The trunk is moved by the sum of the projected gradients, all else by the plain gradient of the loss"""
     help = "one row per term, over the whole trunk at once; heads and log variances are not projected"
-    for place, size in enumerate(SIZES * 2):
+    for place, size in enumerate([*SIZES * 2, MANY]):
         model, oracle = _models(solution, rng, size)
-        labels = _labels(rng, size[0], size[-1], (0.5, 1.0, 0.5, 0.0)[place % 4])
-        batch = normal(rng, *size[:4]), *labels, _orders(rng, 1)[0]
+        targets, known = _labels(rng, size[0], size[-1], (0.5, 1.0, 0.5, 0.0)[place % 4])
+        batch = normal(rng, *size[:4]), targets, as_view(known), _orders(rng, 1)[0]
         wanted, moves = _moves(oracle, *batch, reference)
         loss, gradients = _asked(solution, model, size, *batch)
         assert_close(loss, wanted, tol=TOL, name="loss", help="the sum of the three terms")
         for name, move in moves.items():
             assert_close(gradients[name], move, tol=TOL, name=text("gradient of {name}", name=name), help=help)
+
+
+def _gain(together, alone, lower_is_better):
+    """In per cent, by ratios."""
+    signs = 1 - 2 * lower_is_better.to(together.dtype)
+    return 100 * (signs @ (together / alone) - signs.sum()) / len(signs)
 
 
 @pytest.mark.value
@@ -366,6 +373,10 @@ def test_multitask_gain(solution, rng):
         measures = (torch.tensor(row, dtype=torch.float64) for row in (together, alone))
         found, wanted = solution.multitask_gain(*measures, torch.tensor(lower)), torch.tensor(gain, dtype=torch.float64)
         assert_close(found, wanted, tol=TOL, name="gain", help=help)
+    for tasks in 2 * (3, 1, 8, 70, 5003):
+        together, alone = normal(rng, tasks).abs(), 0.5 + 100 * normal(rng, tasks).abs()
+        inputs = {"together": together, "alone": alone, "lower_is_better": torch.from_numpy(rng.random(tasks) < 0.5)}
+        assert_agrees(solution.multitask_gain, _gain, inputs, rng, tol=TOL, name="gain", help=help)
 
 
 @pytest.mark.value

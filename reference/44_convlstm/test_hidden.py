@@ -33,6 +33,10 @@ def test_seas_nobody_has_seen(solution, reference, rng):
         shapes = {name: value.shape for name, value in models[1].named_parameters()}
         values = {name: 0.4 * normal(rng, *shape) for name, shape in shapes.items()}
         model, oracle = (load_state(each, values) for each in models)
+        given = {"past": past[:3], "sea": sea, "steps": after}
+        assert_agrees(
+            model, oracle, given, rng, modules=(model, oracle), parameters=list(shapes), tol=TOL, name="forecast"
+        )
         batches = torch.from_numpy(rng.integers(0, seasons - 2, (steps, 3)))
         losses = solution.fit(model, past, future, area, batches, [0.01] * steps, forced)
         adam = torch.optim.Adam(oracle.parameters(), lr=0.01)
