@@ -213,10 +213,12 @@ def test_pool_by_hand(solution, rng):
         (2, [([1, 2, 3, 4], [0.7, 0.0, 0.99, 0.51], [0, 1, 1, 0], [1, 2, 3, 4]), ([5, 6, 7], [0.2] * 3, [1, 1, 0], [2, 5, 1])]),
         (5, [([1, 2, 3], [0.0] * 3, [4, 0, 1], [1, 2, 3]), ([4, 5, 6], [0.0] * 3, [0, 0, 4], [4, 5, 5])]),
     ]  # fmt: skip
+    many = [number % 8 for number in range(1200)]
+    cases.append((1200, [(many, [0.1] * 1200, [0] * 1200, many), ([5, 7], [0.1, 0.1], [1150, 1150], [1150 % 8, 5])]))
     for size, calls in cases:
-        pool, pictures = solution.ImagePool(size), normal(rng, 8, 3).requires_grad_()
+        pool, pictures = solution.ImagePool(size), (100 * normal(rng, 8, 3)).requires_grad_()
         for numbers, chances, slots, wanted in calls:
-            given = {"size": size, "numbers": numbers, "chances": chances, "slots": slots}
+            given = {"size": size, "numbers": numbers[:9], "chances": chances[:9], "slots": slots[:9]}
             help = text("a pool of {size} is given {numbers}, with chances {chances} and slots {slots}", **given)
             shown = pool.exchange(pictures[numbers], torch.tensor(chances), torch.tensor(slots))
             assert_close(shown, pictures[wanted].detach(), tol=TOL, name="shown", help=help)
@@ -326,6 +328,9 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         _, fake_a, fake_b = _translate(gan, a, b)
         shown = solution.ImagePool(2).exchange(fake_a, torch.zeros(size[1]), torch.zeros(size[1]).long())
         gan.critic_step(a, b, shown, fake_b)
+        scores = normal(rng, 5), normal(rng, 3)
+        solution.critic_loss(*scores)
+        solution.adversarial_loss(scores[0], 1.0)
     assert_unchanged(mutated)
 
 

@@ -39,11 +39,13 @@ SIZES = [
     (4, 2, 5, 6, 4, 0, 1),
     (2, 7, 3, 4, 5, 5, 3),
 ]
-LARGE = [(70, 4, 3, 2, 3, 2, 1), (1, 3, 101, 2, 1, 1, 2), (1, 1201, 2, 1, 2, 1, 1100)]
+LARGE = [(70, 4, 3, 2, 3, 2, 1), (1, 3, 101, 2, 1, 1, 2), (1, 1201, 2, 1, 2, 1, 1100), (1103, 2, 2, 1, 2, 1, 1)]
+LONG = (1, 40, 2, 2, 3, 1, 1)
 # Rows, experts, places of each.
 CROWDS = [(3, 3, 2), (1, 2, 1), (7, 4, 4), (40, 3, 27), (9, 5, 9), (6, 2, 6), (90, 6, 31), (12, 8, 3)]
 # Windows, steps of a window, steps ahead, sensors, hidden units, hops, experts, numbers of the clock.
 MODELS = [(5, 4, 3, 6, 5, 2, 4, 3), (1, 6, 1, 3, 4, 1, 3, 2), (7, 5, 2, 1, 3, 0, 2, 4), (3, 4, 9, 4, 2, 1, 5, 1)]
+MANY = [(70, 4, 1, 2, 2, 1, 2, 2), (1, 66, 2, 2, 2, 1, 2, 1), (1, 4, 66, 2, 2, 1, 2, 1)]
 TOL, SAME = 1e-8, 1e-9
 OF_ROUTE, OF_ERRORS, OF_ROLL = ("weights", "balance"), ("mae", "mape"), ("forecasts", "balance")
 BLOCK, MIX = (
@@ -225,8 +227,8 @@ def test_shapes(solution, rng):
 def test_kernel_adjacency(solution, rng):
     """Near by road is near 1, far is 0, and what no road joins has no part in sigma"""
     help = "exp(-(d / sigma)^2), sigma over the finite distances, the diagonal among them; then the threshold"
-    for case, sensors in enumerate((5, 2, 8, 3, 13, 70)):
-        for threshold in (0.1, 0.0, 0.6, 1.0):
+    for case, sensors in enumerate((5, 2, 8, 3, 13, 70, 1103)):
+        for threshold in (0.1, 0.0, 0.6, 1.0)[: 4 if sensors < 99 else 1]:
             far = rng.uniform(0.2, 4, (sensors, sensors)) * 1000.0 ** (case % 3 - 1)
             far[rng.random(far.shape) < (0, 0.4, 0.8)[case % 3]] = np.inf
             np.fill_diagonal(far, 0)
@@ -269,6 +271,9 @@ def test_average_day(solution, rng):
         (500, 7, 499, 2),
         (25, 1, 20, 5),
         (6, 5, 1, 2),
+        (4, 4, 4, 2),
+        (1, 1, 1, 3),
+        (5003, 24, 5003, 2),
     ]:
         for _ in range(2):
             readings = _read(rng, length, sensors)
@@ -285,7 +290,7 @@ def test_masked_errors(solution, rng):
     """MAE and MAPE of each step are means over what was read, and 0 where nothing was"""
     help = "mask by truth; divide by how many were read at this step; MAPE by the truth, in per cent"
     agree = {"tol": TOL, "name": OF_ERRORS, "help": help, "gradients": False}
-    for batch, steps, sensors in [(3, 4, 5), (1, 2, 1), (8, 1, 3), (70, 3, 2), (2, 40, 6)]:
+    for batch, steps, sensors in [(3, 4, 5), (1, 2, 1), (8, 1, 3), (70, 3, 2), (2, 40, 6), (5003, 1, 2), (1, 1103, 2)]:
         for small in (1, 1e-3, 100):
             truth, kept = small * _read(rng, batch, steps, sensors), _read(rng, batch, steps, sensors) > 0
             truth[:, steps // 2] *= (batch + steps) % 2
@@ -297,7 +302,7 @@ def test_masked_errors(solution, rng):
 def test_route(solution, rng):
     """Everyone goes to their two best experts that have room, by weights that sum to 1, and the balance says how evenly"""
     help = "row after row; a full expert sends on to the next best; weights are a softmax over the chosen scores alone"
-    for rows, experts, capacity in CROWDS * 2:
+    for rows, experts, capacity in [*CROWDS * 2, (1103, 4, 560)]:
         for far in (1, 500):
             inputs = {"scores": _scores(rng, rows, experts, far), "capacity": capacity}
             assert_agrees(solution.route, _routed, inputs, rng, gradients=False, tol=TOL, name=OF_ROUTE, help=help)
@@ -307,7 +312,7 @@ def test_route(solution, rng):
 def test_roll_out(solution, rng):
     """Step after step, each forecast joins the window, beside the average day and the clock of its own step"""
     help = "the step after the window comes first; usual and clock move along; the oldest reading leaves"
-    for size in [*MODELS, *MODELS[:2]]:
+    for size in [*MODELS, *MODELS[:2], *MANY]:
         both = model, oracle = _forecasters(solution, rng, size)
         ways = partial(solution.roll_out, model), partial(_rolled, oracle)
         agree = {"modules": both, "gradients": False, "tol": TOL, "name": OF_ROLL, "help": help}
@@ -318,7 +323,7 @@ def test_roll_out(solution, rng):
 def test_gradients(solution, rng):
     """Gradients reach features, parameters, scores through both results, forecasts where there is truth, and all steps"""
     agree = {"tol": TOL, "fixed": ["adjacency", "truth"], "help": "nothing may cut the graph, and nothing divide by 0"}
-    for place, (size, crowd) in enumerate(zip([*SIZES, LARGE[0]], CROWDS, strict=False)):
+    for place, (size, crowd) in enumerate(zip([*SIZES, LARGE[0], LONG], CROWDS, strict=False)):
         batch, steps, sensors, features, hidden = size[:5]
         far = (1, 100)[place % 2]
         roads = {"adjacency": _roads(rng, sensors)}
@@ -402,6 +407,9 @@ def test_calls_leave_no_trace(solution, rng, mutated):
                 one, other, tol=SAME, name=text("{name}, asked again", name=name), help="state outlives a call"
             )
         solution.masked_errors(first, truth)
+        x = normal(rng, 2, 3, 5, 4)
+        solution.DiffusionConvolution(4, 2, 1, dtype=torch.float64)(x, _roads(rng, 5))
+        solution.GatedBlock(4, 1, 1, dtype=torch.float64)(x, _roads(rng, 5))
         solution.route(normal(rng, 6, 4), 3)
         solution.average_day(truth[:, 0] + 1, 3, 1)
         solution.kernel_adjacency(_roads(rng, 5), 0.2)
