@@ -6,15 +6,16 @@ code. A failure that says the same, of a file that returned the same, was made b
 be told from it in this test.
 
 What a failure is worth depends on what is in it. A *rich* one holds numbers that were found, and no other bug would hit
-them: it names a mistake alone, so that who made two hears of each. A *poor* one holds shapes, words or a count, which many
-bugs share: it names a mistake only where every test that the mistake is known to fail, and that ran, failed just as it does.
+them: it names a mistake alone, so that who made two hears of each, and so does who wrote the functions so that a slip in
+one of them does not reach the others. A *poor* one holds shapes, words or a count, which many bugs share: it names a mistake
+only where every test that the mistake is known to fail, and that ran, failed just as it does.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 import msgspec
 from msgspec.structs import replace
@@ -30,6 +31,7 @@ _CLOSE, _NOTHING = 1e-5, 1e-12  # relative and absolute room between two numbers
 _TRACE = 1e-4  # between the numbers of two traces, for each root of the count of floats
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:\.\d+)?(?:e[-+]?\d+)?|inf|nan)(?![\w])")
 _GIVEN = frozenset(["allowed", "expected", "bar"])  # arguments that the suite knows before it calls anything
+_ASIDE = frozenset(["found"])  # what else there is, which says nothing of what is wrong
 _DIGITS = 3  # that a number must have to be a trace: anything may be 0, 1 or 0.5
 
 
@@ -66,7 +68,7 @@ def same(one: Value, other: Value) -> bool:
         if one.code != other.code or one.args.keys() != other.args.keys():
             return False
         room = _room(one)
-        return all(_same(one.args[key], other.args[key], room.get(key, 0.0)) for key in one.args)
+        return all(_same(one.args[key], other.args[key], room.get(key, 0.0)) for key in one.args if key not in _ASIDE)
     return _same(one, other, 0.0)
 
 
@@ -128,11 +130,16 @@ def named(ended: Mapping[str, Print | None], passed: Set[str], known: Fingerprin
     found = {}
     for test, print in ended.items():
         if print is not None:
-            candidates = possible if rich(print.said) else whole
-            mistakes = [each for each in candidates if (its := each.tests.get(test)) and agree(print, its)]
+            ranks = (possible, known.mistakes) if rich(print.said) else (whole,)
+            mistakes = next(filter(None, (_like(print, test, candidates) for candidates in ranks)), [])
             if 0 < len(mistakes) <= MOST:
                 found[test] = mistakes
     return found
+
+
+def _like(print: Print, test: str, candidates: Iterable[Known]) -> list[Known]:
+    """Those of the mistakes that a test says the same of."""
+    return [each for each in candidates if (its := each.tests.get(test)) and agree(print, its)]
 
 
 def diagnosed(result: KataResult, known: Fingerprints) -> KataResult:

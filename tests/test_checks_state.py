@@ -66,6 +66,19 @@ def test_second_names_buffers_and_attributes_are_free(change):
     assert tensors_of(net, ["b.bias"])["b.bias"] is net.b.bias
 
 
+def test_a_message_has_one_name_of_each_tensor_the_same_whatever_was_registered_first():
+    """Who also keeps the layers in an nn.Sequential, before or after, reads of no tensor twice."""
+    told = set()
+    for change in (lambda net: None, chained, chained_before):
+        with pytest.raises(CheckFailure) as caught:
+            assert_state(Net(change), {name: shape for name, shape in SHAPES.items() if name != "b.bias"})
+        told.add((caught.value.said.args["key"], caught.value.said.args["extra"]))
+        with pytest.raises(CheckFailure) as caught:
+            assert_state(Net(change), {**SHAPES, "c.weight": (1, 1)})
+        assert sorted(caught.value.said.args["found"].split(", ")) == sorted(SHAPES)
+    assert told == {("b.bias", "b.bias (2,)")}
+
+
 def one_more(net):
     net.scale = nn.Parameter(torch.ones(1, dtype=torch.float64))
 

@@ -115,6 +115,16 @@ def test_failures_agree_in_code_and_words_and_in_numbers_to_rounding(other: Prin
     assert agree(other, PRINT) is same
 
 
+def test_what_else_a_module_holds_is_no_part_of_what_is_wrong() -> None:
+    def missing(key: str, found: str) -> Print:
+        return told(
+            message("state.missing", name=text("the model"), key=key, expected=message("a.any_tensor"), found=found)
+        )
+
+    assert agree(missing("h.weight", "a.weight"), missing("h.weight", "chain.0.weight, a.weight"))
+    assert not agree(missing("h.weight", "a.weight"), missing("h.bias", "a.weight"))
+
+
 def test_what_was_raised_agrees_in_its_words_and_its_numbers() -> None:
     def raised(error: str) -> Print:
         return told(message("raised", error=error))
@@ -164,10 +174,18 @@ def test_of_two_mistakes_that_look_alike_both_are_named_and_of_three_none() -> N
     assert said(diagnosed(result(failing()), Fingerprints((*two, known("c", test_a=PRINT))))) == ""
 
 
-def test_a_mistake_that_another_test_would_have_seen_is_not_named() -> None:
-    mistakes = Fingerprints((known("a", test_a=PRINT, test_b=OTHER),))
-    assert said(diagnosed(result(failing(), passing("test_b")), mistakes)) == ""
-    assert said(diagnosed(result(failing(), failing("test_b", SHAPE)), mistakes)) == "You made a."
+def test_a_poor_trace_names_no_mistake_that_another_test_would_have_seen() -> None:
+    mistakes = Fingerprints((known("a", test_a=SHAPE, test_b=OTHER),))
+    assert said(diagnosed(result(failing(print=SHAPE), passing("test_b")), mistakes)) == ""
+
+
+def test_a_rich_trace_names_what_other_tests_pass_for_where_nothing_else_explains_it() -> None:
+    """Whose functions do not call each other has the slip in one of them."""
+    a = known("a", test_a=PRINT, test_b=OTHER)
+    assert said(diagnosed(result(failing(), passing("test_b")), Fingerprints((a,)))) == "You made a."
+    assert said(diagnosed(result(failing(), failing("test_b", SHAPE)), Fingerprints((a,)))) == "You made a."
+    both = Fingerprints((a, known("b", test_a=PRINT)))
+    assert said(diagnosed(result(failing(), passing("test_b")), both)) == "You made b."
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.FAIL])

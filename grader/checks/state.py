@@ -47,7 +47,8 @@ def assert_state(
     for key, shape in {**shapes, **buffers}.items():
         _hold(found, key, tuple(shape), dtype, key in shapes, name)
     named = {id(found[key]) for key in shapes}
-    if extra := [key for key, tensor in found.items() if _is_parameter(tensor) and id(tensor) not in named]:
+    parameters = {key: tensor for key, tensor in found.items() if _is_parameter(tensor)}
+    if extra := [key for key in _once(parameters) if id(found[key]) not in named]:
         raise CheckFailure(
             "state.extra",
             name=name,
@@ -110,6 +111,14 @@ def _tensors(module: Any) -> dict[str, Any]:
     return {**dict(Module.named_parameters(module, remove_duplicate=False)), **dict(buffers)}
 
 
+def _once(found: Mapping[str, Any]) -> list[str]:
+    """A name for each tensor, the shortest where it has several: whatever else the module's author called it, and when."""
+    names: dict[int, str] = {}
+    for name, tensor in found.items():
+        names[id(tensor)] = min(names.get(id(tensor), name), name, key=lambda each: (len(each), each))
+    return [*names.values()]
+
+
 def _is_parameter(tensor: Any) -> bool:
     import torch
 
@@ -156,7 +165,7 @@ def _missing(found: Mapping[str, Any], key: str, expected: Message, name: Value)
         name=name,
         key=key,
         expected=expected,
-        found=cut(", ".join(found)) or message("state.none"),
+        found=cut(", ".join(_once(found))) or message("state.none"),
         help="names are part of the task; an optimiser finds an nn.Parameter or an nn.Module that is an attribute, "
         "and nothing that stands in a plain list or dict",
     )
