@@ -128,8 +128,8 @@ def best_cutoff(probability: np.ndarray, bad: np.ndarray, missed: float, refused
 
     probability (N,)  of being bad
     bad (N,)          labels
-    missed            what each bad applicant who is accepted costs
-    refused           what each good applicant who is refused costs
+    missed            what each bad applicant who is accepted costs, 0 or more
+    refused           what each good applicant who is refused costs, 0 or more
 
     Returns (cutoff, cost): a number among `probability`, or 2.0, which refuses nobody; of those that cost the least, the
     highest.
