@@ -145,9 +145,7 @@ class TCN(nn.Module):
         super().__init__()
         self.taps, self.horizons, self.count = taps, horizons, count
         # BEGIN SOLUTION: blocks whose dilation doubles, and the head
-        self.blocks = nn.ModuleList(
-            Block(filters if i else channels, filters, taps, 2**i, dtype) for i in range(depth)
-        )
+        self.blocks = nn.ModuleList(Block(filters if i else channels, filters, taps, 2**i, dtype) for i in range(depth))
         self.head = nn.Conv1d(filters, horizons * count, 1, dtype=dtype)
         # END SOLUTION
 
