@@ -43,7 +43,8 @@ NETS += [(1101, 3, 1, 2, 2, 1, 1, 2), (1, 5003, 1, 2, 2, 3, 2, 2)]
 # Months, origin, period.
 YEARS = [(30, 30, 12), (26, 13, 12), (61, 40, 7), (9, 5, 1), (5003, 4001, 12), (1400, 1100, 365)]
 # Months, first origin, step, months ahead, period: folds that end early, one fold alone, a fold of one forecast.
-TRIALS = [(40, 15, 9, 2, 4), (31, 20, 50, 4, 6), (33, 12, 10, 1, 5), (46, 30, 5, 5, 12)]
+TRIALS = [(40, 15, 9, 2, 4), (31, 20, 50, 4, 1), (33, 12, 10, 1, 5), (46, 38, 1, 5, 12)]
+LONG = (1210, 1200, 6, 3, 7)
 FIRST, STEP, AHEAD, QUANTILES, STEPS = 360, 184, 6, 5, 60
 BAR, USUAL = (
     0.56,
@@ -171,11 +172,11 @@ def _nets(solution, rng, size):
 
 
 def _trial(solution, rng, trial):
-    """A network, its oracle, a series around 20 degrees, and noise for four steps."""
+    """A network, its oracle, a series around 60 degrees, and noise for a dozen steps."""
     months, _, _, horizons, period = trial
     season = 3 * torch.sin(2 * pi * torch.arange(months) / period)
-    series = 20 + season + normal(rng, months).cumsum(0) / 3
-    return *_nets(solution, rng, (3, 4, 2, 2, horizons, 3)), series, normal(rng, 4, months) / 5
+    series = 60 + season + normal(rng, months).cumsum(0) / 3
+    return *_nets(solution, rng, (3, 4, 2, 2, horizons, 3)), series, normal(rng, 12, months) / 5
 
 
 @pytest.mark.shape
@@ -227,7 +228,7 @@ def test_empirical_quantiles(solution, rng):
 def test_crps(solution, rng):
     """The score is that of a forecast which gives each quantile the same chance: E|X - y| - E|X - X'| / 2"""
     help = "twice the mean of the pinball losses over the levels, for each target by itself"
-    for axes, count, far, wide in FORECASTS:
+    for axes, count, far, wide in FORECASTS + FORECASTS[1:]:
         quantiles = (far + wide * normal(rng, *axes, count)).sort(-1).values
         inputs = {"quantiles": quantiles, "targets": far + wide * normal(rng, *axes)}
         assert_agrees(solution.crps, _crps, inputs, rng, tol=TOL, name="crps", help=help)
@@ -245,8 +246,8 @@ def test_uncrossed(solution, rng):
 @pytest.mark.value
 def test_layers(solution, rng):
     """Convolutions and blocks are the page's sums over taps, for any dilation, also beyond the first month"""
-    for (many, months, channels, filters, taps, *_), dilation in product(NETS, (1, 3)):
-        inputs, size = {"x": 30 * normal(rng, many, channels, months)}, (channels, filters, taps, dilation)
+    for place, (many, months, channels, filters, taps, *_) in enumerate(NETS):
+        inputs, size = {"x": 30 * normal(rng, many, channels, months)}, (channels, filters, taps, 3 - place % 3)
         for part, name in ((_Conv, "CausalConv"), (_Block, "Block")):
             both = _filled(rng, getattr(solution, name)(*size, dtype=torch.float64), part(*size))
             agree = {"modules": both, "parameters": list(_named(both[1])), "tol": TOL, "name": name}
@@ -258,7 +259,7 @@ def test_network(solution, rng):
     """Quantiles of every month ahead and their gradients, in both modes; the dilation doubles from block to block"""
     help = "dilations 1, 2, 4, ...; the head's axis is months ahead first, quantiles second"
     for size in NETS:
-        both, inputs = _nets(solution, rng, size[2:]), {"x": 3 * normal(rng, size[0], size[2], size[1])}
+        both, inputs = _nets(solution, rng, size[2:]), {"x": 300 * normal(rng, size[0], size[2], size[1])}
         agree = {"modules": both, "parameters": list(_named(both[1])), "tol": TOL, "name": "quantiles"}
         assert_agrees(*both, inputs, rng, help=help, **agree)
         oldest = 0
@@ -301,36 +302,37 @@ def test_anomalies(solution, rng):
 def test_ahead_and_folds(solution, rng):
     """Targets begin with the next month; each forecast that has its targets is in one fold, and no other"""
     for months, horizons in ((2, 1), (9, 4), (9, 8), (5003, 12), (1300, 1)):
-        inputs = {"series": 7 + normal(rng, months), "horizons": horizons}
+        inputs = {"series": 300 + 90 * normal(rng, months), "horizons": horizons}
         assert_agrees(solution.ahead, _ahead, inputs, rng, tol=SAME, name="targets")
-    for months, first, step, horizons in product((30, 31, 6000), (7, 24, 29), (1, 3, 5, 400), (1, 2, 7)):
-        got, wanted = solution.folds(months, first, step, horizons), _folds(months, first, step, horizons)
-        assert isinstance(got, list), "folds returns a list"
-        asked = {"months": months, "first": first, "step": step, "horizons": horizons}
-        claim = "folds({months}, {first}, {step}, {horizons}) has {found} pairs, and not {count}"
-        assert_that(len(got) == len(wanted), claim, found=len(got), count=len(wanted), **asked)
-        for mine, theirs in zip(got, wanted, strict=True):
-            claim = "folds({months}, {first}, {step}, {horizons}) has {mine} in place of {theirs}"
-            assert_that(tuple(mine) == theirs, claim, mine=list(mine), theirs=list(theirs), **asked)
+    for asked in product((30, 31, 6000), (1, 7, 24, 29), (1, 3, 5, 400), (1, 2, 7)):
+        found, wanted = solution.folds(*asked), _folds(*asked)
+        assert isinstance(found, list), "folds returns a list"
+        pairs = {tuple(each) for each in found} ^ set(wanted)
+        wrong = [list(each) for each in sorted(pairs)[:3]]
+        claim = "folds{asked}: {wrong} are missing or too many; {found} pairs, expected {count}"
+        fields = {"asked": list(asked), "wrong": wrong, "found": len(found), "count": len(wanted)}
+        assert_that(not wrong and len(found) == len(wanted), claim, **fields)
+        assert [tuple(each) for each in found] == wanted, "folds are not in order of time"
 
 
 @pytest.mark.value
 def test_forecast(solution, rng):
     """Row by row the quantiles are those of a network that was given the known months alone, in degrees"""
     help = "row i hears origin + i months; usual of the month that is forecast; unit of the origin"
-    for trial, again in product(TRIALS, range(2)):
+    for trial, again in product([*TRIALS, LONG], range(2)):
         model, oracle, series, _ = _trial(solution, rng, trial)
         for origin, stop in _folds(*trial[:4]):
             model.train(again == 0)
             got = solution.forecast(model, as_view(series) if again else series, origin, stop, trial[4])
-            assert_that(not got.requires_grad, "quantiles of forecast require grad")
+            assert not got.requires_grad, "quantiles of forecast require grad"
+            assert model.training == (again == 0), "forecast changes the mode of the model"
             assert_close(got, _forecast(oracle, series, origin, stop, trial[4]), tol=TOL, name="forecast", help=help)
 
 
 @pytest.mark.value
 def test_training(solution, rng):
     """Fitted on your parts, step by step: losses and weights are those of the past alone"""
-    for trial in TRIALS:
+    for trial in TRIALS[:2]:
         model, oracle, series, noise = _trial(solution, rng, trial)
         losses = solution.fit(model, series, trial[1], noise, 0.03, trial[4])
         adam = torch.optim.Adam(oracle.parameters(), 0.03)
@@ -341,7 +343,7 @@ def test_training(solution, rng):
 @pytest.mark.value
 def test_backtest(solution, rng):
     """Each fold fits a copy of the model at its origin, and forecasts what comes after: quantiles and targets"""
-    for trial in TRIALS:
+    for place, trial in enumerate([*TRIALS, LONG]):
         model, oracle, series, noise = _trial(solution, rng, trial)
         wanted, before = [], state_of(model, _named(oracle))
         for origin, stop in _folds(*trial[:4]):
@@ -349,10 +351,12 @@ def test_backtest(solution, rng):
             adam = torch.optim.Adam(oracle.parameters(), 0.03)
             descend(_steps(oracle, adam, series, origin, noise, 0.03, trial[4]), adam)
             wanted.append(_forecast(oracle, series, origin, stop, trial[4]))
+        model.train(place % 2 == 0)
         found = solution.backtest(model, series, *trial[1:3], noise, 0.03, trial[4])
         quantiles, targets = assert_parts(found, ("quantiles", "targets"), name="backtest")
         assert_close(targets, _ahead(series, trial[3])[trial[1] - 1 :], tol=SAME, name="targets of backtest")
         assert_close(quantiles, torch.cat(wanted), tol=1e-6, name="quantiles of backtest", help="a new copy per fold")
+        assert model.training == (place % 2 == 0), "backtest changes the mode of the model"
         for name, value in state_of(model, before).items():
             assert_close(value, before[name], tol=0.0, name=text("{name} of the model after backtest", name=name))
 
@@ -361,12 +365,12 @@ def test_backtest(solution, rng):
 def test_later_months(solution, rng):
     """Months that nobody knew yet are altered: no number from before them moves"""
     help = "a mean, a spread, a fit or a padding has seen months that were not known at the time"
-    for months, first, step, horizons, period in TRIALS:
+    for months, first, step, horizons, period in TRIALS[:3]:
         model, _, series, noise = _trial(solution, rng, (months, first, step, horizons, period))
-        asked = first, step, noise, 0.03, period
+        asked = first, step, noise[:3], 0.03, period
         before = solution.backtest(model, series, *asked)[0]
         wanted = _anomalies(series, first, period)
-        for known in {first, first + (months - first) // 2, months - 1}:
+        for known in (first, first + (months - first) // 2):
             other = torch.cat([series[:known], 90 + 9 * normal(rng, months - known)])
             _, usual, unit = solution.anomalies(other, first, period)
             assert_close(usual, wanted[1], tol=TOL, name="usual after later months were altered", help=help)
@@ -382,14 +386,14 @@ def test_later_months(solution, rng):
 @pytest.mark.value
 def test_calibration_and_coverage(solution, rng):
     """Shares for each month ahead and level, ties included, and Wilson's interval as scipy has it"""
-    for many, horizons, count in ((1, 3, 2), (6, 1, 4), (50, 4, 3), (1101, 2, 5), (5003, 1, 2)):
-        quantiles, targets = normal(rng, many, horizons, count), normal(rng, many, horizons)
+    for many, horizons, count in 2 * ((1, 3, 2), (6, 1, 4), (1, 3, 2), (50, 4, 3), (1101, 2, 5), (5003, 1, 2)):
+        quantiles, targets = 50 * normal(rng, many, horizons, count), 50 * normal(rng, many, horizons)
         quantiles[rng.random(quantiles.shape) < 0.2] = 0.5
         targets[rng.random(targets.shape) < 0.4] = 0.5
         inputs = {"quantiles": quantiles, "targets": targets}
         shares = [(targets[:, h, None] <= quantiles[:, h]).double().mean(0) for h in range(horizons)]
         assert_close(solution.calibration(**inputs), torch.stack(shares), tol=SAME, name="calibration")
-        for scale, z in product((0.0, 1.0, 100.0), (0.5, 1.96, 3.0)):
+        for scale, z in product((0.0, 1.0, 100.0), (0.0, 1.96, 3.0)):
             low, high, met = (
                 0.5 - scale * quantiles[:, 0, 0].abs(),
                 0.5 + scale * quantiles[:, 0, -1].abs(),
