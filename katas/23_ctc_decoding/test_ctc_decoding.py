@@ -183,9 +183,9 @@ def test_best_path(solution, rng):
         log_probs[frames // 2] = log_probs[0]
         path = [row.index(max(row)) for row in log_probs.tolist()]
         labels, score = assert_parts(solution.best_path(_view(log_probs)), ("text", "score"), name="best_path")
-        labels, wanted = (np.array(each, dtype=np.int64) for each in (labels, _text(path)))
+        labels, wanted = (np.array([*each] + [BLANK] * (frames - len(each))) for each in (labels, _text(path)))
         help = "merge runs of one class first, drop the blanks after: a blank keeps two equal labels apart"
-        assert_close(labels, wanted, name=text("the text of best_path"), help=help)
+        assert_close(labels, wanted, name=text("the text of best_path, filled up with 0"), help=help)
         total = float(sum(log_probs[t, c] for t, c in enumerate(path)))
         assert_close(score, total, tol=TOL, name=text("the score of best_path"), help="the sum over frames of one path")
 
@@ -267,7 +267,7 @@ def test_align(solution, rng):
         cases.append((said, said[skipped:], [(i, GAP) for i in range(skipped)] + [(i, i - skipped) for i in kept]))
         cases.append((said[skipped:], said, [(GAP, i) for i in range(skipped)] + [(i - skipped, i) for i in kept]))
     for said, heard, pairs in cases:
-        wanted, name = np.array(pairs, dtype=np.int64).reshape(-1, 2), text("{m} and {n}", m=len(said), n=len(heard))
+        wanted = np.array(pairs, dtype=np.int64).reshape(-1, 2)
         name = text("pairs of {m} words with {n}", m=len(said), n=len(heard))
         assert_close(solution.align(said, heard), wanted, name=name, help=ALIGNED)
 
@@ -333,8 +333,8 @@ def test_tune(solution, reference, rng):
 @pytest.mark.behaviour
 def test_no_part_leaks(solution, reference, rng):
     """Other TEST recordings, made to suit any other pair of the grid, change neither the model nor the pair"""
-    for width in (2, 3, 5):
-        log_probs, texts, part = _speech(rng, (4, 3, 4))
+    for width in (2, 3):
+        log_probs, texts, part = _speech(rng, (4, 3, 3))
         grid = [(0.0, -2.0), (0.0, 2.0), (1.5, 0.0), (0.7, 4.0)]
         bigram, *pair = _tune(reference, log_probs, texts, part, grid, width, 0.5)[:3]
         for suited in grid:
