@@ -113,8 +113,8 @@ def align(reference, hypothesis):
     insertion: one edit each. Of several alignments with the fewest edits take, from the end backwards, a pair if one of
     them has it there, else a deletion, else an insertion.
 
-    Returns pairs (L, 2), int64, in order: the place in the reference and the place in the hypothesis, counted from 0;
-    GAP where there is none.
+    Returns the pairs in order, L of them.
+    pairs (L, 2)  int64: the place in the reference and the place in the hypothesis, from 0; GAP where there is none
     """
     raise NotImplementedError(
         "align: a table of the fewest edits between all beginnings of both; then back from its last corner"

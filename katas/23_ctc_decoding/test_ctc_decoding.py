@@ -25,7 +25,7 @@ SPOKEN = "stone rose sand road red dead tea seat nest tense area roast one ten n
 WORDS = SPOKEN.split()
 TUNED = ("bigram", "alpha", "beta", "greedy", "beam")
 LETTERS = "- " + "".join(sorted(set("".join(WORDS))))
-SIZES, WIDTH, SMOOTHING = (120, 20, 50), 8, 0.3
+SIZES, WIDTH, SMOOTHING = (120, 16, 50), 8, 0.3
 GRID = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (1.0, 1.0)]
 BAR = 0.65  # of the best path's rate: right ones 0.38 to 0.56, sd 0.04; no language model 0.75 to 0.87 (16 seeds)
 
@@ -246,7 +246,7 @@ def test_long_recordings(solution, rng):
         name = text("scores of texts in {frames} frames", frames=frames)
         assert_close(np.array(scores), expected.numpy(), tol=TOL, name=name, help="logarithms all the way")
         total = np.exp(np.array(scores) + 0.7 * frames).sum()
-        assert_close(total, 1.0, tol=TOL, name=text("probability of all texts together"), help="no text may be lost")
+        assert_close(total, 1.0, tol=1e-7, name=text("probability of all texts together"), help="no text may be lost")
     labels, bigram = tuple(rng.integers(1, 3, 1203).tolist()), _bigram(rng, 3)
     log_probs = np.full((2406, 3), -30.0)
     log_probs[np.arange(0, 2406, 2), labels] = log_probs[1::2, BLANK] = -0.01
@@ -275,13 +275,14 @@ def test_align(solution, rng):
 @pytest.mark.value
 def test_corpus_wer(solution, rng):
     """All edits over all words that were said, whatever each sentence's own rate is, and with empty sentences"""
-    cases = [([[]], [[]]), ([[], []], [["no"], ["a", "b"]]), ([["a"]], [["a", "a", "b"]])]
+    cases = []
     for count, most in ((2, 3), (6, 5), (1, 5), (9, 4), (12, 3), (70, 3), (1203, 2), (5003, 1)):
         lengths = rng.integers(0, most + 1, 2 * count)
         lengths[[0, count]] = most
         sides = [[["ab", "abc", "a"][i] for i in rng.integers(0, 3, n)] for n in lengths]
         cases.append((sides[:count], sides[count:]))
-    for references, hypotheses in cases:
+    few = ([["a"]], [["a", "a", "b"]]), ([[]], [[]]), ([[], []], [["no"], ["a", "b"]])
+    for references, hypotheses in (*cases, *few):
         result, (by_kind, wanted) = solution.corpus_wer(references, hypotheses), _wer(references, hypotheses)
         rate, counts = assert_parts(result, ("rate", "counts"), name="corpus_wer")
         help = "substitutions, deletions, insertions, words of the references: all sentences added up"
@@ -332,9 +333,10 @@ def test_tune(solution, reference, rng):
 
 @pytest.mark.behaviour
 def test_no_part_leaks(solution, reference, rng):
-    """Other TEST recordings, made to suit any other pair of the grid, change neither the model nor the pair"""
+    """Other TEST texts, made to suit any other pair of the grid, change neither the model nor the pair"""
     for width in (2, 3):
         log_probs, texts, part = _speech(rng, (4, 3, 3))
+        log_probs = [frames[:14] for frames in log_probs]
         grid = [(0.0, -2.0), (0.0, 2.0), (1.5, 0.0), (0.7, 4.0)]
         bigram, *pair = _tune(reference, log_probs, texts, part, grid, width, 0.5)[:3]
         for suited in grid:
