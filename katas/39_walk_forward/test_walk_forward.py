@@ -1,0 +1,374 @@
+"""The suite of kata 39: ledgers, risk, leaks and folds beside oracles, and walks on which there is nothing to find."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import lfilter
+from scipy.stats import ttest_1samp
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import TimeSeriesSplit
+from sklearn.preprocessing import StandardScaler
+
+from grader.checks import assert_beats, assert_close, assert_parts, assert_shape, assert_that, assert_unchanged, text
+
+TOL = 1e-9
+LENGTHS = [1, 2, 3, 7, 40, 11, 1103, 5003]
+PRICES = np.array([100, 110, 99, 99, 118.8])  # +10 %, -10 %, nothing, +20 %
+# Weights, days ahead, since which day, by what it is divided, whether it writes into what it is given: and the first leak.
+SIGNALS = [
+    ("the last three days", ([0.5, 0.3, 0.2], 0, 0, "", False), -1),
+    ("the last three days, by the largest so far", ([0.5, 0.3, 0.2], 0, 0, "past", True), -1),
+    ("a centred mean of five days", (5 * [0.2], 2, 0, "", False), 4),
+    ("tomorrow", ([1.0], 1, 0, "", True), 0),
+    ("a week ahead", ([1.0], 7, 0, "", False), 0),
+    ("a look ahead of one millionth", ([1e-6, 1.0], 1, 0, "", False), 1),
+    ("a rounding error", ([1e-13, 1.0], 1, 0, "", False), -1),
+    ("two days by the largest of all", ([0.5, 0.5], 0, 0, "all", False), 1),
+    ("three days by the length of the series", ([0.5, 0.3, 0.2], 0, 0, "length", False), 2),
+    ("a centred mean from day 17 on", (3 * [1 / 3], 1, 17, "", False), 17),
+    ("tomorrow, known on the last day but one", ([1.0], 1, 38, "", False), 38),
+    ("a warm-up of twelve days, then tomorrow", (12 * [0.1], 1, 0, "", False), 11),
+]
+# Days, first, stop, horizon, embargo: by hand, rows before and after.
+FOLDS = [
+    ((12, 5, 7, 1, 0), range(5), range(7, 11)),
+    ((12, 5, 7, 2, 0), range(4), range(8, 10)),
+    ((12, 5, 7, 2, 1), range(4), range(9, 10)),
+    ((12, 0, 4, 3, 1), (), range(7, 9)),
+    ((12, 2, 3, 4, 0), (), range(6, 8)),
+    ((12, 9, 12, 3, 2), range(7), ()),
+    ((1, 0, 1, 1, 0), (), ()),
+    ((9, 4, 5, 1, 3), range(4), range(8, 8)),
+    ((6001, 3000, 3001, 5, 20), range(2996), range(3025, 5996)),
+]
+# Days, features, horizon, first, size, model.
+FORWARD = [
+    (40, 3, 2, 11, 7, "ridge"),
+    (29, 1, 1, 1, 5, "ridge"),
+    (23, 5, 4, 4, 1, "ridge"),
+    (31, 2, 3, 12, 90, "ridge"),
+    (36, 2, 5, 35, 1, "ridge"),
+    (1203, 4, 20, 700, 160, "ridge"),
+    (5003, 2, 1, 4000, 600, "ridge"),
+    (37, 3, 3, 14, 12, "network"),
+    (26, 2, 1, 9, 9, "network"),
+]
+# Random walks of 600 days, planted ones, and what a strategy is told: windows, horizon, first, size.
+WALKS, LINES, BENDS, DAYS, STRATEGY = 40, 12, 10, 600, ([1, 5, 20], 1, 200, 100)
+LINE, BEND = (
+    0.6,
+    0.4,
+)  # mid-way between the ablations, 0.3 and 0.18 on average, and what right ones come to, 0.92 and 0.68
+
+
+def _series(rng, days):
+    """Numbers in a view that runs backwards, some of them equal."""
+    series = rng.normal(size=2 * days)[::-2]
+    series[rng.permutation(days)[: days // 3]] = series[days // 2]
+    return series
+
+
+def _prices(rng, days):
+    return 10.0 ** rng.integers(-5, 6) * np.exp(np.cumsum(0.1 * _series(rng, days)))[::-1]
+
+
+def _net(rng, days, size=0.02):
+    return np.maximum(size * _series(rng, days), -0.9)
+
+
+@pytest.mark.shape
+def test_shapes(solution, rng):
+    """Every array has a row for each day, ratios and falls are numbers, and rows are whole numbers"""
+    for days in (1, 5, 40):
+        for part, got in (
+            ("returns", solution.simple_returns(_prices(rng, days))),
+            ("net", solution.net_returns(_series(rng, days), _net(rng, days), 0.1)),
+        ):
+            assert_shape(got, (days,), dtype=np.float64, name=part)
+        assert_shape(solution.trailing_means(_series(rng, days), [2, 3, 9]), (days, 3), dtype=np.float64, name="means")
+    net = _net(rng, 30)
+    for name, got in (("ratio", solution.sharpe(net)), ("fall", solution.max_drawdown(net))):
+        assert_shape(got, (), name=name)
+    assert_that(solution.sharpe(net) != 0, "{name} is 0 for returns that differ", name="ratio")
+    rows = assert_parts(solution.training_rows(30, 9, 12, 2, 1), ("before", "after"), name="training_rows")
+    for name, got, count in zip(("before", "after"), rows, (8, 14), strict=True):
+        assert_shape(got, (count,), dtype=np.int64, name=name)
+
+
+@pytest.mark.value
+def test_simple_returns(solution, rng):
+    """Returns are simple ones, each on the day to whose close it leads; the first day has none"""
+    help = "price by the price before, less 1, and no logarithm; as long as the prices, with a 0 in front"
+    given = [PRICES, *(_prices(rng, days) for days in 2 * LENGTHS)]
+    for prices in given:
+        expected = np.append(0.0, np.expm1(np.diff(np.log(prices))))
+        assert_close(solution.simple_returns(prices), expected, tol=TOL, name="returns", help=help)
+
+
+@pytest.mark.value
+def test_net_returns(solution, rng):
+    """A position earns the return of the next day, and each change of it costs, the first entry too"""
+    help = "position of the day before; cost of the change and not of the position; nothing is held before day 0"
+    returns = np.array([0.0, 0.1, -0.1, 0.0, 0.2])
+    by_hand = [([1, 1, -0.5, -0.5, 0], 0.01, [-0.01, 0.1, -0.115, 0, -0.105])]
+    by_hand += [([1, 1, 1, 1, 1], 0.01, [-0.01, 0.1, -0.1, 0, 0.2]), ([0, 0, 0, 0, 3], 0.5, [0, 0, 0, 0, -1.5])]
+    for positions, cost, expected in by_hand:
+        got, name = solution.net_returns(np.array(positions, float), returns, cost), text("net returns of five days")
+        assert_close(got, np.array(expected), tol=TOL, name=name, help=help)
+    for case, days in enumerate(3 * LENGTHS):
+        positions, returns = 10.0 ** rng.integers(-2, 3) * _series(rng, days), _net(rng, days, 10.0 ** (case % 4 - 2))
+        cost = float(rng.uniform(0.01, 2)) * (case % 3 > 0)
+        returns[0] = 0.3  # of a day before which nothing was held
+        held = lfilter([0.0, 1.0], 1.0, positions)
+        expected = held * returns - cost * np.abs(lfilter([1.0, -1.0], 1.0, positions))
+        assert_close(solution.net_returns(positions, returns, cost), expected, tol=TOL, name="net", help=help)
+
+
+@pytest.mark.value
+def test_sharpe(solution, rng):
+    """The Sharpe ratio is a mean by a standard deviation, and grows with the root of the number of periods"""
+    help = "N - 1 below the variance; the root of periods, 252 where nothing is said; the mean, not the sum"
+    for days in 2 * LENGTHS[2:]:
+        net = _net(rng, days, 10.0 ** rng.integers(-4, 3)) + 10.0 ** rng.integers(-4, 2)
+        for periods in ((), (252,), (12,), (1,), (int(rng.integers(2, 9999)),)):
+            expected = ttest_1samp(net, 0.0).statistic * np.sqrt((periods or (252,))[0] / days)
+            assert_close(solution.sharpe(net, *periods), float(expected), tol=TOL, name="ratio", help=help)
+    for net in ([0.02], [0.0], 5 * [0.0], 7 * [0.1], 3 * [-7.7], 5003 * [0.3]):
+        assert_close(solution.sharpe(np.array(net)), 0.0, tol=TOL, name=text("ratio of returns that are all equal"))
+
+
+@pytest.mark.value
+def test_max_drawdown(solution, rng):
+    """The drawdown is the worst fall from a peak before it, and the start is a peak"""
+    help = "equity by multiplying, a 1 in front of it, its running maximum; a share of the peak, not of the end"
+    for net, fall in (
+        ([0.1, -0.1, 0.0, 0.2], 0.1),
+        ([-0.2, 0.1], 0.2),
+        ([0.1, 0.1], 0.0),
+        ([0.5, -0.5, 0.5, -0.5], 0.625),
+        ([0.2, -1.0, 0.5], 1.0),
+        ([0.0], 0.0),
+        ([-0.4, 3.0, -0.3], 0.4),
+    ):
+        assert_close(solution.max_drawdown(np.array(net)), fall, tol=TOL, name=text("fall by hand"), help=help)
+    for days in 2 * LENGTHS:
+        net = _net(rng, days, 10.0 ** rng.integers(-4, 2) / days**0.5)
+        growth = np.append(0.0, np.cumsum(np.log1p(net)))
+        worst = (np.minimum.accumulate(growth[::-1])[::-1] - growth).min()  # how low it goes after each day
+        assert_close(solution.max_drawdown(net), float(-np.expm1(worst)), tol=TOL, name="fall", help=help)
+
+
+def _check_leak(solution, made, series, others, day, what, help):
+    """first_leak names this day for a signal, made or given as (weights, ...)."""
+    signal = solution.make_signal(np.array(made[0]), *made[1:]) if isinstance(made, tuple) else made
+    got, name = solution.first_leak(signal, series, others), text("the first leak of {signal}", signal=text(what))
+    assert_close(got, day, tol=TOL, name=name, help=help)
+
+
+@pytest.mark.value
+def test_first_leak(solution, rng):
+    """first_leak names the first day that knows the future, of every signal that does, and none of an honest one"""
+    help = "the day itself is past, the next one is not; prefixes and other futures; NaN is like NaN; a new array each time"
+    for what, made, day in SIGNALS:
+        for count in (0, 1, 3):
+            series, others = rng.normal(size=80)[::-2], rng.normal(size=(40, count)).T
+            series[-1] = 9.0  # the largest of all is on the last day: what divides by it knows the last day
+            _check_leak(solution, made, series, others, day, what, help)
+    ahead, largest, honest = ([1.0], 1), ([1.0], 0, 0, "all"), ([0.5, 0.5],)
+    falling, rising = np.linspace(9, 1, 30), np.linspace(1, 9, 30)
+    for what, made, series, others, day in (
+        ("tomorrow, on a single day", ahead, np.ones(1), np.ones((2, 1)), -1),
+        ("tomorrow, on days without one", ahead, np.zeros(30), np.zeros((2, 30)), -1),
+        ("tomorrow, which another future alone gives away", ahead, np.zeros(30), np.array([0 * rising, rising]), 0),
+        ("tomorrow, which the end of a prefix alone gives away", ahead, 5 * np.ones(30), 5 * np.ones((1, 30)), 0),
+        ("a size that was the largest from the first day on", largest, falling, np.zeros((1, 30)), -1),
+        ("a size that another future may exceed", largest, falling, np.array([falling, 99 * rising]), 0),
+        ("an honest one of large numbers", honest, 1e8 * rising, 1e8 * falling[None], -1),
+        ("tomorrow, which is large", ([1.0, 1e-3], 1), 1e8 * rising, 1e8 * falling[None], 1),
+        ("a long honest one", honest, rng.normal(size=1103), rng.normal(size=(1, 1103)), -1),
+        ("a year, leaking late", ([1.0, 0.5], 1, 1099), rng.normal(size=1103), rng.normal(size=(1, 1103)), 1099),
+        ("many days, leaking early", ([1.0, 0.5], 1, 3), rng.normal(size=5003), rng.normal(size=(2, 5003)), 3),
+    ):
+        _check_leak(solution, made, series, others, day, what, help)
+
+
+@pytest.mark.value
+def test_training_rows(solution, reference, record, rng):
+    """A row is learned from only where its label has no day in common with one on trial, and embargoed rows are left out"""
+    help = "labels of `horizon` days reach over both ends of the trial; the embargo stands behind it; no label, no row"
+    cases = [(given, rows) for given, *rows in FOLDS]
+    for _ in range(60):
+        days = int(rng.integers(2, 40))
+        start = int(rng.integers(0, days))
+        given = days, start, int(rng.integers(start + 1, days + 1)), int(rng.integers(1, 9)), int(rng.integers(0, 6))
+        cases.append((given, reference.training_rows(*given)))
+    for given, expected in cases:
+        got = assert_parts(solution.training_rows(*given), ("before", "after"), name="training_rows")
+        for name, rows, right in zip(("before", "after"), got, expected, strict=True):
+            assert_close(rows, np.array(right, dtype=np.int64), tol=TOL, name=name, help=help)
+    bars = np.zeros((16, 80))
+    for block, bar in enumerate(bars):  # for each block a bar: to walk forward, and below it to cross-validate
+        start = 20 + 7 * (block // 2)
+        before, after = solution.training_rows(80, start, start + 7, 6, 4)
+        bar[before], bar[start : start + 7] = 0.45, 1.0
+        bar[after if block % 2 else []] = 0.45
+    record.image("folds as bars: learned from (grey), tried on (white), purged, embargoed or unused (black)", bars)
+
+
+@pytest.mark.value
+def test_trailing_means(solution, rng):
+    """A mean of the last days ends at its own day, and holds fewer days at the beginning"""
+    help = "the day itself is the last of its window, none is centred; a mean of the days that are there"
+    for days in 2 * LENGTHS:
+        for windows in ([3], [1, 2, 5], [days, 4, days + 7]):
+            series = 10.0 ** rng.integers(-3, 4) * _series(rng, days)
+            sums = [lfilter(np.ones(window), 1.0, series) for window in windows]
+            counts = [np.minimum(np.arange(1, days + 1), window) for window in windows]
+            assert_close(
+                solution.trailing_means(series, windows), (np.array(sums) / counts).T, tol=TOL, name="means", help=help
+            )
+
+
+def _network(x, y):
+    """The given network, as torch trains it."""
+    draws, unit = np.random.default_rng(0).normal(size=(x.shape[1] + 1, 8)), y.std()
+    net = torch.nn.Sequential(torch.nn.Linear(x.shape[1], 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)).double()
+    with torch.no_grad():
+        for weight, value in zip(net.parameters(), (draws[:-1].T, draws[-1], 0.0, 0.0), strict=True):
+            weight.copy_(torch.as_tensor(value))
+    sgd = torch.optim.SGD(net.parameters(), lr=0.3, momentum=0.8)
+    for _ in range(100):
+        sgd.zero_grad()
+        (((net(torch.from_numpy(x))[:, 0] - torch.from_numpy(y / unit)) ** 2).mean() / 2).backward()
+        sgd.step()
+    return lambda new: unit * net(torch.from_numpy(new))[:, 0].detach().numpy()
+
+
+def _forward(features, labels, horizon, first, size, model):
+    """Walking forward by scikit-learn: rows after the last day, to fill up blocks, are predicted and thrown away."""
+    days = len(features)
+    blocks = (days - first) // size + 2
+    padded = np.resize(features, (first + blocks * size, features.shape[1]))
+    predictions = np.zeros(len(padded))
+    fit = {"ridge": lambda x, y: Ridge(alpha=10.0).fit(x, y).predict, "network": _network}[model]
+    for rows, trial in TimeSeriesSplit(blocks, test_size=size, gap=horizon - 1).split(padded):
+        if trial[0] < days:
+            scaler = StandardScaler().fit(features[rows])
+            predict = fit(scaler.transform(features[rows]), labels[rows])
+            predictions[trial] = predict(scaler.transform(padded[trial]))
+    return predictions[:days]
+
+
+def _table(rng, size, far=1.0):
+    """Features that drift, one of them constant at first, some rows twice; labels with none at the end."""
+    days, width, horizon, first, *_ = size
+    features = far * np.cumsum(rng.normal(size=(width, days)), axis=1).T * np.arange(1, width + 1) + 3.0
+    features[1::3] = features[: len(features[1::3])]
+    if width > 2:
+        features[: first + 1, 1] = 4.0
+    labels = (0.1 * features[:, -1] / far + rng.normal(size=days))[::-1]
+    labels[days - horizon :] = np.nan
+    return features, labels
+
+
+@pytest.mark.value
+def test_walk_forward(solution, rng):
+    """Each block is predicted by a scaler and a model of its own past, as scikit-learn and torch fit them"""
+    help = "rows before the block whose labels are known; mean and deviation of these rows; a fit anew for every block"
+    for case, size in enumerate([*FORWARD, *FORWARD[:4]]):
+        features, labels = _table(rng, size, (1.0, 1e3, 1e-3)[case % 3])
+        expected = _forward(features, labels, *size[2:])
+        got = solution.walk_forward(features, labels, *size[2:])
+        assert_shape(got, (size[0],), dtype=np.float64, name="predictions")
+        assert_close(got, expected, tol=1e-7, name="predictions", help=help)
+
+
+@pytest.mark.behaviour
+def test_your_own_strategy(solution, rng):
+    """Your functions, joined, predict the same on a prefix as on the whole, and whatever comes after it"""
+    help = "mean, deviation, window, rows and labels: which of them has seen a later day?"
+    for horizon, model in ((1, "ridge"), (6, "ridge"), (3, "network")):
+        strategy = solution.make_strategy([1, 4, 9], horizon, 31, 13, model)
+        prices, other = (np.exp(np.cumsum(0.1 * rng.normal(size=71))) for _ in range(2))
+        whole = strategy(prices)
+        spread, name = np.ptp(whole[31:]), text("predictions from day 31 on")
+        assert_that(spread > 0, "{name} are all equal", name=name)
+        for cut in (1, 2, 31, 32, 38, 44, 45, 57, 70):
+            for kind, given in (
+                ("a prefix", prices[:cut]),
+                ("another future", np.append(prices[:cut], 5 * other[cut:])),
+            ):
+                name = text("predictions of {cut} days, with {kind}", cut=cut, kind=text(kind))
+                assert_close(strategy(given)[:cut], whole[:cut], tol=TOL, name=name, help=help)
+    _check_leak(solution, strategy, prices[:40], np.exp(rng.normal(size=(1, 40))), -1, "your own strategy", help)
+
+
+@pytest.mark.behaviour
+def test_calls_leave_no_trace(solution, rng, mutated):
+    """Arguments stay as they were, and a call with the same ones gives the same numbers"""
+    net, prices, positions = _net(rng, 30), _prices(rng, 30), _series(rng, 30)
+    features, labels = _table(rng, FORWARD[0])
+    signal, series, others = solution.make_signal(np.ones(2), 0, 0, "", True), _series(rng, 9), rng.normal(size=(2, 9))
+    calls = [("returns", solution.simple_returns, (prices,)), ("net", solution.net_returns, (positions, net, 0.1))]
+    calls += [("ratio", solution.sharpe, (net,)), ("fall", solution.max_drawdown, (net,))]
+    calls += [
+        ("means", solution.trailing_means, (net, [3, 2])),
+        ("leak", solution.first_leak, (signal, series, others)),
+    ]
+    calls += [("predictions", solution.walk_forward, (features, labels, 2, 11, 7, "ridge"))]
+    first = [function(*given) for _, function, given in calls]
+    for (name, function, given), once in zip(calls, first, strict=True):
+        assert_close(function(*given), once, tol=TOL, name=text("{name}, asked for again", name=name))
+    assert_that(np.ptp(first[0]) > 0, "{name} are all equal", name="returns")
+    assert_close(
+        first[5], -1, tol=TOL, name=text("the first leak of {signal}", signal=text("an honest signal that writes"))
+    )
+    assert_unchanged(mutated)
+
+
+def _walk(rng, kind, days=DAYS):
+    """Prices whose returns are noise of 1 % around a planted drift, and the drift: of the mean of the last five days."""
+    returns, drift, noise = np.zeros(days), np.zeros(days), 0.01 * rng.normal(size=days)
+    for day in range(1, days):
+        mean = returns[max(0, day - 5) : day].mean()
+        drift[day] = {"nothing": 0.0, "a line": 0.5 * mean, "a bend": abs(mean) - 0.0036}[kind]
+        returns[day] = drift[day] + noise[day]
+    return 100 * np.cumprod(1 + returns), drift
+
+
+def _ratios(solution, rule, walks):
+    """Sharpe ratios of the signs of a rule, without costs, after the days before which it has no opinion."""
+    after = STRATEGY[2]
+    for prices, _ in walks:
+        returns = solution.simple_returns(prices)
+        net = solution.net_returns(np.sign(np.nan_to_num(rule(prices, returns))), returns, 0.0)
+        yield solution.sharpe(net[after + 1 :]), np.cumprod(1 + net)
+
+
+@pytest.mark.convergence
+def test_random_walks_and_planted_edges(solution, rng, record):
+    """On random walks a leak looks brilliant and your strategy finds nothing; it does find an edge that is there"""
+    walks = [_walk(rng, "nothing") for _ in range(WALKS)]
+    ridge, network = (solution.make_strategy(*STRATEGY, model) for model in ("ridge", "network"))
+    centred = solution.make_signal(np.full(5, 0.2), 2)
+    honest, curves = zip(*_ratios(solution, lambda prices, returns: ridge(prices), walks), strict=True)
+    leaky, brilliant = zip(*_ratios(solution, lambda prices, returns: centred(returns), walks), strict=True)
+    record.curve("equity on a random walk: what you wrote, beside 1", curves[0], baseline=1.0)
+    record.curve(
+        "equity on the same random walk: a centred mean, which knows two days ahead", brilliant[0], baseline=1.0
+    )
+    mean, error = np.mean(honest), np.std(honest, ddof=1) / np.sqrt(WALKS)
+    help = "which number of a day was not yet known at its close?"
+    assert_beats(
+        6 * error - abs(mean), 0.0, name=text("how far an interval of the Sharpe ratio reaches over 0"), help=help
+    )
+    mean, error = np.mean(leaky), np.std(leaky, ddof=1) / np.sqrt(WALKS)
+    assert_beats(mean - 6 * error, 3.0, name=text("the lower end of a leaking rule's Sharpe ratio"))
+    for kind, strategy, count, bar in (("a line", ridge, LINES, LINE), ("a bend", network, BENDS, BEND)):
+        found = []
+        for prices, drift in (_walk(rng, kind) for _ in range(count)):
+            found.append(np.corrcoef(strategy(prices)[STRATEGY[2] : -1], drift[STRATEGY[2] + 1 :])[0, 1])
+        name = text("the correlation of predictions with a planted drift, {kind}", kind=text(kind))
+        assert_beats(float(np.mean(np.nan_to_num(found))), bar, name=name, help="features, labels and the fit")
