@@ -16,41 +16,29 @@ from grader.checks import assert_beats, assert_close, assert_parts, assert_shape
 TOL = 1e-9
 LENGTHS = [1, 2, 3, 7, 40, 11, 1103, 5003]
 PRICES = np.array([100, 110, 99, 99, 118.8])  # +10 %, -10 %, nothing, +20 %
-# Weights, days ahead, since which day, by what it is divided, whether it writes into what it is given: and the first leak.
+# Weights of a signal, how it is made, and the first day that leaks.
+THREE, FIVE = [0.5, 0.3, 0.2], 5 * [0.2]
 SIGNALS = [
-    (text("the last three days"), ([0.5, 0.3, 0.2], 0, 0, "", False), -1),
-    (text("the last three days, by the largest so far"), ([0.5, 0.3, 0.2], 0, 0, "past", True), -1),
-    (text("a centred mean of five days"), (5 * [0.2], 2, 0, "", False), 4),
-    (text("tomorrow"), ([1.0], 1, 0, "", True), 0),
-    (text("a week ahead"), ([1.0], 7, 0, "", False), 0),
-    (text("a look ahead of one millionth"), ([1e-6, 1.0], 1, 0, "", False), 1),
-    (text("a rounding error"), ([1e-13, 1.0], 1, 0, "", False), -1),
-    (text("two days by the largest of all"), ([0.5, 0.5], 0, 0, "all", False), 1),
-    (text("three days by the length of the series"), ([0.5, 0.3, 0.2], 0, 0, "length", False), 2),
-    (text("a centred mean from day 17 on"), (3 * [1 / 3], 1, 17, "", False), 17),
-    (text("tomorrow, known on the last day but one"), ([1.0], 1, 38, "", False), 38),
-    (text("a warm-up of twelve days, then tomorrow"), (12 * [0.1], 1, 0, "", False), 11),
+    (THREE, {}, -1),
+    (THREE, {"scale": "past", "writes": True}, -1),
+    (FIVE, {"ahead": 2}, 4),
+    ([1.0], {"ahead": 1, "writes": True}, 0),
+    ([1.0], {"ahead": 7}, 0),
+    ([1e-6, 1.0], {"ahead": 1}, 1),
+    ([1e-13, 1.0], {"ahead": 1}, -1),
+    ([0.5, 0.5], {"scale": "all"}, 1),
+    (THREE, {"scale": "length"}, 2),
+    (FIVE, {"ahead": 1, "since": 17}, 17),
+    ([1.0], {"ahead": 1, "since": 38}, 38),
+    (12 * [0.1], {"ahead": 1}, 11),
 ]
-# Days, first, stop, horizon, embargo: by hand, rows before and after.
-FOLDS = [
-    ((12, 5, 7, 1, 0), range(5), range(7, 11)),
-    ((12, 5, 7, 2, 0), range(4), range(8, 10)),
-    ((12, 5, 7, 2, 1), range(4), range(9, 10)),
-    ((12, 0, 4, 3, 1), (), range(7, 9)),
-    ((12, 2, 3, 4, 0), (), range(6, 8)),
-    ((12, 9, 12, 3, 2), range(7), ()),
-    ((1, 0, 1, 1, 0), (), ()),
-    ((9, 4, 5, 1, 3), range(4), range(8, 8)),
-    ((6001, 3000, 3001, 5, 20), range(2996), range(3025, 5996)),
-]
+# Days, first, stop, horizon, embargo, and by hand how many rows before, and where those after begin and end.
+FOLDS = [(12, 5, 7, 1, 0, 5, 7, 11), (12, 5, 7, 2, 0, 4, 8, 10), (12, 5, 7, 2, 1, 4, 9, 10), (12, 0, 4, 3, 1, 0, 7, 9)]
+FOLDS += [(12, 2, 3, 4, 0, 0, 6, 8), (12, 9, 12, 3, 2, 7, 0, 0), (1, 0, 1, 1, 0, 0, 0, 0), (9, 4, 5, 1, 3, 4, 8, 8)]
+FOLDS += [(6001, 3000, 3001, 5, 20, 2996, 3025, 5996)]
 # Days, features, horizon, first, size, model.
 FORWARD = [(40, 3, 2, 11, 7), (29, 1, 1, 1, 5), (23, 5, 4, 4, 1), (31, 2, 3, 12, 90), (36, 2, 5, 35, 1)]
-FORWARD += [
-    (1203, 4, 20, 700, 160),
-    (5003, 2, 1, 4000, 600),
-    (37, 3, 3, 14, 12, "network"),
-    (26, 2, 1, 9, 9, "network"),
-]
+FORWARD += [(1203, 4, 20, 700, 160), (5003, 2, 1, 4000, 600), (37, 3, 3, 14, 12, "network")]
 # Random walks of 600 days, planted ones, and what a strategy is told: windows, horizon, first, size.
 WALKS, LINES, BENDS, DAYS, STRATEGY = 40, 12, 10, 600, ([1, 5, 20], 1, 200, 100)
 # Bars: mid-way between the ablations, 0.3 and 0.18 on average, and what right ones come to, 0.92 and 0.68.
@@ -76,15 +64,11 @@ def _net(rng, days, size=0.02):
 def test_shapes(solution, rng):
     """Every array has a row for each day, ratios and falls are numbers, and rows are whole numbers"""
     for days in (1, 5, 40):
-        prices, series, net = _prices(rng, days), _series(rng, days), _net(rng, days)
-        for name, got, shape in (
-            ("returns", solution.simple_returns(prices), (days,)),
-            ("net", solution.net_returns(series, net, 0.1), (days,)),
-            ("means", solution.trailing_means(series, [2, 3, 9]), (days, 3)),
-            ("ratio", solution.sharpe(net), ()),
-            ("fall", solution.max_drawdown(net), ()),
-        ):
-            assert_shape(got, shape, dtype=np.float64 if shape else None, name=name)
+        prices, net = _prices(rng, days), _net(rng, days)
+        assert_shape(solution.simple_returns(prices), (days,), dtype=np.float64, name="returns")
+        assert_shape(solution.net_returns(net, net, 0.1), (days,), dtype=np.float64, name="net")
+        assert_shape(solution.trailing_means(net, [2, 3, 9]), (days, 3), dtype=np.float64, name="means")
+        assert_shape(solution.max_drawdown(net), (), name="fall")
     assert_that(solution.sharpe(net) != 0, "{name} is 0 for returns that differ", name="ratio")
     for rows in assert_parts(solution.training_rows(30, 9, 11, 2, 5), ("before", "after"), name="training_rows"):
         assert_shape(rows, (len(rows),), dtype=np.int64, name="before, after")
@@ -94,8 +78,7 @@ def test_shapes(solution, rng):
 def test_simple_returns(solution, rng):
     """Returns are simple ones, each on the day to whose close it leads; the first day has none"""
     help = "price by the price before, less 1, and no logarithm; as long as the prices, with a 0 in front"
-    given = [PRICES, *(_prices(rng, days) for days in 2 * LENGTHS)]
-    for prices in given:
+    for prices in [PRICES, *(_prices(rng, days) for days in 2 * LENGTHS)]:
         expected = np.append(0.0, np.expm1(np.diff(np.log(prices))))
         assert_close(solution.simple_returns(prices), expected, tol=TOL, name="returns", help=help)
 
@@ -136,15 +119,8 @@ def test_sharpe(solution, rng):
 def test_max_drawdown(solution, rng):
     """The drawdown is the worst fall from a peak before it, and the start is a peak"""
     help = "equity by multiplying, a 1 in front of it, its running maximum; a share of the peak, not of the end"
-    for net, fall in (
-        ([0.1, -0.1, 0.0, 0.2], 0.1),
-        ([-0.2, 0.1], 0.2),
-        ([0.1, 0.1], 0.0),
-        ([0.5, -0.5, 0.5, -0.5], 0.625),
-        ([0.2, -1.0, 0.5], 1.0),
-        ([0.0], 0.0),
-        ([-0.4, 3.0, -0.3], 0.4),
-    ):
+    by_hand = [([0.1, -0.1, 0.0, 0.2], 0.1), ([-0.2, 0.1], 0.2), ([0.1, 0.1], 0.0), ([0.5, -0.5, 0.5, -0.5], 0.625)]
+    for net, fall in [*by_hand, ([0.2, -1.0, 0.5], 1.0), ([0.0], 0.0), ([-0.4, 3.0, -0.3], 0.4)]:
         assert_close(solution.max_drawdown(np.array(net)), fall, tol=TOL, name=text("fall by hand"), help=help)
     for days in 2 * LENGTHS:
         net = _net(rng, days, 10.0 ** rng.integers(-4, 2) / days**0.5)
@@ -153,55 +129,50 @@ def test_max_drawdown(solution, rng):
         assert_close(solution.max_drawdown(net), float(-np.expm1(worst)), tol=TOL, name="fall", help=help)
 
 
-def _check_leak(solution, made, series, others, day, what, help):
-    """first_leak names this day for a signal, made or given as (weights, ...)."""
-    signal = solution.make_signal(np.array(made[0]), *made[1:]) if isinstance(made, tuple) else made
-    got, name = solution.first_leak(signal, series, others), text("the first leak of {signal}", signal=what)
+def _check_leak(solution, weights, made, series, others, day):
+    """first_leak names this day for a signal of make_signal."""
+    options = "".join(f", {key}={value!r}" for key, value in made.items())
+    name = text("the first leak of {signal}", signal=f"make_signal({weights}{options})")
+    help = "the day itself is past, the next one is not; prefixes and other futures; NaN is like NaN; a new array each time"
+    got = solution.first_leak(solution.make_signal(np.array(weights), **made), series, others)
     assert_close(got, day, tol=TOL, name=name, help=help)
 
 
 @pytest.mark.value
 def test_first_leak(solution, rng):
     """first_leak names the first day that knows the future, of every signal that does, and none of an honest one"""
-    help = "the day itself is past, the next one is not; prefixes and other futures; NaN is like NaN; a new array each time"
-    for what, made, day in SIGNALS:
+    for weights, made, day in SIGNALS:
         for count in (0, 1, 3):
             series, others = rng.normal(size=80)[::-2], rng.normal(size=(40, count)).T
             series[-1] = 9.0  # the largest of all is on the last day: what divides by it knows the last day
-            _check_leak(solution, made, series, others, day, what, help)
-    ahead, largest, honest = ([1.0], 1), ([1.0], 0, 0, "all"), ([0.5, 0.5],)
-    falling, rising = np.linspace(9, 1, 30), np.linspace(1, 9, 30)
-    for what, made, series, others, day in (
-        (text("tomorrow, on a single day"), ahead, np.ones(1), np.ones((2, 1)), -1),
-        (text("tomorrow, on days without one"), ahead, np.zeros(30), np.zeros((2, 30)), -1),
-        (
-            text("tomorrow, which another future alone gives away"),
-            ahead,
-            np.zeros(30),
-            np.array([0 * rising, rising]),
-            0,
-        ),
-        (text("tomorrow, which the end of a prefix alone gives away"), ahead, 5 * np.ones(30), 5 * np.ones((1, 30)), 0),
-        (text("a size that was the largest from the first day on"), largest, falling, np.zeros((1, 30)), -1),
-        (text("a size that another future may exceed"), largest, falling, np.array([falling, 99 * rising]), 0),
-        (text("an honest one of large numbers"), honest, 1e8 * rising, 1e8 * falling[None], -1),
-        (text("tomorrow, which is large"), ([1.0, 1e-3], 1), 1e8 * rising, 1e8 * falling[None], 1),
-        (text("a long honest one"), honest, rng.normal(size=1103), rng.normal(size=(1, 1103)), -1),
-        (text("a year, leaking late"), ([1.0, 0.5], 1, 1099), rng.normal(size=1103), rng.normal(size=(1, 1103)), 1099),
-        (text("many days, leaking early"), ([1.0, 0.5], 1, 3), rng.normal(size=5003), rng.normal(size=(2, 5003)), 3),
+            _check_leak(solution, weights, made, series, others, day)
+    tomorrow, largest, rising, falling = {"ahead": 1}, {"scale": "all"}, np.linspace(1, 9, 30), np.linspace(9, 1, 30)
+    year, years = (rng.normal(size=(3, days)) for days in (1103, 5003))
+    for weights, made, series, others, day in (
+        ([1.0], tomorrow, np.ones(1), np.ones((2, 1)), -1),  # a single day has no tomorrow
+        ([1.0], tomorrow, np.zeros(30), np.zeros((2, 30)), -1),
+        ([1.0], tomorrow, np.zeros(30), np.array([0 * rising, rising]), 0),  # another future alone tells
+        ([1.0], tomorrow, 5 * np.ones(30), 5 * np.ones((1, 30)), 0),  # the end of a prefix alone tells
+        ([1.0], largest, falling, np.zeros((1, 30)), -1),
+        ([1.0], largest, falling, np.array([falling, 99 * rising]), 0),
+        ([1e-12, 1.0], tomorrow, 1e8 * rising, 1e8 * falling[None], -1),
+        ([1.0, 1e-3], tomorrow, 1e8 * rising, 1e8 * falling[None], 1),
+        (THREE, {}, year[0], year[1:2], -1),
+        ([1.0, 0.5], {"ahead": 1, "since": 1099}, year[0], year[1:2], 1099),
+        ([1.0, 0.5], {"ahead": 1, "since": 3}, years[0], years[1:], 3),
     ):
-        _check_leak(solution, made, series, others, day, what, help)
+        _check_leak(solution, weights, made, series, others, day)
 
 
 @pytest.mark.value
 def test_training_rows(solution, reference, record, rng):
     """A row is learned from only where its label has no day in common with one on trial, and embargoed rows are left out"""
     help = "labels of `horizon` days reach over both ends of the trial; the embargo stands behind it; no label, no row"
-    cases = [(given, rows) for given, *rows in FOLDS]
+    cases = [(given, (range(count), range(*after))) for *given, count, first, end in FOLDS for after in [(first, end)]]
     for _ in range(60):
-        days = int(rng.integers(2, 40))
+        days, horizon, embargo = int(rng.integers(2, 40)), int(rng.integers(1, 9)), int(rng.integers(0, 6))
         start = int(rng.integers(0, days))
-        given = days, start, int(rng.integers(start + 1, days + 1)), int(rng.integers(1, 9)), int(rng.integers(0, 6))
+        given = days, start, int(rng.integers(start + 1, days + 1)), horizon, embargo
         cases.append((given, reference.training_rows(*given)))
     for given, expected in cases:
         got = assert_parts(solution.training_rows(*given), ("before", "after"), name="training_rows")
@@ -222,12 +193,10 @@ def test_trailing_means(solution, rng):
     help = "the day itself is the last of its window, none is centred; a mean of the days that are there"
     for days in 2 * LENGTHS:
         for windows in ([3], [1, 2, 5], [days, 4, days + 7]):
-            series = 10.0 ** rng.integers(-3, 4) * _series(rng, days)
-            sums = [lfilter(np.ones(window), 1.0, series) for window in windows]
-            counts = [np.minimum(np.arange(1, days + 1), window) for window in windows]
-            assert_close(
-                solution.trailing_means(series, windows), (np.array(sums) / counts).T, tol=TOL, name="means", help=help
-            )
+            series, counts = 10.0 ** rng.integers(-3, 4) * _series(rng, days), np.arange(1, days + 1)
+            sums = [lfilter(np.ones(window), 1.0, series) / np.minimum(counts, window) for window in windows]
+            got = solution.trailing_means(series, windows)
+            assert_close(got, np.array(sums).T, tol=TOL, name="means", help=help)
 
 
 def _network(x, y):
@@ -280,7 +249,6 @@ def test_walk_forward(solution, rng):
         features, labels = _table(rng, size, (1.0, 1e3, 1e-3)[case % 3])
         expected = _forward(features, labels, *size[2:])
         got = solution.walk_forward(features, labels, *size[2:])
-        assert_shape(got, (size[0],), dtype=np.float64, name="predictions")
         assert_close(got, expected, tol=1e-7, name="predictions", help=help)
 
 
@@ -298,7 +266,8 @@ def test_your_own_strategy(solution, rng):
             for rest in ([], 5 * other[cut:]):
                 given, name = np.append(prices[:cut], rest), text("predictions of {cut} days, whatever comes", cut=cut)
                 assert_close(strategy(given)[:cut], whole[:cut], tol=TOL, name=name, help=help)
-    _check_leak(solution, strategy, prices[:40], np.exp(rng.normal(size=(1, 40))), -1, text("your own strategy"), help)
+    leak = solution.first_leak(strategy, prices[:40], np.exp(rng.normal(size=(1, 40))))
+    assert_close(leak, -1, tol=TOL, name=text("the first leak of your own strategy"), help=help)
 
 
 @pytest.mark.behaviour
