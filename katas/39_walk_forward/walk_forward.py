@@ -157,7 +157,7 @@ def walk_forward(
     model            a key of MODELS: MODELS[model](x, y) fits it and returns the function that predicts
 
     Returns the predictions.
-    predictions (T,) 0 for the rows before `first`
+    predictions (T,)  0 for the rows before `first`
     """
     raise NotImplementedError(
         "walk_forward: a loop over starts; rows, scaler, fit, and then only this block's rows are predicted"

@@ -136,8 +136,8 @@ def training_rows(days: int, start: int, stop: int, horizon: int, embargo: int) 
     after (N,)    rows after it
     """
     # BEGIN SOLUTION: the labels on trial cover the days start + 1 to stop - 1 + horizon; the rest is two inequalities
-    before = np.arange(max(0, start - horizon + 1))
-    after = np.arange(stop - 1 + horizon + embargo, max(stop - 1 + horizon + embargo, days - horizon))
+    before = np.arange(start - horizon + 1)
+    after = np.arange(stop - 1 + horizon + embargo, days - horizon)
     return before, after
     # END SOLUTION
 
@@ -175,7 +175,7 @@ def walk_forward(
     model            a key of MODELS: MODELS[model](x, y) fits it and returns the function that predicts
 
     Returns the predictions.
-    predictions (T,) 0 for the rows before `first`
+    predictions (T,)  0 for the rows before `first`
     """
     # BEGIN SOLUTION: a loop over starts; rows, scaler, fit, and then only this block's rows are predicted
     days = len(features)
