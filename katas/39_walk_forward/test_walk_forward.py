@@ -35,14 +35,14 @@ SIGNALS = [
 # Days, first, stop, horizon, embargo, and by hand how many rows before, and where those after begin and end.
 FOLDS = [(12, 5, 7, 1, 0, 5, 7, 11), (12, 5, 7, 2, 0, 4, 8, 10), (12, 5, 7, 2, 1, 4, 9, 10), (12, 0, 4, 3, 1, 0, 7, 9)]
 FOLDS += [(12, 2, 3, 4, 0, 0, 6, 8), (12, 9, 12, 3, 2, 7, 0, 0), (1, 0, 1, 1, 0, 0, 0, 0), (9, 4, 5, 1, 3, 4, 8, 8)]
-FOLDS += [(6001, 3000, 3001, 5, 20, 2996, 3025, 5996)]
+FOLDS += [(12, 0, 1, 2, 1, 0, 3, 10), (6001, 3000, 3001, 5, 20, 2996, 3025, 5996)]
 # Days, features, horizon, first, size, model.
 FORWARD = [(40, 3, 2, 11, 7), (29, 1, 1, 1, 5), (23, 5, 4, 4, 1), (31, 2, 3, 12, 90), (36, 2, 5, 35, 1)]
 FORWARD += [(1203, 4, 20, 700, 160), (5003, 2, 1, 4000, 600), (37, 3, 3, 14, 12, "network")]
-# Random walks of 600 days, planted ones, and what a strategy is told: windows, horizon, first, size.
-WALKS, LINES, BENDS, DAYS, STRATEGY = 40, 12, 10, 600, ([1, 5, 20], 1, 200, 100)
-# Bars: mid-way between the ablations, 0.3 and 0.18 on average, and what right ones come to, 0.92 and 0.68.
-LINE, BEND = 0.6, 0.4
+# Days of a walk on which nothing is planted, how many there are, and what a strategy is told of windows, horizon, first, size.
+DAYS, WALKS, STRATEGY = 600, 40, ([1, 5, 20], 1, 200, 100)
+# What is planted, the model for it, days, first, size, walks, bar: mid-way between ablations and what right ones come to.
+PLANTED = [("a line", "ridge", 600, 200, 100, 12, 0.6), ("a bend", "network", 1000, 400, 200, 8, 0.5)]
 
 
 def _series(rng, days):
@@ -71,14 +71,14 @@ def test_shapes(solution, rng):
         assert_shape(solution.max_drawdown(net), (), name="fall")
     assert_that(solution.sharpe(net) != 0, "{name} is 0 for returns that differ", name="ratio")
     for rows in assert_parts(solution.training_rows(30, 9, 11, 2, 5), ("before", "after"), name="training_rows"):
-        assert_shape(rows, (len(rows),), dtype=np.int64, name="before, after")
+        assert_shape(rows, (len(rows),), dtype=np.int64, name="before")
 
 
 @pytest.mark.value
 def test_simple_returns(solution, rng):
     """Returns are simple ones, each on the day to whose close it leads; the first day has none"""
     help = "price by the price before, less 1, and no logarithm; as long as the prices, with a 0 in front"
-    for prices in [PRICES, *(_prices(rng, days) for days in 2 * LENGTHS)]:
+    for prices in [PRICES, np.array([1.0, 100.0, 3.0, 5000.0]), *(_prices(rng, days) for days in 2 * LENGTHS)]:
         expected = np.append(0.0, np.expm1(np.diff(np.log(prices))))
         assert_close(solution.simple_returns(prices), expected, tol=TOL, name="returns", help=help)
 
@@ -108,7 +108,7 @@ def test_sharpe(solution, rng):
     help = "N - 1 below the variance; the root of periods, 252 where nothing is said; the mean, not the sum"
     for days in 2 * LENGTHS[1:]:
         net = 10.0 ** rng.integers(-4, 3) * _series(rng, days) + 10.0 ** rng.integers(-4, 2)
-        for periods in ((), (252,), (12,), (1,), (int(rng.integers(2, 9999)),)):
+        for periods in ((), (252,), (days,), (1,), (int(rng.integers(2, 9999)),)):
             expected = ttest_1samp(net, 0.0).statistic * np.sqrt((periods or (252,))[0] / days)
             assert_close(solution.sharpe(net, *periods), float(expected), tol=TOL, name="ratio", help=help)
     for net in ([0.02], [0.0], 5 * [0.0], 7 * [0.1], 3 * [-7.7], 5003 * [0.3]):
@@ -120,7 +120,13 @@ def test_max_drawdown(solution, rng):
     """The drawdown is the worst fall from a peak before it, and the start is a peak"""
     help = "equity by multiplying, a 1 in front of it, its running maximum; a share of the peak, not of the end"
     by_hand = [([0.1, -0.1, 0.0, 0.2], 0.1), ([-0.2, 0.1], 0.2), ([0.1, 0.1], 0.0), ([0.5, -0.5, 0.5, -0.5], 0.625)]
-    for net, fall in [*by_hand, ([0.2, -1.0, 0.5], 1.0), ([0.0], 0.0), ([-0.4, 3.0, -0.3], 0.4)]:
+    for net, fall in [
+        *by_hand,
+        ([0.2, -1.0, 0.5], 1.0),
+        ([0.0], 0.0),
+        ([-0.4, 3.0, -0.3], 0.4),
+        ([-0.99, 60.0, -0.99], 0.9939),
+    ]:
         assert_close(solution.max_drawdown(np.array(net)), fall, tol=TOL, name=text("fall by hand"), help=help)
     for days in 2 * LENGTHS:
         net = _net(rng, days, 10.0 ** rng.integers(-4, 2) / days**0.5)
@@ -153,6 +159,9 @@ def test_first_leak(solution, rng):
         ([1.0], tomorrow, np.zeros(30), np.zeros((2, 30)), -1),
         ([1.0], tomorrow, np.zeros(30), np.array([0 * rising, rising]), 0),  # another future alone tells
         ([1.0], tomorrow, 5 * np.ones(30), 5 * np.ones((1, 30)), 0),  # the end of a prefix alone tells
+        ([1.0], tomorrow, np.zeros(30), np.eye(30)[[5]], 4),
+        ([1.5e-9], tomorrow, np.ones(30), np.ones((1, 30)), 0),  # just above the tolerance
+        ([1.5e-9, 1.0], tomorrow, 1e8 * np.ones(30), 1e8 * np.ones((1, 30)), 1),
         ([1.0], largest, falling, np.zeros((1, 30)), -1),
         ([1.0], largest, falling, np.array([falling, 99 * rising]), 0),
         ([1e-12, 1.0], tomorrow, 1e8 * rising, 1e8 * falling[None], -1),
@@ -177,6 +186,8 @@ def test_training_rows(solution, reference, record, rng):
     for given, expected in cases:
         got = assert_parts(solution.training_rows(*given), ("before", "after"), name="training_rows")
         for name, rows, right in zip(("before", "after"), got, expected, strict=True):
+            told, taken = text("rows of {name}, each 1 where it is learned from", name=name), np.arange(given[0])
+            assert_close(1 * np.isin(taken, rows), 1 * np.isin(taken, right), tol=TOL, name=told, help=help)
             assert_close(rows, np.array(right, dtype=np.int64), tol=TOL, name=name, help=help)
     bars = np.zeros((16, 80))
     for block, bar in enumerate(bars):  # for each block a bar: to walk forward, and below it to cross-validate
@@ -245,7 +256,7 @@ def _table(rng, size, far=1.0):
 def test_walk_forward(solution, rng):
     """Each block is predicted by a scaler and a model of its own past, as scikit-learn and torch fit them"""
     help = "rows before the block whose labels are known; mean and deviation of these rows; a fit anew for every block"
-    for case, size in enumerate([*FORWARD, *FORWARD[:4]]):
+    for case, size in enumerate([*FORWARD, *FORWARD[:4], FORWARD[-1]]):
         features, labels = _table(rng, size, (1.0, 1e3, 1e-3)[case % 3])
         expected = _forward(features, labels, *size[2:])
         got = solution.walk_forward(features, labels, *size[2:])
@@ -292,7 +303,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
     assert_unchanged(mutated)
 
 
-def _walk(rng, kind, days=DAYS):
+def _walk(rng, kind, days):
     """Prices whose returns are noise of 1 % around a planted drift, and the drift: of the mean of the last five days."""
     returns, drift = 0.01 * rng.normal(size=days), np.zeros(days)
     for day in range(1, days if kind != "nothing" else 0):
@@ -311,10 +322,9 @@ def _backtest(solution, predictions, prices):
 @pytest.mark.convergence
 def test_random_walks_and_planted_edges(solution, rng, record):
     """On random walks a leak looks brilliant and your strategy finds nothing; it does find an edge that is there"""
-    ridge, network = (solution.make_strategy(*STRATEGY, model) for model in ("ridge", "network"))
-    centred, ratios = solution.make_signal(np.full(5, 0.2), 2), []
+    ridge, centred, ratios = solution.make_strategy(*STRATEGY), solution.make_signal(np.full(5, 0.2), 2), []
     for walk in range(WALKS):
-        prices, _ = _walk(rng, "nothing")
+        prices, _ = _walk(rng, "nothing", DAYS)
         equity, honest = _backtest(solution, ridge(prices), prices)
         brilliant, leaking = _backtest(solution, centred(solution.simple_returns(prices)), prices)
         ratios.append((honest, leaking))
@@ -325,11 +335,12 @@ def test_random_walks_and_planted_edges(solution, rng, record):
     reach, name = 6 * error[0] - abs(mean[0]), text("how far the interval of your Sharpe ratio reaches over 0")
     assert_beats(reach, 0.0, name=name, help="which number of a day was not yet known at its close?")
     assert_beats(mean[1] - 6 * error[1], 3.0, name=text("the lower end of the Sharpe ratio of a rule that leaks"))
-    for kind, strategy, count, bar in (("a line", ridge, LINES, LINE), ("a bend", network, BENDS, BEND)):
-        found = []
-        for prices, drift in (_walk(rng, kind) for _ in range(count)):
-            found.append(np.corrcoef(strategy(prices)[STRATEGY[2] : -1], drift[STRATEGY[2] + 1 :])[0, 1])
-        name = text("the correlation of predictions with the planted drift")
-        assert_beats(
-            float(np.mean(np.nan_to_num(found))), bar, name=name, help="features, labels, and a fit for each block"
+    for kind, model, days, first, size, count, bar in PLANTED:
+        strategy, found = solution.make_strategy(*STRATEGY[:2], first, size, model), []
+        for prices, drift in (_walk(rng, kind, days) for _ in range(count)):
+            found.append(np.corrcoef(strategy(prices)[first:-1], drift[first + 1 :])[0, 1])
+        name, help = (
+            text("the correlation of predictions with the planted drift"),
+            "features, labels, and a fit for each block",
         )
+        assert_beats(float(np.mean(np.nan_to_num(found))), bar, name=name, help=help)

@@ -69,7 +69,7 @@ def sharpe(net: np.ndarray, periods: int = 252) -> float:
     ratio ()   0 where all net returns are equal, or where there is one alone
     """
     # BEGIN SOLUTION: a sum over n days grows like n, and its standard deviation like the root of n
-    if len(net) < 2 or np.ptp(net) == 0.0:
+    if np.ptp(net) == 0.0:
         return 0.0
     return float(np.mean(net) / np.std(net, ddof=1) * np.sqrt(periods))
     # END SOLUTION
