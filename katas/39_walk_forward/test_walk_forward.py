@@ -339,8 +339,6 @@ def test_random_walks_and_planted_edges(solution, rng, record):
         strategy, found = solution.make_strategy(*STRATEGY[:2], first, size, model), []
         for prices, drift in (_walk(rng, kind, days) for _ in range(count)):
             found.append(np.corrcoef(strategy(prices)[first:-1], drift[first + 1 :])[0, 1])
-        name, help = (
-            text("the correlation of predictions with the planted drift"),
-            "features, labels, and a fit for each block",
-        )
+        name = text("the correlation of predictions with the planted drift")
+        help = "features, labels, and a fit for each block"
         assert_beats(float(np.mean(np.nan_to_num(found))), bar, name=name, help=help)
