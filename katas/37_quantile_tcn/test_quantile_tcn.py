@@ -24,7 +24,6 @@ from grader.checks import (
     assert_shape,
     assert_state,
     assert_that,
-    assert_trained,
     assert_unchanged,
     descend,
     layer_laws,
@@ -46,10 +45,8 @@ YEARS = [(30, 30, 12), (26, 13, 12), (61, 40, 7), (9, 5, 1), (5003, 4001, 12), (
 TRIALS = [(40, 15, 9, 2, 4), (31, 20, 50, 4, 1), (33, 12, 10, 1, 5), (46, 38, 1, 5, 12)]
 LONG = (1210, 1200, 6, 3, 7)
 FIRST, STEP, AHEAD, QUANTILES, STEPS = 360, 184, 6, 5, 60
-BAR, USUAL = (
-    0.56,
-    0.661,
-)  # in fifty runs right networks had 0.495, at worst 0.525; absolute errors in place of pinball 0.628, at best 0.600
+USUAL = 0.661
+BAR = 0.56  # in fifty runs right networks had 0.495, at worst 0.525; absolute errors in place of pinball 0.628, at best 0.600
 
 
 class _Conv(nn.Module):
@@ -330,20 +327,9 @@ def test_forecast(solution, rng):
 
 
 @pytest.mark.value
-def test_training(solution, rng):
-    """Fitted on your parts, step by step: losses and weights are those of the past alone"""
-    for trial in TRIALS[:2]:
-        model, oracle, series, noise = _trial(solution, rng, trial)
-        losses = solution.fit(model, series, trial[1], noise, 0.03, trial[4])
-        adam = torch.optim.Adam(oracle.parameters(), 0.03)
-        steps = _steps(oracle, adam, series, trial[1], noise, 0.03, trial[4])
-        assert_trained(losses, model, oracle, steps, adam, parameters=list(_named(oracle)), name="pinball loss")
-
-
-@pytest.mark.value
 def test_backtest(solution, rng):
     """Each fold fits a copy of the model at its origin, and forecasts what comes after: quantiles and targets"""
-    for place, trial in enumerate([*TRIALS, LONG]):
+    for place, trial in enumerate(TRIALS):
         model, oracle, series, noise = _trial(solution, rng, trial)
         wanted, before = [], state_of(model, _named(oracle))
         for origin, stop in _folds(*trial[:4]):
