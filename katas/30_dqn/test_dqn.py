@@ -165,7 +165,7 @@ def test_q_loss(solution, rng):
     """The mean Huber loss, near and far; gradients reach the actions that were taken, and none reaches what is measured by"""
     help = "one value per step, (N,) beside (N,); and both look at next states without a graph, also where one is both"
     for size in SIZES:
-        for index, (gamma, far) in enumerate(FAR):
+        for index, (gamma, far) in enumerate(FAR[: 4 if size[0] < 50 else 2]):
             (mine, other), (oracle, against) = _nets(solution, rng, size, far)
             if index % 2:
                 other, against = mine, oracle

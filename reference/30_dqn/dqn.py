@@ -210,18 +210,20 @@ def play(
 ) -> tuple[list[float], Tensor]:
     """Written for you: play and train online, in place; one move of every game and one step of Adam in each round.
 
-    next_states (S, A), rewards (S, A), ends (S, A)   the game: where a move leads, what it pays, whether it ends the game
-    limit                                             moves after which a game is put away
-    starts (G,)                                       the states in which the first games begin
-    draws (T, G, 3)                                   in [0, 1): random or not, which action, and where the next game begins
-    picks (T, B)                                      in [0, 1): what each round's batch is
-    capacity, gamma                                   of the ring, and of the loss
-    rate                                              of Adam in round 0; it falls along a line, and would be 0 in round T
-    every                                             rounds from one hard_update to the next, at most T
+    next_states (S, A)  the game: where each move leads,
+    rewards (S, A)      what it pays,
+    ends (S, A)         bool: and whether it ends the game
+    limit               moves after which a game is put away
+    starts (G,)         the states in which the first games begin
+    draws (T, G, 3)     in [0, 1): random or not, which action, and where the next game begins
+    picks (T, B)        in [0, 1): what each round's batch is
+    capacity, gamma     of the ring, and of the loss
+    rate                of Adam in round 0; it falls along a line, and would be 0 in round T
+    every               rounds from one hard_update to the next, at most T
 
     Returns (losses, tables).
-    losses (T,)                                       q_loss of each round before its step, a list of Python floats
-    tables (T // every, S, A)                         all values of the online network at each hard_update
+    losses (T,)                q_loss of each round before its step, a list of Python floats
+    tables (T // every, S, A)  all values of the online network at each hard_update
     """
     target, buffer = copy.deepcopy(online), ReplayBuffer(capacity)
     adam = torch.optim.Adam(online.parameters(), lr=rate)

@@ -10,10 +10,10 @@ from grader.checks import assert_close, assert_trajectory, load_state, normal, s
 
 KEYS = ("states", "actions", "rewards", "next_states", "terminated", "truncated")
 # States, actions, width, games, batch, rounds, limit, capacity, rounds between updates.
-GAMES = [(6, 4, 5, 4, 6, 24, 3, 17, 5), (3, 2, 4, 1, 3, 15, 1, 2, 4), (12, 3, 6, 9, 8, 20, 50, 400, 7)]
-GAMES += [(4, 5, 3, 11, 4, 12, 4, 6, 3)]  # a push is longer than the ring
+GAMES = [(6, 4, 5, 4, 5, 13, 3, 17, 4), (3, 2, 4, 1, 3, 15, 1, 2, 4), (12, 3, 6, 7, 4, 12, 50, 400, 5)]
+GAMES += [(4, 5, 3, 11, 3, 8, 4, 6, 3)]  # a push is longer than the ring
 # What the ring holds, pushes, steps in each at the most.
-LIVES = [(7, 60, 5), (50, 40, 120), (1, 20, 3), (1301, 12, 400)]
+LIVES = [(7, 40, 5), (50, 20, 120), (1, 12, 3), (1301, 8, 400)]
 
 
 @pytest.mark.value
