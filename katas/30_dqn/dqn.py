@@ -159,7 +159,7 @@ def hard_update(target: nn.Module, online: nn.Module) -> None:
     """Give the target network the numbers of the online one, in place, in its own memory.
 
     target  changed: every parameter is as in online, until the next hard_update, however online is trained
-    online  the same layers; left as it was
+    online  the same layers; left as it was. Neither changes its mode
     """
     raise NotImplementedError("hard_update: one call of torch copies them all")
 

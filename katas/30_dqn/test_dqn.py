@@ -13,11 +13,13 @@ from grader.checks import (
     assert_agrees,
     assert_beats,
     assert_close,
+    assert_drawn,
     assert_parts,
     assert_shape,
     assert_that,
     assert_trajectory,
     assert_unchanged,
+    layer_laws,
     load_state,
     normal,
     state_of,
@@ -191,7 +193,7 @@ def test_ring(solution, rng):
     """A full ring writes over its oldest steps, and draws from those that are there, all of them and nothing else"""
     help = "the oldest goes first; of more rows than there is room for the last stay; room that is empty is never drawn"
     other = solution.ReplayBuffer(2)
-    for capacity, pushes in RINGS * 2:
+    for capacity, pushes in RINGS:
         ring, rows = solution.ReplayBuffer(capacity), {key: [] for key in KEYS}
         for count in pushes:
             batch = _batch(rng, (count, 9, 5000, 0), 100.0)
@@ -243,9 +245,11 @@ def test_hard_update(solution, rng):
     help = "numbers are copied into the target's own memory, every one of them, and from online"
     for size in SIZES:
         (online, target), _ = _nets(solution, rng, size)
+        target.eval()
         for _ in range(2):
             before = state_of(online, PARAMETERS)
             solution.hard_update(target, online)
+            assert_that(online.training and not target.training, "hard_update must leave the mode of both networks")
             load_state(online, {name: value + 1 + value.square() for name, value in before.items()})
             for name, value in state_of(target, PARAMETERS).items():
                 assert_close(value, before[name], tol=1e-12, name=text("{name} of target", name=name), help=help)
@@ -298,6 +302,10 @@ def test_calls_leave_no_trace(solution, rng, mutated):
         given = *_told(batch).values(), *tables, 0.9
         assert_close(solution.td_target(*given), _target(*given), tol=TOL, name="targets")
     assert_unchanged(mutated, but=["target of hard_update", "online of play"])
+    laws = layer_laws(
+        {name: value.shape for name, value in _Net(12, 11, 10).state_dict().items()}, embeddings=["embed"]
+    )
+    assert_drawn(lambda: solution.QNetwork(12, 11, 10), laws, name="QNetwork")
 
 
 def _grid():

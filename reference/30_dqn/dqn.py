@@ -187,7 +187,7 @@ def hard_update(target: nn.Module, online: nn.Module) -> None:
     """Give the target network the numbers of the online one, in place, in its own memory.
 
     target  changed: every parameter is as in online, until the next hard_update, however online is trained
-    online  the same layers; left as it was
+    online  the same layers; left as it was. Neither changes its mode
     """
     # BEGIN SOLUTION: one call of torch copies them all
     target.load_state_dict(online.state_dict())
