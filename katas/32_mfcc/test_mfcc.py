@@ -1,0 +1,389 @@
+"""The suite of kata 32: features of speech beside scipy and scikit-learn, and vowels of voices that training never heard."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.fft import dct
+from scipy.signal import lfilter, periodogram, savgol_filter
+from scipy.spatial.distance import cdist
+from sklearn.preprocessing import StandardScaler
+
+from grader.checks import (
+    assert_beats,
+    assert_close,
+    assert_parts,
+    assert_raises,
+    assert_shape,
+    assert_that,
+    assert_unchanged,
+    normal_array,
+    text,
+)
+
+# Frames, samples of one, points, and how loud.
+SPECTRA = [(3, 8, 8, 1), (1, 2, 2, 1), (4, 9, 16, 1), (5, 10, 11, 1e4), (2, 7, 7, 1e-3), (1, 3, 12, 100)]
+SPECTRA += [(1203, 4, 5, 1), (1, 1205, 1301, 50), (5003, 2, 3, 1), (2, 5003, 5120, 1)]
+# Filters, points, sample rate, and the band: with triangles between two bins, and bins on corners.
+BANKS = [
+    (3, 16, 8000, 0.0, 4000.0),
+    (1, 33, 16000, 100.0, 7000.0),
+    (12, 31, 8000, 300.0, 3400.0),
+    (5, 64, 8000, 0.0, 4000.0),
+]
+BANKS += [
+    (7, 100, 22050, 50.5, 9000.25),
+    (1103, 64, 8000, 0.0, 4000.0),
+    (3, 5003, 44100, 0.0, 22050.0),
+    (2, 2, 2, 0.0, 1.0),
+]
+# Frames, bins, filters, coefficients, how loud, and the floor.
+CEPSTRA = [
+    (3, 9, 5, 4, 1, 1e-10),
+    (1, 7, 3, 3, 1, 1e-3),
+    (4, 6, 6, 1, 1e8, 0.5),
+    (2, 1, 1, 1, 1, 1e-10),
+    (5, 8, 7, 5, 1e-9, 1e-10),
+]
+CEPSTRA += [(1203, 4, 3, 2, 1, 2.0), (2, 1103, 5, 3, 1, 1e-10), (2, 4, 1103, 7, 1, 1e-10), (5003, 3, 2, 2, 1, 1.0)]
+# Frames, columns, frames to each side, and how large.
+SLOPES = [
+    (7, 3, 2, 1),
+    (1, 2, 3, 1),
+    (4, 1, 1, 1e5),
+    (3, 5, 9, 1),
+    (6, 4, 4, 1e-3),
+    (5003, 2, 2, 1),
+    (2, 1103, 1, 50),
+    (9, 2, 3, 1),
+]
+# Frames of each recording, columns, and the rows to train on.
+SETS = [
+    ((3, 5, 2, 7), 4, (2, 0)),
+    ((4,), 3, (0,)),
+    ((1, 1, 6), 2, (1,)),
+    ((6, 2, 3), 5, (0, 1, 2)),
+    ((5, 1, 9, 1, 2), 3, (4, 3, 0)),
+]
+SETS += [((1203, 2, 4001), 3, (0, 2)), ((2, 3, 2), 1103, (2, 1)), (1105 * (2,), 2, tuple(range(3, 1100, 2)))]
+TOL, SAME = 1e-9, 1e-12
+
+# Vowels by their first three formants in hertz, the widths of the formants, and voices by their pitch.
+VOWELS = {
+    "a": (730, 1090, 2440),
+    "e": (530, 1840, 2480),
+    "i": (270, 2290, 3010),
+    "o": (570, 840, 2410),
+    "u": (300, 870, 2240),
+}
+WIDTHS, RATE, HIGH, LOW = (80, 100, 140), 8000, (180, 260), (100, 140)
+SPEAKERS = [HIGH] * 5 + [LOW] * 4
+BAR = 0.9  # mid-way between features without the log, 0.81 at best, and the worst of 50 right runs, 0.985
+
+
+def _signal(rng, length, far=1.0):
+    """Samples, back to front in memory with gaps; some come twice."""
+    signal = far * normal_array(rng, 2 * length)[::-2]
+    signal[-1], signal[length // 2] = signal[0], signal[0]
+    return signal
+
+
+def _rows(rng, count, width, far=1.0):
+    """Numbers with the axes in reverse; of several rows the last is the first again."""
+    rows = far * normal_array(rng, count, width)
+    rows[-1] = rows[0]
+    return rows
+
+
+def _power(rng, count, bins, far=1.0):
+    """Numbers that are not negative; of several rows one is silence."""
+    power = _rows(rng, count, bins, np.sqrt(far)) ** 2
+    power[1:2] = 0.0
+    return power
+
+
+def _set(rng, lengths, columns, train):
+    """Recordings, each with its own mean and of large and small columns; one column has one value in training and not elsewhere."""
+    size = 10.0 ** rng.integers(-3, 4, columns)
+    recordings = [size * (_rows(rng, count, columns) + 3 * rng.normal(size=columns)) for count in lengths]
+    for row in train:
+        recordings[row][:, -1] = 0.1
+    return recordings, np.array(train)
+
+
+def _standardised(recordings, train):
+    scaler = StandardScaler().fit(np.concatenate([recordings[row] for row in train]))
+    return [scaler.transform(each) for each in recordings]
+
+
+@pytest.mark.shape
+def test_shapes(solution, rng):
+    """Every result has the stated shape and is float64, for one row and for several, and depends on what it is made of"""
+    for length, hop, count in ((6, 4, 3), (5, 2, 1), (4, 7, 2)):
+        signal = _signal(rng, length + hop * (count - 1))
+        points, bins = length + 3, (length + 3) // 2 + 1
+        filters = solution.mel_filters(4, points, 8000, 100.0, 4000.0)
+        power = _power(rng, count, bins)
+        results = {
+            "samples": (solution.pre_emphasis(signal, 0.5), signal.shape),
+            "pieces": (solution.frames(signal, length, hop), (count, length)),
+            "power": (solution.power_spectrum(_rows(rng, count, length), points), (count, bins)),
+            "filters": (filters, (4, bins)),
+            "coefficients": (solution.cepstrum(power, _power(rng, 4, bins), 3, 1e-10), (count, 3)),
+            "slopes": (solution.deltas(np.arange(count * 2.0).reshape(count, 2) ** 2, 2), (count, 2)),
+        }
+        for name, (value, shape) in results.items():
+            assert_shape(value, shape, dtype=np.float64, name=name)
+            assert_that(np.ptp(value) > 0 or count == 1, "all the entries of {name} are equal", name=name)
+
+
+@pytest.mark.value
+def test_pre_emphasis(solution, rng):
+    """From each sample a part of the one before it is taken; the first stays"""
+    for length in (7, 1, 2, 30, 5003):
+        for coefficient in (0.97, 0.5, 0.0, 1.0):
+            for far in (1.0, 3e4):
+                signal = _signal(rng, length, far)
+                wanted, help = (
+                    lfilter([1.0, -coefficient], [1.0], signal),
+                    "signal[t] - coefficient * signal[t - 1], and signal[0]",
+                )
+                assert_close(solution.pre_emphasis(signal, coefficient), wanted, tol=TOL, name="samples", help=help)
+
+
+@pytest.mark.value
+def test_frames(solution, rng):
+    """All whole frames and no other, at every length; a signal shorter than a frame is refused"""
+    help = "frame f holds samples f * hop to f * hop + L - 1, as long as all of them exist"
+    for length, hop in ((5, 2), (4, 4), (3, 7), (1, 1), (6, 1), (1, 5)):
+        for count in range(length):
+            assert_raises(ValueError, solution.frames, _signal(rng, count) if count else np.zeros(0), length, hop)
+        for count in [*range(length, length + 2 * hop + 3), 1207, 5003]:
+            signal = _signal(rng, count, 50.0)
+            wanted = np.array([signal[begin : begin + length] for begin in range(0, count - length + 1, hop)])
+            assert_close(solution.frames(signal, length, hop), wanted, tol=SAME, name="pieces", help=help)
+
+
+@pytest.mark.value
+def test_power_spectrum(solution, rng):
+    """The power is scipy's, and that of sums written out; a sine on a bin has a quarter of its squared amplitude there"""
+    help = (
+        "a periodic window over L samples, zeros up to N, |X|^2 and not |X|, divided by the squared sum of the window"
+    )
+    for count, length, points, far in SPECTRA:
+        pieces, bins = _rows(rng, count, length, far), points // 2 + 1
+        scale = {"window": "hann", "nfft": points, "detrend": False, "return_onesided": False, "scaling": "spectrum"}
+        wanted = periodogram(pieces, **scale)[1][:, :bins]
+        found = solution.power_spectrum(pieces, points)
+        assert_close(found, wanted, tol=TOL, name="power", help=help)
+        if length < 20:
+            turns, window = np.arange(length), 1 - np.cos(2 * np.pi * np.arange(length) / length)
+            waves = np.exp(-2j * np.pi * np.outer(np.arange(bins), turns) / points)
+            sums = abs(np.sum(waves * (pieces[:9, None] * window), axis=2)) ** 2 / length**2
+            assert_close(found[:9], sums, tol=TOL, name=text("power, by sums"), help=help)
+    for length, k, amplitude in ((16, 3, 2.0), (200, 20, 0.5), (64, 29, 30.0)):
+        sine = amplitude * np.sin(2 * np.pi * k * np.arange(length) / length + rng.uniform(0, 6))
+        wanted = np.zeros((1, length // 2 + 1))
+        wanted[0, k - 1 : k + 2] = amplitude**2 / 4 * np.array([0.25, 1, 0.25])
+        assert_close(
+            solution.power_spectrum(sine[None], length), wanted, tol=TOL, name=text("the power of a sine"), help=help
+        )
+
+
+@pytest.mark.value
+def test_mel_filters(solution, reference):
+    """Triangles between corners equally far apart in HTK's mel, straight in hertz, 1 at their top, and nothing rounded to bins"""
+    help = "M + 2 corners from low to high in mel; back to hertz; both slopes over the bins' own frequencies"
+    for bank in BANKS:
+        assert_close(solution.mel_filters(*bank), reference.mel_filters(*bank), tol=TOL, name="filters", help=help)
+
+
+@pytest.mark.value
+def test_cepstrum(solution, rng):
+    """Energies of the filters, the floor, the log, then scipy's orthonormal DCT-II; silence gives numbers"""
+    help = "filters first, then max(energy, floor), then ln; s[0] = sqrt(1 / M), the others sqrt(2 / M)"
+    for count, bins, bands, kept, far, floor in CEPSTRA:
+        power, filters = _power(rng, count, bins, far), _power(rng, bands, bins)
+        for given in (power, np.zeros((1, bins))):
+            wanted = dct(np.log(np.maximum(given @ filters.T, floor)), type=2, norm="ortho", axis=1)[:, :kept]
+            name = "coefficients" if given is power else text("the coefficients of silence")
+            assert_close(solution.cepstrum(given, filters, kept, floor), wanted, tol=TOL, name=name, help=help)
+
+
+@pytest.mark.value
+def test_deltas(solution, rng):
+    """The slope of a straight line through the neighbours of each frame, as scipy fits it; both ends are repeated"""
+    help = (
+        "n times the difference n frames apart to both sides, over 2 * sum of n^2; beyond the ends stand the end frames"
+    )
+    for count, columns, width, far in SLOPES:
+        features = _rows(rng, count, columns, far) + far * rng.integers(0, 100)
+        wanted = savgol_filter(features, 2 * width + 1, 1, deriv=1, axis=0, mode="nearest")
+        assert_close(solution.deltas(features, width), wanted, tol=TOL, name="slopes", help=help)
+
+
+@pytest.mark.behaviour
+def test_split(solution, rng):
+    """Every recording is on one side, and nobody is on both; a speaker without a recording is refused"""
+    for count, people in ((9, 4), (1, 1), (30, 7), (5003, 50), (6, 6)):
+        names = rng.choice(10**6, people, replace=False) - 1000
+        speakers = names[rng.permutation(np.arange(count) % people)][::-1]
+        for asked in (0, 1, people // 2, people):
+            held_out = [int(each) for each in rng.permutation(names)[:asked]]
+            given = held_out + held_out[:1]
+            train, test = assert_parts(solution.split(speakers, given), ("train", "test"), name="split")
+            wanted = [
+                [row for row, who in enumerate(speakers.tolist()) if (who in held_out) == side]
+                for side in (False, True)
+            ]
+            both = set(speakers[train].tolist()) & set(speakers[test].tolist()) if len(train) + len(test) else set()
+            assert_that(
+                not both, "{n} speakers are on both sides", n=len(both), help="all recordings of a speaker go together"
+            )
+            for name, found, rows in (("train", train, wanted[0]), ("test", test, wanted[1])):
+                assert_close(
+                    found, np.array(rows, dtype=np.int64), name=name, help="row numbers of recordings, ascending"
+                )
+            assert_raises(ValueError, solution.split, speakers, [*held_out, 10**7])
+
+
+@pytest.mark.value
+def test_standardise(solution, rng):
+    """Columns have mean 0 and variance 1 over all training frames, as in scikit-learn; a column of one value is not divided"""
+    help = "all frames of the training recordings together, divided by F and not F - 1; what is constant in training is divided by 1"
+    for case in SETS * 2:
+        recordings, train = _set(rng, *case)
+        wanted = _standardised(recordings, train)
+        found = solution.standardise(recordings, train)
+        assert isinstance(found, list | tuple), "standardise must return a list of arrays"
+        assert_that(
+            len(found) == len(wanted), "standardise must return {n} arrays, not {m}", n=len(wanted), m=len(found)
+        )
+        for row, (one, other) in enumerate(zip(found, wanted, strict=True)):
+            name = text("recording {row} of {count}", row=row, count=len(wanted))
+            assert_close(one, other, tol=TOL, name=name, help=help)
+
+
+@pytest.mark.behaviour
+def test_new_recordings_teach_nothing(solution, rng):
+    """Whatever is said in a recording to test on, training is the same, and so is every other test"""
+    help = "mean and deviation are of the training recordings, and of nothing else"
+    for lengths, columns, train in SETS[:1] + SETS[2:3] + SETS[4:6]:
+        recordings, rows = _set(rng, lengths, columns, train)
+        others = [row for row in range(len(lengths)) if row not in train]
+        for altered in others:
+            changed = list(recordings)
+            changed[altered] = 1000 * rng.normal(size=(lengths[altered] + 2, columns)) + 77
+            wanted, found = _standardised(recordings, train), solution.standardise(changed, rows)
+            for row in range(len(lengths)):
+                if row != altered:
+                    name = text("recording {row} after recording {altered} was altered", row=row, altered=altered)
+                    assert_close(found[row], wanted[row], tol=TOL, name=name, help=help)
+
+
+@pytest.mark.behaviour
+def test_calls_leave_no_trace(solution, rng, mutated):
+    """Arguments stay as they were, and the same question gets the same answer whatever was asked in between"""
+    given = []
+    for far in (1.0, 40.0):
+        recordings, train = _set(rng, (3, 4, 2), 3, (2, 0))
+        calls = {
+            "pre_emphasis": (_signal(rng, 9, far), 0.5),
+            "frames": (_signal(rng, 9, far), 4, 2),
+            "power_spectrum": (_rows(rng, 3, 6, far), 8),
+            "mel_filters": (3, 32, 8000 * int(far), 0.0, 3000.0),
+            "cepstrum": (_power(rng, 3, 6, far), _power(rng, 4, 6), 3, 1e-10),
+            "deltas": (_rows(rng, 4, 3, far), 1),
+            "split": (np.array([4, 2, 4, 7]), [7, 2] if far == 1 else [4]),
+            "standardise": (recordings, train),
+        }
+        given += calls.items()
+    first = [getattr(solution, name)(*arguments) for name, arguments in given]
+    for (name, arguments), before in zip(given, first, strict=True):
+        again = getattr(solution, name)(*arguments)
+        pairs = zip(before, again, strict=True) if name in ("split", "standardise") else [(before, again)]
+        for old, new in pairs:
+            assert_close(
+                new, old, tol=SAME, name=text("{function}, asked again", function=name), help="state outlives a call"
+            )
+    assert_unchanged(mutated)
+    assert_close(first[0], lfilter([1.0, -0.5], [1.0], given[0][1][0]), tol=TOL, name="samples")
+
+
+def _vowel(rng, formants, pitch, seconds):
+    """Pulses of the voice, which tilt towards low frequencies, through a resonator for each formant, and a little noise."""
+    time = np.arange(int(seconds * RATE)) / RATE
+    vibrato = 1 + 0.03 * np.sin(2 * np.pi * rng.uniform(2, 6) * time + rng.uniform(0, 6))
+    beats = np.floor(np.cumsum(pitch * vibrato) / RATE + rng.random())
+    sound = lfilter([1], [1, -0.95], np.diff(beats, prepend=beats[0]))
+    for formant, width in zip(formants, WIDTHS, strict=True):
+        radius, angle = np.exp(-np.pi * width / RATE), 2 * np.pi * formant * rng.normal(1, 0.02) / RATE
+        poles = [1, -2 * radius * np.cos(angle), radius**2]
+        sound = lfilter([sum(poles)], poles, sound)
+    return rng.uniform(0.05, 0.5) * sound / sound.std() + rng.normal(0, 0.002, len(time))
+
+
+def _voices(rng):
+    """Two recordings of each vowel by each speaker: (sounds, which vowel, who speaks)."""
+    said = []
+    for speaker, pitches in enumerate(SPEAKERS):
+        pitch, tract = rng.uniform(*pitches), rng.uniform(0.96, 1.04)
+        for vowel, formants in enumerate(VOWELS.values()):
+            for _ in range(2):
+                sound = _vowel(
+                    rng, tract * np.array(formants), pitch * rng.uniform(0.95, 1.05), rng.uniform(0.15, 0.25)
+                )
+                said.append((sound, vowel, speaker))
+    sounds, vowels, speakers = zip(*said, strict=True)
+    return sounds, np.array(vowels), np.array(speakers)
+
+
+def _right(x, y, known):
+    """Right answers on the unknown frames: of the nearest centroid, and of a softmax layer after 100 steps down its slope."""
+    centroids = np.array([x[known & (y == vowel)].mean(axis=0) for vowel in range(len(VOWELS))])
+    inputs, targets = np.column_stack([x, np.ones(len(x))]), np.eye(len(VOWELS))[y]
+    weight = np.zeros((inputs.shape[1], len(VOWELS)))
+    for _ in range(100):
+        odds = np.exp(inputs[known] @ weight - (inputs[known] @ weight).max(axis=1, keepdims=True))
+        weight -= 0.5 * inputs[known].T @ (odds / odds.sum(axis=1, keepdims=True) - targets[known]) / known.sum()
+    answers = cdist(x, centroids).argmin(axis=1), (inputs @ weight).argmax(axis=1)
+    return [float(np.mean((each == y)[~known])) for each in answers]
+
+
+@pytest.mark.convergence
+def test_vowels_of_new_voices(solution, rng, record):
+    """Taught by high voices, the nearest centroid of your features knows the vowels of low ones, and a softmax layer does"""
+    sounds, vowels, speakers = _voices(rng)
+    filters = solution.mel_filters(24, 256, RATE, 0.0, 4000.0)
+    power = [
+        solution.power_spectrum(solution.frames(solution.pre_emphasis(each, 0.97), 200, 80), 256) for each in sounds
+    ]
+    shapes = [solution.cepstrum(each, filters, 13, 1e-10)[:, 1:] for each in power]  # the first number is the loudness
+    features = [np.hstack([each, solution.deltas(each, 2)]) for each in shapes]
+    train, _ = solution.split(speakers, [speaker for speaker, pitches in enumerate(SPEAKERS) if pitches == LOW])
+
+    every = np.arange(len(sounds))
+    counts = [len(each) for each in power]
+    y, known = np.repeat(vowels, counts), np.repeat(np.isin(every, train), counts)
+    raw, leaked, ours = (
+        np.concatenate(solution.standardise(*each)) for each in ((power, train), (power, every), (features, train))
+    )
+    table = [
+        _right(leaked, y, rng.random(len(y)) < 0.5),
+        _right(leaked, y, known),
+        _right(raw, y, known),
+        _right(ours, y, known),
+    ]
+    record.matrix(
+        "right answers of nearest centroid and softmax layer (columns): power split by frame; power, statistics of everyone; "
+        "power split by speaker; your features split by speaker",
+        np.array(table),
+    )
+    record.matrix("spectrogram of an a, high frequencies on top, in ln", np.log(power[0] + 1e-10).T[::-1])
+    record.matrix("mel filters (rows) over frequency", filters)
+    record.matrix(
+        "coefficients 1 to 12 of an a and then of an i (columns: frames)", np.vstack([shapes[0], shapes[4]]).T
+    )
+    help = "what is left of the pitch in your features?"
+    assert_beats(table[3][0], BAR, name=text("right answers of the nearest centroid on new voices"), help=help)
+    assert_beats(table[3][1], BAR, name=text("right answers of a softmax layer on new voices"), help=help)
