@@ -7,8 +7,8 @@ import numpy as np
 
 def pre_emphasis(signal, coefficient):
     samples = [float(signal[0])]
-    for before, now in zip(signal[:-1], signal[1:], strict=True):
-        samples.append(float(now) - coefficient * float(before))
+    for t in range(1, len(signal)):
+        samples.append(float(signal[t]) - coefficient * float(signal[t - 1]))
     return np.array(samples)
 
 
