@@ -26,21 +26,16 @@ SPECTRA = [(3, 8, 8, 1), (1, 2, 2, 1), (4, 9, 16, 1), (5, 10, 11, 1e4), (2, 7, 7
 SPECTRA += [(1203, 4, 5, 1), (1, 1205, 1301, 50), (5003, 2, 3, 1), (2, 2003, 2048, 1)]
 # Filters, points, sample rate, and the band: with triangles between two bins, and bins on corners.
 BANKS = [(3, 16, 8000, 0.0, 4e3), (1, 33, 16000, 100.0, 7e3), (12, 31, 8000, 300.0, 3400.0), (5, 64, 8000, 0.0, 4e3)]
-BANKS += [
-    (7, 100, 22050, 50.5, 9000.25),
-    (1103, 64, 8000, 0.0, 4e3),
-    (3, 5003, 44100, 0.0, 22050.0),
-    (2, 2, 2, 0.0, 1.0),
-]
+BANKS += [(7, 100, 22050, 50.5, 9e3), (5003, 16, 8000, 0.0, 4e3), (3, 5003, 44100, 0.0, 22050.0), (2, 8, 1, 0.0, 0.5)]
 # Frames, bins, filters, coefficients, how loud, and the floor.
 CEPSTRA = [(3, 9, 5, 4, 1, 1e-10), (1, 7, 3, 3, 1, 1e-3), (4, 6, 6, 1, 1e8, 0.5), (2, 1, 1, 1, 1, 1e-10)]
-CEPSTRA += [(5, 8, 7, 5, 1e-9, 1e-10), (1203, 4, 3, 2, 1, 2.0), (2, 1103, 5, 3, 1, 1e-10), (2, 4, 1103, 7, 1, 1e-10)]
+CEPSTRA += [(5, 8, 7, 5, 1e-9, 1e-10), (5003, 4, 3, 2, 1, 2.0), (2, 1103, 5, 3, 1, 1e-10), (2, 4, 1103, 7, 1, 1e-10)]
 # Frames, columns, frames to each side, and how large.
 SLOPES = [(7, 3, 2, 1), (1, 2, 3, 1), (4, 1, 1, 1e5), (3, 5, 9, 1), (6, 4, 4, 1e-3), (5003, 2, 2, 1), (2, 1103, 1, 50)]
 # Frames of each recording, columns, and the rows to train on.
 SETS = [((3, 5, 2, 7), 4, (2, 0)), ((4,), 3, (0,)), ((1, 1, 6), 2, (1,)), ((6, 2, 3), 5, (0, 1, 2))]
 SETS += [((5, 1, 9, 1, 2), 3, (4, 3, 0)), ((1203, 2, 4001), 3, (0, 2)), ((2, 3, 2), 1103, (2, 1))]
-SETS += [(1105 * (2,), 2, tuple(range(3, 1100, 2)))]
+SETS += [(1203 * (1,), 2, tuple(range(2, 1203)))]
 TOL, SAME = 1e-9, 1e-12
 
 # The first three formants of a, e, i, o, u in hertz, how wide they are, and voices by their pitch: see kata.toml.
@@ -86,25 +81,30 @@ def _standardised(recordings, train):
     return np.split(scaler.transform(np.concatenate(recordings)), ends[:-1])
 
 
+def _calls(rng, count, call):
+    """A call of every function with results of `count` rows; the last two return several."""
+    recordings, train = _set(rng, (3, 4, 2), 3, (2, 0))
+    return {
+        "pre_emphasis": (_signal(rng, 2 * count + 2), 0.5),
+        "frames": (_signal(rng, 2 * count + 2), 4, 2),
+        "power_spectrum": (_rows(rng, count, 6), 8),
+        "mel_filters": (count, 32, 8000 + 100 * call, 0.0, 3000.0),
+        "cepstrum": (_rows(rng, count, 6) ** 2, _power(rng, 4, 6), 3, 1e-10),
+        "deltas": (np.cumsum(_rows(rng, count + 1, 3), axis=0), 1),
+        "split": (rng.permutation([4, 2, 4, 7]), [[4, 7], [2, 4]][call % 2]),
+        "standardise": (recordings, train),
+    }
+
+
 @pytest.mark.shape
-def test_shapes(solution, rng):
+def test_shapes(solution, reference, rng):
     """Every result has the stated shape and is float64, for one row and for several, and depends on what it is made of"""
-    for length, hop, count in ((6, 4, 3), (5, 2, 1), (4, 7, 2)):
-        signal = _signal(rng, length + hop * (count - 1))
-        points, bins = length + 3, (length + 3) // 2 + 1
-        filters = solution.mel_filters(4, points, 8000, 100.0, 4000.0)
-        power = _power(rng, count, bins)
-        results = {
-            "samples": (solution.pre_emphasis(signal, 0.5), signal.shape),
-            "pieces": (solution.frames(signal, length, hop), (count, length)),
-            "power": (solution.power_spectrum(_rows(rng, count, length), points), (count, bins)),
-            "filters": (filters, (4, bins)),
-            "coefficients": (solution.cepstrum(power, _power(rng, 4, bins), 3, 1e-10), (count, 3)),
-            "slopes": (solution.deltas(np.arange(count * 2.0).reshape(count, 2) ** 2, 2), (count, 2)),
-        }
-        for name, (value, shape) in results.items():
-            assert_shape(value, shape, dtype=np.float64, name=name)
-            assert_that(np.ptp(value) > 0 or count == 1, "all the entries of {name} are equal", name=name)
+    for call, count in enumerate((3, 1, 2, 7)):
+        for name, arguments in list(_calls(rng, count, call).items())[:6]:
+            wanted, found = (getattr(module, name)(*arguments) for module in (reference, solution))
+            said = text("the result of {function}", function=name)
+            assert_shape(found, wanted.shape, dtype=np.float64, name=said)
+            assert_that(np.ptp(found) > 0, "all the entries of {name} are equal", name=said)
 
 
 @pytest.mark.value
@@ -122,8 +122,8 @@ def test_pre_emphasis(solution, rng):
 def test_frames(solution, rng):
     """All whole frames and no other, at every length; a signal shorter than a frame is refused"""
     help = "frame f holds samples f * hop to f * hop + L - 1, as long as all of them exist"
-    for length, hop in ((5, 2), (4, 4), (3, 7), (1, 1), (6, 1), (1, 5)):
-        for count in range(length):
+    for length, hop in ((5, 2), (4, 4), (3, 7), (1, 1), (6, 1), (1203, 5)):
+        for count in sorted({0, length // 2, length - 1}):
             assert_raises(ValueError, solution.frames, _signal(rng, count) if count else np.zeros(0), length, hop)
         for count in [*range(length, length + 2 * hop + 3), 1207, 5003]:
             signal = _signal(rng, count, 50.0)
@@ -193,7 +193,7 @@ def test_split(solution, rng):
         speakers = names[rng.permutation(np.arange(count) % people)][::-1]
         for asked in (0, 1, people // 2, people):
             held_out = [int(each) for each in rng.permutation(names)[:asked]]
-            sides = assert_parts(solution.split(speakers, held_out + held_out[:1]), ("train", "test"), name="split")
+            sides = assert_parts(solution.split(speakers, held_out + held_out[1:2]), ("train", "test"), name="split")
             for name, found, side in zip(("train", "test"), sides, (False, True), strict=True):
                 wanted = np.flatnonzero([(who in held_out) == side for who in speakers.tolist()])
                 assert_close(found, wanted, name=name, help=help)
@@ -231,31 +231,16 @@ def test_new_recordings_teach_nothing(solution, rng):
 
 
 @pytest.mark.behaviour
-def test_calls_leave_no_trace(solution, rng, mutated):
-    """Arguments stay as they were, and the same question gets the same answer whatever was asked in between"""
-    given = []
-    for far in (1.0, 40.0):
-        recordings, train = _set(rng, (3, 4, 2), 3, (2, 0))
-        calls = {
-            "pre_emphasis": (_signal(rng, 9, far), 0.5),
-            "frames": (_signal(rng, 9, far), 4, 2),
-            "power_spectrum": (_rows(rng, 3, 6, far), 8),
-            "mel_filters": (3, 32, 8000 * int(far), 0.0, 3000.0),
-            "cepstrum": (_power(rng, 3, 6, far), _power(rng, 4, 6), 3, 1e-10),
-            "deltas": (_rows(rng, 4, 3, far), 1),
-            "split": (np.array([4, 2, 4, 7]), [7, 2] if far == 1 else [4]),
-            "standardise": (recordings, train),
-        }
-        given += calls.items()
-    first = [getattr(solution, name)(*arguments) for name, arguments in given]
-    for (name, arguments), before in zip(given, first, strict=True):
-        again = getattr(solution, name)(*arguments)
-        pairs = zip(before, again, strict=True) if name in ("split", "standardise") else [(before, again)]
-        said = text("{function}, asked again", function=name)
-        for old, new in pairs:
-            assert_close(new, old, tol=SAME, name=said, help="state outlives a call")
+def test_calls_leave_no_trace(solution, reference, rng, mutated):
+    """Arguments stay as they were, and every call is answered by itself, whatever was asked before"""
+    for call in range(12):
+        for name, arguments in _calls(rng, 3, call).items():
+            wanted, found = (getattr(module, name)(*arguments) for module in (reference, solution))
+            several = name in ("split", "standardise")
+            said = text("{function}, asked again and again", function=name)
+            for one, other in zip(found, wanted, strict=True) if several else [(found, wanted)]:
+                assert_close(one, other, tol=TOL, name=said, help="state outlives a call")
     assert_unchanged(mutated)
-    assert_close(first[0], lfilter([1.0, -0.5], [1.0], given[0][1][0]), tol=TOL, name="samples")
 
 
 def _vowel(rng, formants, pitch, seconds):
@@ -287,11 +272,12 @@ def _voices(rng):
 def _right(x, y, known):
     """Right answers on the unknown frames: of the nearest centroid, and of a softmax layer after 100 steps down its slope."""
     centroids = np.array([x[known & (y == vowel)].mean(axis=0) for vowel in range(len(VOWELS))])
-    inputs, targets = np.column_stack([x, np.ones(len(x))]), np.eye(len(VOWELS))[y]
-    weight = np.zeros((inputs.shape[1], len(VOWELS)))
+    inputs, weight = np.column_stack([x, np.ones(len(x))]), np.zeros((x.shape[1] + 1, len(VOWELS)))
+    taught, targets = inputs[known], np.eye(len(VOWELS))[y[known]]
     for _ in range(100):
-        odds = np.exp(inputs[known] @ weight - (inputs[known] @ weight).max(axis=1, keepdims=True))
-        weight -= 0.5 * inputs[known].T @ (odds / odds.sum(axis=1, keepdims=True) - targets[known]) / known.sum()
+        odds = taught @ weight
+        odds = np.exp(odds - odds.max(axis=1, keepdims=True))
+        weight -= 0.5 / len(taught) * taught.T @ (odds / odds.sum(axis=1, keepdims=True) - targets)
     answers = cdist(x, centroids).argmin(axis=1), (inputs @ weight).argmax(axis=1)
     return [float(np.mean((each == y)[~known])) for each in answers]
 
