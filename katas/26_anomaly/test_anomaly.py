@@ -218,8 +218,8 @@ def test_average_precision(solution, rng, mutated):
 def test_denoiser(solution, rng):
     """With given numbers in it, the network gives torch's output and gradients, where nothing is blanked and where all is"""
     help = "relu after enter and open, nothing after code and leave; only x is blanked, and only in training"
-    for rows, columns, hidden, code in SIZES:
-        for blank, far, training in MODES[:: 1 if rows < 10 else 2]:
+    for number, (rows, columns, hidden, code) in enumerate(SIZES):
+        for blank, far, training in MODES[number % 2 :: 2]:
             both = _models(solution, rng, columns, hidden, code, blank)
             names = [name for name in _shapes(both[1]) if not (blank and training and name == "enter.weight")]
             for module in both:
