@@ -41,13 +41,9 @@ MODES = [(0.0, 1, True), (1.0, 1, False), (0.0, 100, False), (1.0, 1, True)]
 # Normal rows, rows to judge, columns, how far from zero.
 CLOUDS = [(9, 5, 4, 0), (4, 7, 6, 3), (30, 1, 3, -50), (12, 5003, 2, 1), (1203, 6, 5, 20), (3, 2, 1, 0)]
 # Normal, held-out and judged rows; steps; chance to blank; how large numbers are, and how far from zero.
-DETECTIONS = [
-    (9, 7, 5, 12, 0.0, 1, 0),
-    (8, 15, 6, 12, 1.0, 3, 2),
-    (6, 4, 1, 0, 0.5, 1, 3),
-    (7, 31, 3, 1, 0.0, 200, -900),
-]
-DETECTIONS += [(1, 3, 4, 2, 0.0, 1, 1), (1201, 1103, 5003, 2, 1.0, 0.01, 5), (6, 1, 6, 14, 0.0, 1, 2)]
+DETECTIONS = [(8, 15, 6, 12, 1.0, 3, 2), (9, 7, 5, 12, 0.0, 1, 0), (6, 4, 1, 0, 0.5, 1, 3)]
+DETECTIONS += [(7, 31, 3, 1, 0.0, 200, -900), (1, 3, 4, 2, 0.0, 1, 1), (6, 1, 6, 14, 0.0, 1, 2)]
+DETECTIONS += [(1201, 1103, 5003, 2, 1.0, 0.01, 5)]
 # Held-out scores and rates, of which no product is a whole number but where it is exact.
 RATES = list(product((3, 15, 20), (0.0, 0.25, 0.125, 0.07, 0.93, 0.75, 1.0)))
 RATES += [(0, 0.5), (0, 1.0), (1, 0.5), (1, 0.0), (7, 0.29), (1103, 0.07), (5119, 0.0625), (5119, 0.01)]
@@ -240,8 +236,7 @@ def test_blanking(solution, rng):
     help = "of two columns neither, one or both are 0, the rest is x / (1 - blank); the layers after that blank nothing"
     for blank, count in ((0.3, 3000), (0.6, 2000)):
         model, oracle = _models(solution, rng, 2, 5, 3, blank)
-        x = normal(rng, 1, 2) + torch.tensor([2.0, -2.0], dtype=torch.float64)
-        kept = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
+        x, kept = normal(rng, 1, 2) + torch.tensor([2, -2]), torch.cartesian_prod(*[torch.arange(2.0).double()] * 2)
         chances = torch.where(kept > 0, 1 - blank, blank).prod(1)
         answers, seen = oracle.eval()(kept * x / (1 - blank)).detach(), []
         for _ in range(2):
@@ -267,8 +262,6 @@ def test_detect(solution, rng, mutated):
         batches = torch.from_numpy(rng.integers(0, count, (steps, 4)))
         found = solution.detect(model, *map(as_view, ready), as_view(batches), 0.02, 0.25)
         scores, level = assert_parts(found, FOUND, name="detect")
-        assert not scores.requires_grad, "detect must return scores without a graph"
-        assert not model.training, "detect must leave the model in evaluation mode"
         mean = ready[0].mean(0)
         scale = float((ready[0] - mean).pow(2).mean()) ** 0.5 or 1.0
         known, others, x = ((each - mean) / scale for each in ready)
@@ -280,6 +273,8 @@ def test_detect(solution, rng, mutated):
         oracle.eval()
         assert_close(scores, _row_errors(oracle(x), x).detach(), tol=1e-7, name="scores of detect", help=help)
         _assert_level(level, _level(_row_errors(oracle(others), others), 0.25), 1e-7, "level of detect")
+        assert not scores.requires_grad, "detect must return scores without a graph"
+        assert not model.training, "detect must leave the model in evaluation mode"
     assert_unchanged(mutated, but=["model of detect"])
 
 
