@@ -26,7 +26,8 @@ def pca_errors(normal, x, rank):
     centred = normal - centre
     _, directions = torch.linalg.eigh(centred.T @ centred)
     dropped = directions[:, : x.shape[1] - rank]
-    return ((x - centre) @ dropped).square().sum(1) / x.shape[1]
+    left = (x - centre) @ dropped @ dropped.T
+    return row_errors(left, torch.zeros_like(left))
 
 
 def alarm_level(held, rate):
