@@ -147,11 +147,11 @@ def test_split_rows(solution, rng, mutated):
     """Normal rows train and set the level; an anomaly does neither, wherever it stands in the order"""
     help = "the first normal rows of `order` train, the next are held out; all anomalies are judged"
     for count, share in ((12, 0.3), (1, 1.0), (7, 0.0), (40, 0.8), (1103, 0.1), (5003, 0.5)):
-        for _ in range(3):
+        for last in (False, False, True):
             anomalous, order = torch.from_numpy(rng.random(count) < share), rng.permutation(count)
             fine = [row for row in order.tolist() if not anomalous[row]]
-            train = int(rng.integers(len(fine) + 1))
-            held = int(rng.integers(len(fine) - train + 1))
+            train = 0 if last else int(rng.integers(len(fine) + 1))
+            held = len(fine) if last else int(rng.integers(len(fine) - train + 1))
             used = set(fine[: train + held])
             expected = fine[:train], fine[train : train + held], [row for row in order.tolist() if row not in used]
             given = as_view(anomalous), as_view(torch.from_numpy(order)), train
