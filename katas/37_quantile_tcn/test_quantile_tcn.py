@@ -46,7 +46,7 @@ TRIALS = [(40, 15, 9, 2, 4), (31, 20, 50, 4, 1), (33, 12, 10, 1, 5), (46, 38, 1,
 LONG = (1210, 1200, 6, 3, 7)
 FIRST, STEP, AHEAD, QUANTILES, STEPS = 360, 184, 6, 5, 60
 USUAL = 0.661
-BAR = 0.56  # in fifty runs right networks had 0.495, at worst 0.525; absolute errors in place of pinball 0.628, at best 0.600
+BAR = 0.58  # in fifty runs right networks had 0.498, at worst 0.537; absolute errors in place of pinball 0.634, at best 0.618
 
 
 class _Conv(nn.Module):
@@ -434,7 +434,7 @@ def test_sea(solution, rng, record):
     series = torch.from_numpy(table[:, 1:].ravel()).float()
     noise = 0.3 * normal(rng, STEPS, len(series)).float()
     model = solution.TCN(3, 24, 2, 3, AHEAD, QUANTILES)
-    quantiles, targets = solution.backtest(model, series, FIRST, STEP, noise, 0.02, 12)
+    quantiles, targets = solution.backtest(model, series, FIRST, STEP, noise, 0.01, 12)
     scores = solution.crps(quantiles, targets)
     record.curve("CRPS in degrees, 1 to 6 months ahead, beside the usual of the month", scores.mean(0), baseline=USUAL)
     levels = [f"{level:.1f}" for level in _levels(QUANTILES).tolist()]

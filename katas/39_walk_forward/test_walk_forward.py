@@ -332,7 +332,7 @@ def test_random_walks_and_planted_edges(solution, rng, record):
             record.curve("equity on a random walk: your own strategy, beside 1", equity, baseline=1.0)
             record.curve("equity on the same walk: a centred mean, which knows two days ahead", brilliant, baseline=1.0)
     mean, error = np.mean(ratios, axis=0), np.std(ratios, axis=0, ddof=1) / np.sqrt(WALKS)
-    reach, name = 10 * error[0] - abs(mean[0]), text("how far the interval of your Sharpe ratio reaches over 0")
+    reach, name = 12 * error[0] - abs(mean[0]), text("how far the interval of your Sharpe ratio reaches over 0")
     assert_beats(reach, 0.0, name=name, help="which number of a day was not yet known at its close?")
     assert_beats(mean[1] - 6 * error[1], 3.0, name=text("the lower end of the Sharpe ratio of a rule that leaks"))
     for kind, model, days, first, size, count, bar in PLANTED:
