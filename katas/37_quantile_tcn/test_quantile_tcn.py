@@ -46,7 +46,7 @@ TRIALS = [(40, 15, 9, 2, 4), (31, 20, 50, 4, 1), (33, 12, 10, 1, 5), (46, 38, 1,
 LONG = (1210, 1200, 6, 3, 7)
 FIRST, STEP, AHEAD, QUANTILES, STEPS = 360, 184, 6, 5, 60
 USUAL = 0.661
-BAR = 0.58  # in fifty runs right networks had 0.498, at worst 0.537; absolute errors in place of pinball 0.634, at best 0.618
+BAR = 0.57  # in fifty runs right networks had 0.496, at worst 0.520; absolute errors in place of pinball 0.647, at best 0.626
 
 
 class _Conv(nn.Module):
@@ -257,7 +257,7 @@ def test_network(solution, rng):
     help = "dilations 1, 2, 4, ...; the head's axis is months ahead first, quantiles second"
     for size in NETS:
         both, inputs = _nets(solution, rng, size[2:]), {"x": 300 * normal(rng, size[0], size[2], size[1])}
-        agree = {"modules": both, "parameters": list(_named(both[1])), "tol": TOL, "name": "quantiles"}
+        agree = {"modules": both, "parameters": list(_named(both[1])), "tol": 1e-7, "name": "quantiles"}
         assert_agrees(*both, inputs, rng, help=help, **agree)
         oldest = 0
         for block in both[1].blocks:
@@ -433,7 +433,7 @@ def test_sea(solution, rng, record):
     table = np.genfromtxt(Path(__file__).with_name("nino12.csv"), delimiter=",", skip_header=1)
     series = torch.from_numpy(table[:, 1:].ravel()).float()
     noise = 0.3 * normal(rng, STEPS, len(series)).float()
-    model = solution.TCN(3, 24, 2, 3, AHEAD, QUANTILES)
+    model = solution.TCN(3, 40, 2, 3, AHEAD, QUANTILES)
     quantiles, targets = solution.backtest(model, series, FIRST, STEP, noise, 0.01, 12)
     scores = solution.crps(quantiles, targets)
     record.curve("CRPS in degrees, 1 to 6 months ahead, beside the usual of the month", scores.mean(0), baseline=USUAL)
