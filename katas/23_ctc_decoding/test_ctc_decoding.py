@@ -381,13 +381,13 @@ def test_recognises_speech(solution, rng, record):
     """Of sentences never heard, the tuned search gets more words right than the best path"""
     log_probs, texts, part = _speech(rng, SIZES)
     bigram, alpha, beta, greedy, beam = _tune(solution, log_probs, texts, part, GRID, WIDTH, SMOOTHING)
-    lines = [f"{greedy:.3f}  best path", f"{beam:.3f}  search, alpha {alpha}, beta {beta}, chosen on DEV"]
-    lines += ["fewer errors: " + ("the search" if beam < greedy else "the best path, the baseline"), ""]
+    lines = [f"{greedy:.3f}  {beam:.3f}  (alpha {alpha}, beta {beta})"]
     for n in np.flatnonzero(part == TEST)[:6]:
         heard = solution.best_path(log_probs[n])[0], _found(solution, log_probs[n], WIDTH, bigram, alpha, beta)[0][0]
-        sides = zip(("said", "best path", "search"), (texts[n], *heard), strict=True)
-        lines += [f"{name:>9}  " + "".join(LETTERS[label] for label in labels) for name, labels in sides]
-    record.text("word error rates on TEST, and what was understood", "\n".join(lines))
+        lines += ["", *("".join(LETTERS[label] for label in labels) for labels in (texts[n], *heard))]
+    record.text(
+        "word error rates of best path and search; then what was said, and what each of them heard", "\n".join(lines)
+    )
     help = "does the search use the language model, the bonus and both kinds of paths?"
     name = text("word error rate of the tuned search, as a share of the best path's")
     assert_beats(beam / max(greedy, 0.01), BAR, higher=False, name=name, help=help)

@@ -338,7 +338,7 @@ def test_curved_sensors(solution, rng, record):
     scores, _ = _judge(solution, rng, (6, 128, 3), 0.0, known, held, x)
     ranks = [solution.average_precision(solution.pca_errors(known, x, rank), anomalous) for rank in range(6)]
     reached = solution.average_precision(scores, anomalous)
-    record.text("average precision", f"network {reached:.3f}, PCA at ranks 0 to 5 at most {max(ranks):.3f}")
+    record.text("average precision of the network, and of PCA at its best rank", f"{reached:.3f}  {max(ranks):.3f}")
     help = "is the network trained, and is there a relu on both sides of the code?"
     assert_beats(reached, CURVED_BAR, name=text("average precision on curved sensors"), help=help)
 
@@ -359,6 +359,6 @@ def test_stranger_digits(solution, rng, record):
     record.images("the strangest first", ranked[:16], columns=8)
     record.images("the least strange", ranked[-8:], columns=8)
     table = torch.bincount(2 * anomalous[judged] + (scores > level), minlength=4).reshape(2, 2)
-    record.matrix("normal or 2 (rows), silent or alarm (columns)", table.numpy(), ["normal", "2"])
+    record.matrix("normal or a 2 (rows), silent or alarm (columns)", table.numpy(), ["-", "2"])
     name = text("average precision on digits, a 2 among others")
     assert_beats(sum(reached) / 2, DIGITS_BAR, name=name, help="blanks in training alone; one scale for all columns")

@@ -406,11 +406,11 @@ def test_a_rare_disease(solution, rng, record):
         0.5,
     )
     counts = [[int(((tested == true) & ((found >= cutoff) == said)).sum()) for said in (0, 1)] for true in (0, 1)]
-    record.matrix("Test rows: truth down, called across", counts, ["healthy", "ill"])
+    record.matrix("Test rows: truth down, called across, 0 healthy and 1 ill", counts, ["0", "1"])
     low, high = solution.bootstrap_interval(tested, found, patients[parts[2]], 200, 0, 0.95)
     shares = {one_in: rates[0] / (rates[0] + (one_in - 1) * (1 - rates[1])) for one_in in (3, 16, 200)}
-    lines = [f"AUC {solution.auc(tested, found):.3f}, 95 % interval {low:.3f} to {high:.3f}"]
-    lines += [f"1 in {one_in} ill: of those called, {100 * share:.0f} % are" for one_in, share in shares.items()]
-    record.text("The last of eight cohorts", "\n".join(lines))
+    lines = [f"{solution.auc(tested, found):.3f}  ({low:.3f}, {high:.3f})"]
+    lines += [f"1 : {one_in}  {100 * share:.0f} %" for one_in, share in shares.items()]
+    record.text("AUC and its interval; where so many are ill, the share of those called who are", "\n".join(lines))
     name = text("mean of sensitivity and specificity on the test rows")
     assert_beats(float(np.mean(reached)), BAR, name=name, help="which cut-off calls the rare ill?")

@@ -292,8 +292,8 @@ def test_german_credit(solution, rng, record):
             costs = [float(np.mean(np.where(p < cutoff, 5 * bad, 1 - bad))) for cutoff in (card[1], 1 / 6, 0)]
             rows.append((*solution.ks_and_gini(p, bad), _error(p, bad, 5), *costs))
     layer, neuron = np.array(rows, dtype=np.float64).reshape(6, 2, -1).mean(axis=0)
-    lines = [f"{units} hidden: {np.array2string(mean, precision=3)}" for units, mean in ((0, neuron), (8, layer))]
-    name = "six splits: KS, Gini, calibration error, cost at your cut-off, at 1/6, with everyone refused"
+    lines = [f"{units}: {np.array2string(mean, precision=3)}" for units, mean in ((0, neuron), (8, layer))]
+    name = "hidden units, then of six splits KS, Gini, calibration error, cost at your cut-off, at 1/6, with everyone refused"
     record.text(name, "\n".join(lines))
     levels = np.linspace(0, 1, 51)
     below = [float(np.mean(p[bad == 0] < level) - np.mean(p[bad == 1] < level)) for level in levels]
