@@ -44,5 +44,5 @@ def test_patients_nobody_has_seen(solution, reference, rng):
         test = parts[2]
         drawn = labels[test], np.round(expected[0][test], 1), patients[test], resamples, int(rng.integers(1000)), 0.9
         ends = zip(solution.bootstrap_interval(*drawn), reference.bootstrap_interval(*drawn), strict=True)
-        for name, (got, want) in zip(("low", "high"), ends, strict=True):
+        for name, (got, want) in reversed([*zip(("low", "high"), ends, strict=True)]):
             assert_close(got, want, tol=TOL, name=text("{end} of the interval", end=name))
