@@ -269,6 +269,7 @@ def test_calls_leave_no_trace(solution, rng, mutated):
             ("best_cutoff", (p, bad, 5.0, 1.0), (p[::-1], bad[::-1], 5.0, 1.0)),
             ("correct_prior", (p, 0.5, 0.2), (p, 0.5, 0.2)),
             ("neuron_loss", neuron, neuron),
+            ("encode", table[:4], table[:4]),
             ("scorecard", table, table),
         ):
             both = [getattr(solution, name)(*each) for each in (once, again)]
