@@ -106,6 +106,19 @@ def test_a_very_narrow_terminal_is_no_error(case: str) -> None:
         assert "points" in terminal.render(golden(case), width=width)
 
 
+@pytest.mark.parametrize("width", [62, 70, 80, 120])
+def test_many_tests_of_a_kind_are_counted_in_full_under_a_short_heading(width: int) -> None:
+    card = golden("all-pass")
+    many = [
+        replace(kata, by_kind={kind: replace(each, passed=10, total=12) for kind, each in kata.by_kind.items()})
+        for kata in card.katas
+    ]
+    told = terminal.render(replace(card, katas=tuple(many)), width=width, language=Language("zh"))
+    counts = sum(len(kata.by_kind) for kata in many)
+    assert told.count("10/12") in (0, counts) and "10/…" not in told
+    assert width < 80 or told.count("10/12") == counts
+
+
 def test_next_is_the_first_kata_that_its_learner_can_do_something_about() -> None:
     last = {case: reports.render("terminal", golden(case)).rstrip("\n").split("\n")[-1] for case in CASES}
     assert last["untouched"] == "Next: katas/01_mlp/mlp.py (statement: katas/01_mlp/README.md)"

@@ -114,11 +114,18 @@ def _columns(card: Scorecard, kinds: Sequence[str], room: int, language: Languag
     """The width of the titles, 0 for none, and the headings of the kinds, none where they find no room."""
     longest = _widest([kata.title for kata in card.katas])
     for size, least in ((0, TITLE), (1, TITLE), (1, 0), (2, 0)):
-        labels = [language.say(KINDS[kind][size]) for kind in kinds]
+        labels = [_heading(card, kind, language.say(KINDS[kind][size])) for kind in kinds]
         left = room - sum(len(GAP) + cell_len(label) for label in labels) - len(GAP)
         if left >= min(least, longest) - (0 if least else len(GAP)):
             return (min(longest, left) if least else 0), labels
     return 0, []
+
+
+def _heading(card: Scorecard, kind: str, label: str) -> str:
+    """The name of a kind above its scores, as wide as the widest of these."""
+    scores = [score for kata in card.katas if (score := kata.by_kind.get(kind))]
+    widest = _widest([label, *(f"{score.passed}/{score.total}" for score in scores)])
+    return pad(label, widest, right=True)
 
 
 def _cell(kata: KataResult, kind: str, width: int, paint: Paint) -> str:
